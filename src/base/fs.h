@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fs.h - files without surprises: openat2(RESOLVE_IN_ROOT) with a tested fallback, whole-file reads with a ceiling,
+ * atomic replacement. */
+#pragma once
+#include <sys/types.h>
+
+#include "base/span.h"
+
+/* Opens path (relative or absolute, links followed) inside the directory root_fd as chroot would; never leaves it.
+ * flags as open(2), O_CLOEXEC | O_NONBLOCK | O_NOCTTY are added.  fd or -errno. */
+HF_MUSTUSE int hf_open_in_root(int root_fd, struct hf_span path, int flags, struct hf_err *err);
+/* Whole regular file into out (ceiling of out: HF_E_LIMIT). */
+HF_MUSTUSE int hf_read_file(const char *path, struct hf_buf *out, struct hf_err *err);
+HF_MUSTUSE int hf_read_fd(int fd, struct hf_buf *out, struct hf_err *err);
+/* Replaces path atomically (temporary file beside it, fsync, rename). */
+HF_MUSTUSE int hf_write_file(const char *path, mode_t mode, struct hf_span bytes, struct hf_err *err);
+/* mkdir -p. */
+HF_MUSTUSE int hf_mkdirs(const char *path, mode_t mode, struct hf_err *err);

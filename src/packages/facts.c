@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "packages/facts.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { MAX_FACTS = 16 << 20 };
+
+void hf_facts_init(struct hf_facts *f, size_t max_bytes)
+{
+    *f = (struct hf_facts){.file = 0};
+    hf_arena_init(&f->arena, max_bytes);
+}
+
+void hf_facts_done(struct hf_facts *f)
+{
+    hf_arena_done(&f->arena);
+    free(f->v);
+    f->v = NULL;
+    f->n = f->cap = 0;
+}
+
+static int over(struct hf_err *err)
+{
+    return hf_fail(err, HF_E_LIMIT, "facts of this layer are over the memory limit; raise --max-memory");
+}
+
+static struct hf_fact *add(struct hf_facts *f, enum hf_fact_kind kind, enum hf_pkg_type t)
+{
+    /* The array counts against the same ceiling as the arena. */
+    if (f->n == f->cap && (f->cap * 2 * sizeof *f->v > f->arena.max || f->arena.used > f->arena.max - f->cap * 2 * sizeof *f->v))
+        return NULL;
+    struct hf_fact *x = hf_grow((void **)&f->v, &f->n, &f->cap, sizeof *x, MAX_FACTS);
+    if (x) {
+        x->kind = kind;
+        x->type = t;
+        x->file = f->file;
+    }
+    return x;
+}
+
+static int add_text(struct hf_facts *f, enum hf_fact_kind kind, enum hf_pkg_type t, struct hf_span key, struct hf_span text,
+        struct hf_err *err)
+{
+    struct hf_span k = {NULL, 0}, x;
+    /* Consecutive facts of one package share its key. */
+    if (f->n && f->v[f->n - 1].kind == kind && hf_span_eq(f->v[f->n - 1].key, key))
+        k = f->v[f->n - 1].key;
+    else if (hf_arena_dup(&f->arena, key, &k) < 0)
+        return over(err);
+    if (hf_arena_dup(&f->arena, text, &x) < 0)
+        return over(err);
+    struct hf_fact *fact = add(f, kind, t);
+    if (!fact)
+        return over(err);
+    fact->key = k;
+    fact->text = x;
+    return 0;
+}
+
+int hf_facts_package(struct hf_facts *f, const struct hf_package *p, struct hf_err *err)
+{
+    struct hf_package *c = hf_arena_alloc(&f->arena, sizeof *c);
+    if (!c)
+        return over(err);
+    *c = *p;
+    struct hf_span *spans[] = {&c->name, &c->version, &c->arch, &c->namespace, &c->source_name, &c->source_version,
+            &c->vendor, &c->module, &c->qualifiers, &c->checksum, &c->unmatched_why, &c->owner_key, &c->install_root};
+    for (size_t i = 0; i < HF_ARRAY_LEN(spans); i++)
+        if (spans[i]->n == 0)
+            *spans[i] = hf_span("", 0);
+        else if (hf_arena_dup(&f->arena, *spans[i], spans[i]) < 0)
+            return over(err);
+    if (p->n_licenses) {
+        struct hf_span *l = hf_arena_calloc(&f->arena, p->n_licenses, sizeof *l);
+        if (!l)
+            return over(err);
+        for (size_t i = 0; i < p->n_licenses; i++)
+            if (hf_arena_dup(&f->arena, p->licenses[i], &l[i]) < 0)
+                return over(err);
+        c->licenses = l;
+    } else {
+        c->licenses = NULL;
+    }
+    struct hf_fact *fact = add(f, HF_FACT_PACKAGE, p->type);
+    if (!fact)
+        return over(err);
+    fact->pkg = c;
+    return 0;
+}
+
+int hf_facts_owned(struct hf_facts *f, enum hf_pkg_type t, struct hf_span key, struct hf_span path, struct hf_err *err)
+{
+    return add_text(f, HF_FACT_OWNED, t, key, path, err);
+}
+
+int hf_facts_license(struct hf_facts *f, enum hf_pkg_type t, struct hf_span key, struct hf_span text, struct hf_err *err)
+{
+    return add_text(f, HF_FACT_LICENSE, t, key, text, err);
+}
+
+int hf_facts_os(struct hf_facts *f, const struct hf_os_release *os, struct hf_err *err)
+{
+    struct hf_os_release *c = hf_arena_alloc(&f->arena, sizeof *c);
+    if (!c)
+        return over(err);
+    *c = *os;
+    struct hf_span *spans[] = {&c->id, &c->id_like, &c->version_id, &c->version_codename, &c->pretty_name, &c->variant_id,
+            &c->cpe_name};
+    for (size_t i = 0; i < HF_ARRAY_LEN(spans); i++)
+        if (hf_arena_dup(&f->arena, *spans[i], spans[i]) < 0)
+            return over(err);
+    struct hf_fact *fact = add(f, HF_FACT_OS, HF_PKG_GENERIC);
+    if (!fact)
+        return over(err);
+    fact->os = c;
+    return 0;
+}
+
+int hf_facts_mark(struct hf_facts *f, struct hf_span key, struct hf_span text, struct hf_err *err)
+{
+    return add_text(f, HF_FACT_MARK, HF_PKG_GENERIC, key, text, err);
+}
+
+int hf_facts_incomplete(struct hf_facts *f, const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    return add_text(f, HF_FACT_INCOMPLETE, HF_PKG_GENERIC, hf_span("", 0), hf_span_z(text), NULL);
+}
