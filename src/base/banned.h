@@ -6,4 +6,4 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#pragma GCC poison strcpy strcat sprintf vsprintf strncpy strncat strtok gets atoi atol atoll sscanf alloca gmtime localtime ctime asctime mktemp tmpnam system popen
+#pragma GCC poison strcpy strcat sprintf vsprintf strncpy strncat strtok gets atoi atol atoll sscanf gmtime localtime ctime asctime mktemp tmpnam system popen

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* image.h - an image opened for scanning, whatever it came from: an ordered list of layers (lowest first), each a tar blob in
+ * a region of an open file or a directory, with the digests its manifest and config claim.
+ *
+ * Opening reads and verifies only the small documents (index, manifest, config); layers are verified while they are walked.
+ * Spec: OCI image-spec 1.1 (image-layout.md, manifest.md, config.md); docker save layout (moby image/spec/v1.2.md). */
+#pragma once
+#include "base/hash.h"
+#include "base/mem.h"
+
+struct hf_layer_source {
+    struct hf_digest digest;  /* of the blob as stored; n == 0: not claimed */
+    struct hf_digest diff_id; /* of the uncompressed tar; n == 0: not claimed */
+    int fd;                   /* blob: open file that holds it (owned by the image); -1: a directory */
+    uint64_t offset, size;    /* region in fd, bytes */
+    struct hf_span dir;       /* directory that holds the layer's files (overlay2 "diff"); empty for blobs */
+    bool overlay;             /* dir: overlay whiteouts (character device 0:0, opaque xattr) mean removal */
+    struct hf_span created_by;
+};
+
+struct hf_image {
+    struct hf_arena arena;
+    struct hf_span target; /* "docker-archive:FILE" as resolved */
+    struct hf_span ref;    /* tag chosen in the archive, or empty */
+    struct hf_digest digest; /* manifest when there is one, else config; n == 0 for directories */
+    struct hf_span os, arch, variant, created;
+    struct hf_layer_source *layers;
+    size_t n_layers;
+    bool has_layers; /* false: a plain directory, locations carry no layer */
+    int *fds;        /* open files; every layer's fd is one of them */
+    size_t n_fds;
+    struct hf_span *skip; /* directory sources: paths not to descend into */
+    size_t n_skip;
+};
+
+struct hf_platform {
+    struct hf_span os, arch, variant; /* empty: any */
+};
+
+struct hf_image_opts {
+    struct hf_platform platform;
+    bool verify;             /* digests of manifest and config */
+    const char *docker_host; /* "unix:///var/run/docker.sock" */
+};
+
+/* Called for each image of the target: one, or one a platform with `all`.  The image is freed after the callback. */
+typedef int (*hf_image_cb)(void *ctx, struct hf_image *img, struct hf_err *err);
+
+/* Opens target ("scheme:rest", a path, or a reference) and calls cb.  Errors name what was tried. */
+HF_MUSTUSE int hf_image_open(const char *target, const struct hf_image_opts *o, bool all, hf_image_cb cb, void *ctx,
+        struct hf_err *err);
+
+/* linux/amd64 of the host this runs on. */
+struct hf_platform hf_platform_host(void);
+/* "os/arch[/variant]", spans into text.  HF_E_USAGE. */
+HF_MUSTUSE int hf_platform_parse(struct hf_span text, struct hf_platform *ret, struct hf_err *err);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* inflate.h - the uncompressed bytes of a layer blob as a pull stream: gzip (ISA-L), zstd or plain, inflated by a thread of its
+ * own a few blocks ahead, so that hashing and walking overlap with it.  Memory: RING blocks plus the decompressor's window. */
+#pragma once
+#include "base/ra.h"
+
+enum hf_compression { HF_PLAIN, HF_GZIP, HF_ZSTD };
+/* From the first bytes; HF_E_UNSUPPORTED names what it is (xz, bzip2, encrypted) when it is not a layer we read. */
+HF_MUSTUSE int hf_compression_of(int fd, uint64_t offset, uint64_t size, enum hf_compression *ret, struct hf_err *err);
+
+struct hf_inflate;
+struct hf_inflate_opts {
+    uint64_t max_output;  /* bytes; 0: no limit beyond the ratio's */
+    uint64_t max_window;  /* zstd window, bytes */
+    void (*progress)(void *ctx, uint64_t compressed_bytes);
+    void *progress_ctx;
+};
+HF_MUSTUSE int hf_inflate_start(struct hf_inflate **ret, int fd, uint64_t offset, uint64_t size, enum hf_compression c,
+        const struct hf_inflate_opts *o, struct hf_err *err);
+/* Next block: 1 and *ret (borrowed until the next call), 0 at the end, < 0. */
+HF_MUSTUSE int hf_inflate_pull(struct hf_inflate *f, struct hf_span *ret, struct hf_err *err);
+void hf_inflate_stop(struct hf_inflate *f); /* ends the thread, frees; NULL is fine */

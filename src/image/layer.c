@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "image/layer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/progress.h"
+#include "image/inflate.h"
+#include "image/tar-walk.h"
+
+enum {
+    MAX_HELD = 64,       /* files kept until the layer's end because they are read together with their neighbours */
+    MAX_ALIASES = 4096,  /* wanted names that are hard links */
+    HASH_BLOCK = 512 * 1024,
+};
+
+struct held {
+    struct hf_dispatch_hit hit;
+    struct hf_span path;
+    uint64_t size;
+    uint32_t mode;
+    struct hf_ra ra;
+    char *copy;
+};
+struct alias {
+    struct hf_span path, target;
+    bool found;
+};
+
+struct hf_walk {
+    const struct hf_layer_opts *o;
+    struct hf_cat_scratch *scratch;
+    struct hf_record *rec;
+    int fd; /* plain blob: region reads; else -1 */
+    struct held held[MAX_HELD];
+    size_t n_held, held_bytes;
+    struct alias *aliases;
+    size_t n_aliases, cap_aliases;
+    bool second; /* second pass: only targets of aliases */
+    struct hf_buf stream_file;
+    struct hf_buf name;
+};
+
+void hf_walk_log(struct hf_walk *w, enum hf_log_type type, struct hf_span path, struct hf_span target)
+{
+    w->rec->entries++;
+    hf_record_log(w->rec, type, path, target);
+}
+
+void hf_walk_count(struct hf_walk *w, uint64_t bytes)
+{
+    w->rec->bytes += bytes;
+}
+
+void hf_walk_incomplete(struct hf_walk *w, struct hf_span path, const char *reason)
+{
+    if (hf_record_file(w->rec, path, 0, NULL) >= 0)
+        hf_facts_incomplete(&w->rec->facts, "%s", reason);
+}
+
+static void skipped(void *ctx, struct hf_span path, const char *reason)
+{
+    struct hf_walk *w = ctx;
+    hf_autobuf text = HF_BUF_INIT(1024);
+    hf_buf_addf(&text, "entry left out: %s", reason);
+    hf_walk_incomplete(w, hf_span_sub(path, 0, HF_TAR_MAX_PATH), hf_buf_z(&text));
+}
+
+/* Calls a cataloger; its error becomes an incomplete record, since what others find is not lost by it. */
+static int run(struct hf_walk *w, const struct hf_cataloger *c, const struct hf_cat_file *files, size_t n, struct hf_err *err)
+{
+    struct hf_err why = HF_ERR_INIT;
+    int rc = hf_record_file(w->rec, files[0].path, files[0].size, err);
+    if (rc < 0)
+        return rc;
+    uint32_t file = w->rec->facts.file;
+    rc = c->run(files, n, w->scratch, &w->rec->facts, &why);
+    w->rec->facts.file = file;
+    if (rc < 0)
+        hf_facts_incomplete(&w->rec->facts, "%s: %s", c->name, why.msg[0] ? why.msg : hf_err_name(rc));
+    return 0;
+}
+
+static int hold(struct hf_walk *w, const struct hf_dispatch_hit *hit, struct hf_span path, uint64_t size, uint32_t mode,
+        const struct hf_ra *ra, struct hf_err *err)
+{
+    struct held *h = &w->held[w->n_held];
+    if (w->n_held == MAX_HELD) {
+        hf_walk_incomplete(w, path, "too many package databases in one layer");
+        return 0;
+    }
+    *h = (struct held){*hit, path, size, mode, *ra, NULL};
+    if (hf_arena_dup(&w->rec->facts.arena, path, &h->path) < 0)
+        return hf_fail(err, HF_E_LIMIT, "facts of this layer are over the memory limit");
+    if (ra->fd < 0) {
+        if (ra->mem.n > w->o->max_file - HF_MIN(w->o->max_file, w->held_bytes) || !(h->copy = malloc(ra->mem.n ? ra->mem.n : 1))) {
+            hf_walk_incomplete(w, path, "over the memory limit; raise --max-memory");
+            return 0;
+        }
+        if (ra->mem.n)
+            memcpy(h->copy, ra->mem.p, ra->mem.n);
+        h->ra = hf_ra_mem(hf_span(h->copy, ra->mem.n));
+        w->held_bytes += ra->mem.n;
+    } else {
+        h->ra.fd = dup(ra->fd); /* a directory walk closes its file after the call */
+        if (h->ra.fd < 0)
+            return hf_fail(err, -errno, "dup: %s", hf_err_name(-errno));
+    }
+    w->n_held++;
+    return 0;
+}
+
+static int flush_held(struct hf_walk *w, struct hf_err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < w->n_held && rc >= 0; i++) {
+        struct hf_cat_file files[MAX_HELD];
+        size_t n = 0;
+        if (!w->held[i].hit.cataloger)
+            continue;
+        const struct hf_cataloger *c = w->held[i].hit.cataloger;
+        for (size_t k = i; k < w->n_held; k++) {
+            struct held *h = &w->held[k];
+            if (h->hit.cataloger != c || !hf_span_eq(hf_span_dirname(h->path), hf_span_dirname(w->held[i].path)))
+                continue;
+            files[n++] = (struct hf_cat_file){h->path, h->size, h->mode, h->ra};
+            h->hit.cataloger = NULL;
+        }
+        rc = run(w, c, files, n, err);
+    }
+    for (size_t i = 0; i < w->n_held; i++) {
+        free(w->held[i].copy);
+        if (w->held[i].ra.fd >= 0)
+            close(w->held[i].ra.fd);
+    }
+    w->n_held = 0;
+    return rc;
+}
+
+static int give(struct hf_walk *w, const struct hf_dispatch_hit *hits, size_t n, struct hf_span path, uint64_t size, uint32_t mode,
+        const struct hf_ra *ra, struct hf_err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < n && rc >= 0; i++) {
+        bool again = false;
+        for (size_t k = 0; k < i; k++)
+            again |= hits[k].cataloger == hits[i].cataloger;
+        if (again)
+            continue;
+        if (size > hits[i].want->max_bytes) {
+            char reason[128];
+            snprintf(reason, sizeof reason, "%llu bytes, at most %llu are read (%s)", (unsigned long long)size,
+                    (unsigned long long)hits[i].want->max_bytes, hits[i].cataloger->name);
+            hf_walk_incomplete(w, path, reason);
+        } else if (hits[i].want->with_siblings) {
+            rc = hold(w, &hits[i], path, size, mode, ra, err);
+        } else {
+            struct hf_cat_file f = {path, size, mode, *ra};
+            rc = run(w, hits[i].cataloger, &f, 1, err);
+        }
+    }
+    return rc;
+}
+
+bool hf_walk_wants_path(struct hf_walk *w, struct hf_span path)
+{
+    struct hf_dispatch_hit hits[HF_DISPATCH_MAX];
+    return hf_dispatch_path(w->o->dispatch, path, hits) != 0;
+}
+
+/* A file with random access: path wants first, content kind by its first bytes. */
+int hf_walk_file(struct hf_walk *w, struct hf_span path, uint64_t size, uint32_t mode, const struct hf_ra *ra, struct hf_err *err)
+{
+    struct hf_dispatch_hit hits[HF_DISPATCH_MAX];
+    size_t n = hf_dispatch_path(w->o->dispatch, path, hits);
+    if (n == 0 && size >= 64) {
+        char head[4];
+        int rc = hf_ra_read(ra, 0, head, sizeof head, err);
+        if (rc < 0)
+            return rc;
+        n = hf_dispatch_content(w->o->dispatch, hf_span(head, sizeof head), hits);
+    }
+    return n ? give(w, hits, n, path, size, mode, ra, err) : 0;
+}
+
+/* A file of a stream: its first piece decides; wanted ones are gathered in memory up to the limit. */
+static int stream_file(struct hf_walk *w, const struct hf_tar_entry *e, struct hf_tar *t, struct hf_err *err)
+{
+    struct hf_dispatch_hit hits[HF_DISPATCH_MAX];
+    size_t n = hf_dispatch_path(w->o->dispatch, e->path, hits);
+    struct hf_span piece;
+    uint64_t off, max = w->o->max_file;
+    if (n == 0 && e->size < 64)
+        return 0;
+    int rc = hf_tar_read(t, &piece, &off, err);
+    if (rc < 0)
+        return rc;
+    if (n == 0 && rc == 1 && off == 0)
+        n = hf_dispatch_content(w->o->dispatch, piece, hits);
+    if (n == 0)
+        return 0;
+    for (size_t i = 0; i < n; i++)
+        max = HF_MIN(max, hits[i].want->max_bytes);
+    if (e->size > max) {
+        char reason[160];
+        snprintf(reason, sizeof reason, "%llu bytes inside a compressed layer, at most %llu are held in memory; raise --max-memory",
+                (unsigned long long)e->size, (unsigned long long)max);
+        hf_walk_incomplete(w, e->path, reason);
+        return 0;
+    }
+    hf_buf_clear(&w->stream_file);
+    if (!hf_buf_reserve(&w->stream_file, (size_t)e->size))
+        return hf_fail(err, HF_E_LIMIT, "out of memory");
+    for (; rc == 1; rc = hf_tar_read(t, &piece, &off, err)) {
+        if (off < w->stream_file.n || off > e->size || piece.n > e->size - off)
+            return hf_fail(err, HF_E_FORMAT, "content of " HF_SPAN_FMT " overlaps", HF_SPAN_ARG(e->path));
+        memset(w->stream_file.p + w->stream_file.n, 0, (size_t)off - w->stream_file.n); /* hole of a sparse file */
+        w->stream_file.n = (size_t)off;
+        hf_buf_adds(&w->stream_file, piece);
+    }
+    if (rc < 0)
+        return rc;
+    memset(w->stream_file.p + w->stream_file.n, 0, (size_t)e->size - w->stream_file.n);
+    w->stream_file.n = (size_t)e->size;
+    struct hf_ra ra = hf_ra_mem(hf_buf_span(&w->stream_file));
+    return give(w, hits, n, e->path, e->size, e->mode, &ra, err);
+}
+
+static int tar_file(struct hf_walk *w, const struct hf_tar_entry *e, struct hf_tar *t, struct hf_err *err)
+{
+    if (w->fd < 0)
+        return stream_file(w, e, t, err);
+    uint64_t off;
+    int rc = hf_tar_data_offset(t, &off, err);
+    if (rc == HF_E_UNSUPPORTED)
+        return stream_file(w, e, t, err);
+    if (rc < 0)
+        return hf_wrap(err, rc, HF_SPAN_FMT, HF_SPAN_ARG(e->path));
+    struct hf_ra ra = hf_ra_fd(w->fd, off, e->size);
+    return hf_walk_file(w, e->path, e->size, e->mode, &ra, err);
+}
+
+static int log_entry(struct hf_walk *w, const struct hf_tar_entry *e)
+{
+    static const enum hf_log_type types[] = {HF_LOG_FILE, HF_LOG_DIR, HF_LOG_SYMLINK, HF_LOG_HARDLINK, HF_LOG_OTHER};
+    struct hf_span name = hf_span_basename(e->path), dir = hf_span_dirname(e->path);
+    /* OCI image-spec, layer.md, section "Whiteouts" */
+    if (hf_span_starts(name, HF_S(".wh."))) {
+        if (hf_span_eqz(name, ".wh..wh..opq")) {
+            hf_walk_log(w, HF_LOG_OPAQUE, dir, hf_span("", 0));
+        } else if (!hf_span_starts(name, HF_S(".wh..wh."))) {
+            hf_buf_clear(&w->name);
+            hf_buf_adds(&w->name, dir);
+            if (dir.n)
+                hf_buf_addc(&w->name, '/');
+            hf_buf_adds(&w->name, hf_span_from(name, 4));
+            if (name.n > 4)
+                hf_walk_log(w, HF_LOG_WHITEOUT, hf_buf_span(&w->name), hf_span("", 0));
+        }
+        return 0;
+    }
+    hf_walk_log(w, types[e->type], e->path, e->link);
+    return 1;
+}
+
+static int add_alias(struct hf_walk *w, const struct hf_tar_entry *e, struct hf_err *err)
+{
+    if (!hf_walk_wants_path(w, e->path))
+        return 0;
+    struct alias *a = hf_grow((void **)&w->aliases, &w->n_aliases, &w->cap_aliases, sizeof *a, MAX_ALIASES);
+    if (!a) {
+        hf_walk_incomplete(w, e->path, "too many hard links among package data");
+        return 0;
+    }
+    if (hf_arena_dup(&w->rec->facts.arena, e->path, &a->path) < 0 || hf_arena_dup(&w->rec->facts.arena, e->link, &a->target) < 0)
+        return hf_fail(err, HF_E_LIMIT, "facts of this layer are over the memory limit");
+    return 0;
+}
+
+static int on_entry(void *ctx, const struct hf_tar_entry *e, struct hf_tar *t, struct hf_err *err)
+{
+    struct hf_walk *w = ctx;
+    if (w->second) {
+        /* Only what hard links with wanted names point to, under those names. */
+        for (size_t i = 0; i < w->n_aliases && e->type == HF_TAR_FILE; i++) {
+            if (w->aliases[i].found || !hf_span_eq(w->aliases[i].target, e->path))
+                continue;
+            struct hf_tar_entry named = *e;
+            named.path = w->aliases[i].path;
+            w->aliases[i].found = true;
+            int rc = tar_file(w, &named, t, err);
+            if (rc < 0 || w->fd < 0)
+                return rc; /* a stream gives the content once; others of the same target are listed as incomplete */
+        }
+        return 0;
+    }
+    if (log_entry(w, e) == 0)
+        return 0;
+    if (e->type == HF_TAR_HARDLINK)
+        return add_alias(w, e, err);
+    if (e->type != HF_TAR_FILE)
+        return 0;
+    hf_walk_count(w, e->size);
+    return tar_file(w, e, t, err);
+}
+
+struct hashed_pull {
+    struct hf_inflate *in;
+    struct hf_hash *hash;
+};
+
+static int hashed_pull(void *ctx, struct hf_span *ret, struct hf_err *err)
+{
+    struct hashed_pull *p = ctx;
+    int rc = hf_inflate_pull(p->in, ret, err);
+    if (rc == 1 && p->hash)
+        hf_hash_add(p->hash, ret->p, ret->n);
+    return rc;
+}
+
+static void on_progress(void *ctx, uint64_t n)
+{
+    hf_progress_add(ctx, n);
+}
+
+static int walk_stream(struct hf_walk *w, const struct hf_layer_source *l, enum hf_compression kind, struct hf_digest *ret, struct hf_err *err)
+{
+    struct hf_inflate_opts io = {.max_window = w->o->max_window, .progress = w->second ? NULL : on_progress, .progress_ctx = w->o->progress};
+    struct hashed_pull p = {NULL, NULL};
+    int rc = hf_inflate_start(&p.in, l->fd, l->offset, l->size, kind, &io, err);
+    if (rc < 0)
+        return rc;
+    if (w->o->verify && ret)
+        p.hash = hf_hash_new(l->diff_id.n ? l->diff_id.kind : HF_SHA256);
+    struct hf_tar_limits limits = {0, skipped, w};
+    rc = hf_tar_walk_pull(hashed_pull, &p, on_entry, w, &limits, err);
+    if (p.hash) {
+        /* The digest covers what follows the end of the tar, and holds even where the tar is damaged. */
+        struct hf_span rest;
+        int more;
+        while ((more = hashed_pull(&p, &rest, rc < 0 ? NULL : err)) == 1)
+            ;
+        if (more < 0 && rc >= 0)
+            rc = more;
+        if (more == 0) {
+            ret->n = (uint8_t)hf_hash_end(p.hash, ret->b);
+            ret->kind = l->diff_id.n ? l->diff_id.kind : HF_SHA256;
+        }
+    }
+    hf_hash_free(p.hash);
+    hf_inflate_stop(p.in);
+    return rc;
+}
+
+static int walk_pass(struct hf_walk *w, const struct hf_layer_source *l, enum hf_compression kind, struct hf_digest *ret, struct hf_err *err)
+{
+    if (kind != HF_PLAIN)
+        return walk_stream(w, l, kind, ret, err);
+    struct hf_tar_limits limits = {0, skipped, w};
+    w->fd = l->fd;
+    return hf_tar_walk_fd(l->fd, l->offset, l->size, on_entry, w, &limits, err);
+}
+
+static int walk_blob(struct hf_walk *w, const struct hf_layer_source *l, struct hf_digest *ret, struct hf_err *err)
+{
+    enum hf_compression kind;
+    int rc = hf_compression_of(l->fd, l->offset, l->size, &kind, err);
+    if (rc >= 0)
+        rc = walk_pass(w, l, kind, ret, err);
+    if (rc >= 0 && w->n_aliases) {
+        w->second = true;
+        rc = walk_pass(w, l, kind, NULL, err);
+        for (size_t i = 0; rc >= 0 && i < w->n_aliases; i++)
+            if (!w->aliases[i].found)
+                hf_walk_incomplete(w, w->aliases[i].path, "hard link whose content could not be read together with its name");
+    }
+    return rc;
+}
+
+int hf_layer_walk(const struct hf_layer_source *l, const struct hf_span *skip, size_t n_skip, const struct hf_layer_opts *o,
+        struct hf_cat_scratch *scratch, struct hf_layer_result *ret, struct hf_err *err)
+{
+    struct hf_walk *w = calloc(1, sizeof *w);
+    hf_record_init(&ret->rec, o->max_facts, o->max_log);
+    ret->diff_id.n = 0;
+    if (!w)
+        return hf_fail(err, -ENOMEM, "out of memory");
+    w->o = o;
+    w->scratch = scratch;
+    w->rec = &ret->rec;
+    w->fd = -1;
+    hf_buf_init(&w->stream_file, o->max_file);
+    hf_buf_init(&w->name, 8192);
+    int rc = l->fd >= 0 ? walk_blob(w, l, &ret->diff_id, err) : hf_dir_walk(w, l->dir.p, l->overlay, skip, n_skip, err);
+    struct hf_err late = HF_ERR_INIT;
+    int flushed = flush_held(w, &late);
+    if (rc >= 0 && flushed < 0) {
+        rc = flushed;
+        if (err)
+            *err = late;
+    }
+    hf_buf_done(&w->stream_file);
+    hf_buf_done(&w->name);
+    free(w->aliases);
+    free(w);
+    return rc;
+}
+
+int hf_region_digest(int fd, uint64_t offset, uint64_t size, enum hf_hash_kind kind, struct hf_progress *progress, struct hf_digest *ret,
+        struct hf_err *err)
+{
+    hf_autofree char *block = malloc(HASH_BLOCK);
+    hf_cleanup(hf_hash_freep) struct hf_hash *h = hf_hash_new(kind);
+    if (!block || !h)
+        return hf_fail(err, -ENOMEM, "out of memory");
+    struct hf_ra ra = hf_ra_fd(fd, offset, size);
+    for (uint64_t off = 0; off < size;) {
+        size_t n = (size_t)HF_MIN((uint64_t)HASH_BLOCK, size - off);
+        int rc = hf_ra_read(&ra, off, block, n, err);
+        if (rc < 0)
+            return rc;
+        hf_hash_add(h, block, n);
+        hf_progress_add(progress, n);
+        off += n;
+    }
+    ret->kind = kind;
+    ret->n = (uint8_t)hf_hash_end(h, ret->b);
+    return 0;
+}

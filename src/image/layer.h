@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* layer.h - walking one layer: every entry logged, every wanted file handed to its catalogers, digests computed on the way. */
+#pragma once
+#include "image/dispatch.h"
+#include "image/image.h"
+#include "image/record.h"
+
+struct hf_progress;
+struct hf_layer_opts {
+    const struct hf_dispatch *dispatch;
+    size_t max_file;  /* bytes of one file held in memory */
+    size_t max_facts, max_log;
+    uint64_t max_window;
+    bool verify;      /* compute the diff id of what is walked */
+    struct hf_progress *progress;
+};
+struct hf_layer_result {
+    struct hf_record rec;
+    struct hf_digest diff_id; /* computed; n == 0: not (plain regions are hashed apart, directories have none) */
+};
+/* Walks the layer into *ret (initialised here; hf_record_done is the caller's, also on error: what was gathered is kept).
+ * skip: paths of a directory source not to descend into. */
+HF_MUSTUSE int hf_layer_walk(const struct hf_layer_source *l, const struct hf_span *skip, size_t n_skip,
+        const struct hf_layer_opts *o, struct hf_cat_scratch *scratch, struct hf_layer_result *ret, struct hf_err *err);
+/* SHA-256/512 of a region. */
+HF_MUSTUSE int hf_region_digest(int fd, uint64_t offset, uint64_t size, enum hf_hash_kind kind, struct hf_progress *progress,
+        struct hf_digest *ret, struct hf_err *err);
+/* Reads a directory tree the same way (dir.c). */
+struct hf_walk;
+HF_MUSTUSE int hf_dir_walk(struct hf_walk *w, const char *root, bool overlay, const struct hf_span *skip, size_t n_skip, struct hf_err *err);
+/* For dir.c: log an entry, and give a regular file to whoever wants it. */
+void hf_walk_log(struct hf_walk *w, enum hf_log_type type, struct hf_span path, struct hf_span target);
+void hf_walk_incomplete(struct hf_walk *w, struct hf_span path, const char *reason);
+bool hf_walk_wants_path(struct hf_walk *w, struct hf_span path);
+HF_MUSTUSE int hf_walk_file(struct hf_walk *w, struct hf_span path, uint64_t size, uint32_t mode, const struct hf_ra *ra, struct hf_err *err);
+void hf_walk_count(struct hf_walk *w, uint64_t bytes);

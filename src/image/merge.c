@@ -1,0 +1,686 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "image/merge.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "image/tar-walk.h"
+
+enum {
+    MAX_NODES = 4 << 20,
+    MAX_LINK_STEPS = 40, /* as the kernel (path_resolution(7)) */
+};
+
+/* A path that matters: a file with facts, a symbolic link, or a directory above one of these. */
+struct node {
+    struct hf_span path;
+    uint32_t parent, first_child, next_sibling; /* 0: none; node 0 is the root */
+    uint32_t layer, file;                       /* winner with facts; file UINT32_MAX: none */
+    uint32_t link_layer;
+    struct hf_span link;                        /* symbolic link's text; p NULL: not a link */
+    const struct hf_package *owner;             /* OS package that lists this path */
+};
+
+struct merge {
+    struct hf_scan *scan;
+    const struct hf_record *const *records;
+    size_t n;
+    bool has_layers;
+    struct node *v;
+    size_t n_nodes, cap_nodes;
+    struct hf_map by_path;
+    struct hf_map dirs; /* directory as written -> resolved node path cache, values index into resolved */
+    struct hf_span *resolved;
+    size_t n_resolved, cap_resolved;
+    bool any_dir_link;
+};
+
+static int out_of_room(struct hf_err *err)
+{
+    return hf_fail(err, HF_E_LIMIT, "the merged image is over the memory limit; raise --max-memory");
+}
+
+/* The node of path, made with its ancestors when missing; UINT32_MAX without room.  path must outlive the merge. */
+static uint32_t node_at(struct merge *m, struct hf_span path)
+{
+    uint64_t at;
+    if (path.n == 0)
+        return 0;
+    if (hf_map_get(&m->by_path, path, &at))
+        return (uint32_t)at;
+    /* Ancestors first, from the longest known one down, without recursion. */
+    uint32_t parent = 0;
+    for (size_t i = 1; i <= path.n; i++) {
+        if (i < path.n && path.p[i] != '/')
+            continue;
+        struct hf_span sub = hf_span(path.p, i);
+        bool fresh;
+        uint64_t *slot = hf_map_at(&m->by_path, sub, &fresh);
+        if (!slot)
+            return UINT32_MAX;
+        if (!fresh) {
+            parent = (uint32_t)*slot;
+            continue;
+        }
+        *slot = m->n_nodes;
+        struct node *x = hf_grow((void **)&m->v, &m->n_nodes, &m->cap_nodes, sizeof *x, MAX_NODES);
+        if (!x)
+            return UINT32_MAX;
+        x->path = sub;
+        x->parent = parent;
+        x->file = UINT32_MAX;
+        x->next_sibling = m->v[parent].first_child;
+        m->v[parent].first_child = (uint32_t)(m->n_nodes - 1);
+        parent = (uint32_t)(m->n_nodes - 1);
+    }
+    return parent;
+}
+
+static void hide_one(struct node *x, uint32_t layer)
+{
+    if (x->file != UINT32_MAX && x->layer < layer)
+        x->file = UINT32_MAX;
+    if (x->link.p && x->link_layer < layer)
+        x->link.p = NULL;
+}
+
+/* Hides what lower layers have at and below a node. */
+static void hide(struct merge *m, uint32_t top, uint32_t layer, bool self)
+{
+    if (self)
+        hide_one(&m->v[top], layer);
+    uint32_t at = m->v[top].first_child;
+    while (at) {
+        hide_one(&m->v[at], layer);
+        if (m->v[at].first_child) {
+            at = m->v[at].first_child;
+            continue;
+        }
+        while (at != top && !m->v[at].next_sibling)
+            at = m->v[at].parent;
+        if (at == top)
+            break;
+        at = m->v[at].next_sibling;
+    }
+}
+
+/* First pass: nodes for all files with facts and all symbolic links of all layers. */
+static int collect(struct merge *m, struct hf_err *err)
+{
+    if (!hf_grow((void **)&m->v, &m->n_nodes, &m->cap_nodes, sizeof *m->v, MAX_NODES))
+        return out_of_room(err);
+    m->v[0].file = UINT32_MAX;
+    for (size_t l = 0; l < m->n; l++) {
+        const struct hf_record *r = m->records[l];
+        for (size_t i = 0; i < r->n_files; i++)
+            if (node_at(m, r->files[i].path) == UINT32_MAX)
+                return out_of_room(err);
+        struct hf_log_iter it;
+        struct hf_log_entry e;
+        int rc;
+        hf_log_iter_init(&it, r);
+        while ((rc = hf_log_next(&it, &e)) == 1) {
+            if (e.type != HF_LOG_SYMLINK)
+                continue;
+            uint64_t at;
+            struct hf_span copy = e.path;
+            if (!hf_map_get(&m->by_path, e.path, &at) &&
+                    (hf_arena_dup(&m->scan->arena, e.path, &copy) < 0 || node_at(m, copy) == UINT32_MAX)) {
+                rc = HF_E_LIMIT;
+                break;
+            }
+        }
+        hf_log_iter_done(&it);
+        if (rc < 0)
+            return rc == HF_E_LIMIT ? out_of_room(err) : hf_fail(err, rc, "layer %zu: damaged record", l);
+    }
+    return 0;
+}
+
+/* Files of a record by path: the last one of equal names wins, as when unpacking.  Files that exist only to carry an
+ * incomplete record are found too; they hide nothing by themselves. */
+static int index_files(const struct hf_record *r, struct hf_map *out, struct hf_err *err)
+{
+    for (size_t i = 0; i < r->n_files; i++) {
+        uint64_t *slot = hf_map_at(out, r->files[i].path, NULL);
+        if (!slot)
+            return out_of_room(err);
+        *slot = i + 1;
+    }
+    return 0;
+}
+
+static int apply_layer(struct merge *m, uint32_t layer, struct hf_err *err)
+{
+    const struct hf_record *r = m->records[layer];
+    hf_automap files = {NULL, 0, 0};
+    int rc = index_files(r, &files, err);
+    if (rc < 0)
+        return rc;
+    struct hf_log_iter it;
+    struct hf_log_entry e;
+    hf_log_iter_init(&it, r);
+    while ((rc = hf_log_next(&it, &e)) == 1) {
+        uint64_t at = 0, file;
+        if (e.path.n && !hf_map_get(&m->by_path, e.path, &at))
+            continue;
+        struct node *x = &m->v[at];
+        switch (e.type) {
+        case HF_LOG_WHITEOUT:
+            hide(m, (uint32_t)at, layer, true);
+            break;
+        case HF_LOG_OPAQUE:
+            hide(m, (uint32_t)at, layer, false);
+            break;
+        case HF_LOG_DIR:
+            hide_one(x, layer);
+            break;
+        case HF_LOG_SYMLINK:
+            hide(m, (uint32_t)at, layer, true);
+            x->file = UINT32_MAX;
+            x->link = hf_span(e.target.n ? e.target.p : "", e.target.n);
+            x->link_layer = layer;
+            break;
+        case HF_LOG_FILE:
+        case HF_LOG_HARDLINK:
+        case HF_LOG_OTHER:
+        default:
+            hide(m, (uint32_t)at, layer, true);
+            x->link.p = NULL;
+            x->file = UINT32_MAX;
+            if (e.type != HF_LOG_OTHER && hf_map_get(&files, e.path, &file)) {
+                x->layer = layer;
+                x->file = (uint32_t)(file - 1);
+            }
+            break;
+        }
+    }
+    hf_log_iter_done(&it);
+    return rc < 0 ? hf_fail(err, rc, "layer %u: damaged record", layer) : 0;
+}
+
+/* --- link resolution on the merged tree --- */
+
+/* path with every link but (unless follow_last) the last component followed, into out.  false: loop, or too long. */
+static bool resolve(const struct merge *m, struct hf_span path, bool follow_last, struct hf_buf *out)
+{
+    hf_autobuf rest = HF_BUF_INIT(64 << 10);
+    unsigned steps = 0;
+    hf_buf_adds(&rest, path);
+    hf_buf_clear(out);
+    size_t at = 0;
+    while (at < rest.n && hf_buf_ok(out)) {
+        struct hf_span left = hf_span(rest.p + at, rest.n - at), part;
+        size_t slash = hf_span_find(left, '/');
+        part = hf_span_sub(left, 0, slash);
+        at += part.n + (slash != SIZE_MAX);
+        bool last = at >= rest.n;
+        if (part.n == 0 || hf_span_eqz(part, "."))
+            continue;
+        size_t before = out->n;
+        if (hf_span_eqz(part, "..")) {
+            size_t cut = hf_span_rfind(hf_buf_span(out), '/');
+            out->n = cut == SIZE_MAX ? 0 : cut;
+            continue;
+        }
+        if (out->n)
+            hf_buf_addc(out, '/');
+        hf_buf_adds(out, part);
+        uint64_t i;
+        if ((last && !follow_last) || !hf_map_get(&m->by_path, hf_buf_span(out), &i) || !m->v[i].link.p)
+            continue;
+        if (++steps > MAX_LINK_STEPS)
+            return false;
+        struct hf_span link = m->v[i].link;
+        out->n = link.n && link.p[0] == '/' ? 0 : before;
+        hf_autobuf next = HF_BUF_INIT(64 << 10);
+        hf_buf_adds(&next, link);
+        hf_buf_addc(&next, '/');
+        hf_buf_add(&next, rest.p + at, rest.n - at);
+        if (!hf_buf_ok(&next))
+            return false;
+        struct hf_buf swap = rest;
+        rest = next;
+        next = swap;
+        at = 0;
+    }
+    return hf_buf_ok(out) && hf_buf_ok(&rest);
+}
+
+/* Node a path listed by a package database means, after following links in its directory; UINT32_MAX: not one that matters.
+ * Directories repeat, so their resolution is kept. */
+static uint32_t owned_node(struct merge *m, struct hf_span path)
+{
+    uint64_t at;
+    struct hf_span dir = hf_span_dirname(path), name = hf_span_basename(path);
+    if (!m->any_dir_link)
+        return hf_map_get(&m->by_path, path, &at) ? (uint32_t)at : UINT32_MAX;
+    bool fresh;
+    uint64_t *slot = hf_map_at(&m->dirs, dir, &fresh);
+    if (!slot)
+        return UINT32_MAX;
+    if (fresh) {
+        hf_autobuf out = HF_BUF_INIT(64 << 10);
+        struct hf_span *r = hf_grow((void **)&m->resolved, &m->n_resolved, &m->cap_resolved, sizeof *r, MAX_NODES);
+        *slot = m->n_resolved;
+        if (!r)
+            return UINT32_MAX;
+        if (!resolve(m, dir, true, &out))
+            *r = dir;
+        else if (hf_span_eq(hf_buf_span(&out), dir))
+            *r = dir;
+        else if (hf_arena_dup(&m->scan->arena, hf_buf_span(&out), r) < 0)
+            *r = dir;
+    }
+    if (*slot == 0)
+        return UINT32_MAX;
+    struct hf_span real = m->resolved[*slot - 1];
+    if (real.p == dir.p)
+        return hf_map_get(&m->by_path, path, &at) ? (uint32_t)at : UINT32_MAX;
+    char text[HF_TAR_MAX_PATH * 2];
+    if (real.n + name.n + 1 > sizeof text)
+        return UINT32_MAX;
+    memcpy(text, real.p, real.n);
+    size_t n = real.n;
+    if (n)
+        text[n++] = '/';
+    if (name.n)
+        memcpy(text + n, name.p, name.n);
+    return hf_map_get(&m->by_path, hf_span(text, n + name.n), &at) ? (uint32_t)at : UINT32_MAX;
+}
+
+/* --- facts of the files that are left --- */
+
+static const struct node *winner(const struct merge *m, uint32_t layer, const struct hf_fact *f)
+{
+    const struct hf_record *r = m->records[layer];
+    uint64_t at;
+    if (f->file >= r->n_files || !hf_map_get(&m->by_path, r->files[f->file].path, &at))
+        return NULL;
+    const struct node *x = &m->v[at];
+    if (x->file == UINT32_MAX || x->layer != layer)
+        return NULL;
+    /* Several records of one file (each cataloger registers it) share the path. */
+    return x;
+}
+
+static bool os_type(enum hf_pkg_type t)
+{
+    return t == HF_PKG_DEB || t == HF_PKG_APK || t == HF_PKG_RPM;
+}
+
+/* Which release file counts: os-release before the others, /etc before /usr/lib. */
+static unsigned os_rank(struct hf_span path)
+{
+    if (hf_span_eqz(path, "etc/os-release"))
+        return 4;
+    if (hf_span_eqz(path, "usr/lib/os-release"))
+        return 3;
+    return 2;
+}
+
+static void identity(const struct hf_package *p, struct hf_buf *out)
+{
+    hf_buf_clear(out);
+    hf_buf_addf(out, "%u\n", (unsigned)p->type);
+    struct hf_span parts[] = {p->name, p->version, p->arch, p->module};
+    for (size_t i = 0; i < HF_ARRAY_LEN(parts); i++) {
+        hf_buf_adds(out, parts[i]);
+        hf_buf_addc(out, 0);
+    }
+    /* What decides matching must be equal for two finds to be one package. */
+    hf_buf_addf(out, "%u", p->flags & (HF_PKG_NOT_MATCHED | HF_PKG_STDLIB));
+}
+
+/* The lowest layer from which on this package is in every version of its database file. */
+static uint32_t brought_by(const struct hf_map *seen_in, uint32_t layer, struct hf_span path, struct hf_buf *key)
+{
+    uint32_t from = layer;
+    for (uint32_t l = layer; l-- > 0;) {
+        uint64_t any;
+        hf_autobuf file = HF_BUF_INIT(16384);
+        hf_buf_addf(&file, "%u\n", l);
+        hf_buf_adds(&file, path);
+        if (!hf_map_get(seen_in, hf_buf_span(&file), &any))
+            continue; /* that layer does not have this file */
+        hf_autobuf full = HF_BUF_INIT(32768);
+        hf_buf_adds(&full, hf_buf_span(&file));
+        hf_buf_addc(&full, 0);
+        hf_buf_adds(&full, hf_buf_span(key));
+        if (!hf_map_get(seen_in, hf_buf_span(&full), &any))
+            break;
+        from = l;
+    }
+    return from;
+}
+
+struct gather {
+    struct merge *m;
+    struct hf_map packages; /* identity -> index + 1 */
+    struct hf_map keys;     /* type + owner key -> index + 1 */
+    struct hf_map seen_in;  /* "layer\npath" and "layer\npath\0identity" of OS packages in lower versions of their databases */
+    struct hf_location **locations; /* per package, malloc'd */
+    size_t cap;
+    struct hf_buf key;
+    unsigned os_best;
+};
+
+static int keep_key(struct merge *m, struct hf_map *map, const struct hf_buf *key, uint64_t value, struct hf_err *err)
+{
+    struct hf_span copy;
+    uint64_t at;
+    if (hf_map_get(map, hf_buf_span(key), &at))
+        return 0;
+    if (hf_arena_dup(&m->scan->arena, hf_buf_span(key), &copy) < 0)
+        return out_of_room(err);
+    uint64_t *slot = hf_map_at(map, copy, NULL);
+    if (!slot)
+        return out_of_room(err);
+    *slot = value;
+    return 0;
+}
+
+/* Databases that occur in several layers: which package was in which. */
+static int note_lower(struct gather *g, struct hf_err *err)
+{
+    struct merge *m = g->m;
+    hf_automap many = {NULL, 0, 0}; /* database path -> number of layers that have it */
+    for (size_t l = 0; l < m->n; l++) {
+        const struct hf_record *r = m->records[l];
+        uint32_t last = UINT32_MAX;
+        for (size_t i = 0; i < r->facts.n; i++) {
+            const struct hf_fact *f = &r->facts.v[i];
+            if (f->kind != HF_FACT_PACKAGE || !os_type(f->type) || f->file == last || f->file >= r->n_files)
+                continue;
+            last = f->file;
+            uint64_t *slot = hf_map_at(&many, r->files[f->file].path, NULL);
+            if (!slot)
+                return out_of_room(err);
+            ++*slot;
+        }
+    }
+    for (size_t l = 0; l < m->n; l++) {
+        const struct hf_record *r = m->records[l];
+        for (size_t i = 0; i < r->facts.n; i++) {
+            const struct hf_fact *f = &r->facts.v[i];
+            uint64_t count = 0;
+            if (f->kind != HF_FACT_PACKAGE || !os_type(f->type) || f->file >= r->n_files ||
+                    !hf_map_get(&many, r->files[f->file].path, &count) || count < 2)
+                continue;
+            hf_autobuf file = HF_BUF_INIT(32768);
+            hf_buf_addf(&file, "%zu\n", l);
+            hf_buf_adds(&file, r->files[f->file].path);
+            int rc = keep_key(m, &g->seen_in, &file, 1, err);
+            hf_buf_addc(&file, 0);
+            identity(f->pkg, &g->key);
+            hf_buf_adds(&file, hf_buf_span(&g->key));
+            if (rc >= 0)
+                rc = keep_key(m, &g->seen_in, &file, 1, err);
+            if (rc < 0)
+                return rc;
+        }
+    }
+    return 0;
+}
+
+static int add_package(struct gather *g, const struct hf_fact *f, uint32_t layer, struct hf_span path, struct hf_err *err)
+{
+    struct hf_scan *s = g->m->scan;
+    uint64_t at = 0;
+    identity(f->pkg, &g->key);
+    if (!hf_map_get(&g->packages, hf_buf_span(&g->key), &at)) {
+        if (s->n_packages == g->cap) {
+            size_t cap = g->cap ? g->cap * 2 : 256;
+            struct hf_scan_package *p = realloc(s->packages, cap * sizeof *p);
+            if (p)
+                s->packages = p;
+            struct hf_location **l = realloc(g->locations, cap * sizeof *l);
+            if (l)
+                g->locations = l;
+            if (!p || !l)
+                return out_of_room(err);
+            g->cap = cap;
+        }
+        s->packages[s->n_packages] = (struct hf_scan_package){.p = *f->pkg};
+        g->locations[s->n_packages] = NULL;
+        at = ++s->n_packages;
+        int rc = keep_key(g->m, &g->packages, &g->key, at, err);
+        if (rc < 0)
+            return rc;
+    }
+    struct hf_scan_package *p = &s->packages[at - 1];
+    struct hf_location loc = {path, UINT32_MAX};
+    if (g->m->has_layers)
+        loc.layer = os_type(f->type) ? brought_by(&g->seen_in, layer, path, &g->key) : layer;
+    if (f->pkg->install_root.n) { /* nested archives: "a.jar" holds it at install_root */
+        hf_autobuf full = HF_BUF_INIT(16384);
+        hf_buf_adds(&full, path);
+        hf_buf_addz(&full, "!/");
+        hf_buf_adds(&full, f->pkg->install_root);
+        if (f->type == HF_PKG_MAVEN && hf_arena_dup(&s->arena, hf_buf_span(&full), &loc.path) < 0)
+            return out_of_room(err);
+    }
+    for (size_t i = 0; i < p->n_locations; i++)
+        if (hf_span_eq(g->locations[at - 1][i].path, loc.path))
+            return 0;
+    if ((p->n_locations & (p->n_locations - 1)) == 0) {
+        struct hf_location *l = realloc(g->locations[at - 1], (p->n_locations ? p->n_locations * 2 : 1) * sizeof *l);
+        if (!l)
+            return out_of_room(err);
+        g->locations[at - 1] = l;
+    }
+    g->locations[at - 1][p->n_locations++] = loc;
+    if (f->pkg->owner_key.n) {
+        hf_autobuf key = HF_BUF_INIT(16384);
+        hf_buf_addf(&key, "%u\n" HF_SPAN_FMT, (unsigned)f->type, HF_SPAN_ARG(f->pkg->owner_key));
+        return keep_key(g->m, &g->keys, &key, at, err);
+    }
+    return 0;
+}
+
+static int gather_facts(struct gather *g, uint32_t layer, struct hf_err *err)
+{
+    struct merge *m = g->m;
+    const struct hf_record *r = m->records[layer];
+    for (size_t i = 0; i < r->facts.n; i++) {
+        const struct hf_fact *f = &r->facts.v[i];
+        struct hf_span path = f->file < r->n_files ? r->files[f->file].path : hf_span("", 0);
+        if (f->kind == HF_FACT_INCOMPLETE) {
+            /* Reported even when a higher layer hides the file: the layer was not read whole. */
+            if (hf_scan_incomplete(m->scan, path, m->has_layers ? layer : UINT32_MAX, HF_SPAN_FMT, HF_SPAN_ARG(f->text)) < 0)
+                return out_of_room(err);
+            continue;
+        }
+        const struct node *x = winner(m, layer, f);
+        if (!x)
+            continue;
+        int rc = 0;
+        if (f->kind == HF_FACT_PACKAGE) {
+            rc = add_package(g, f, layer, path, err);
+        } else if (f->kind == HF_FACT_OS && os_rank(path) > g->os_best && f->os->id.n) {
+            g->os_best = os_rank(path);
+            m->scan->release = *f->os;
+        }
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int package_of(struct gather *g, const struct hf_fact *f, uint64_t *ret)
+{
+    char text[512];
+    if (f->key.n > sizeof text - 16)
+        return 0;
+    int n = snprintf(text, sizeof text, "%u\n" HF_SPAN_FMT, (unsigned)f->type, HF_SPAN_ARG(f->key));
+    return n > 0 && hf_map_get(&g->keys, hf_span(text, (size_t)n), ret);
+}
+
+/* Files and licences that OS package databases state apart from the package itself. */
+static int join(struct gather *g, struct hf_err *err)
+{
+    struct merge *m = g->m;
+    struct hf_scan *s = m->scan;
+    for (size_t i = 1; i < m->n_nodes && !m->any_dir_link; i++)
+        m->any_dir_link = m->v[i].link.p != NULL;
+    for (uint32_t l = 0; l < m->n; l++) {
+        const struct hf_record *r = m->records[l];
+        const struct hf_fact *last = NULL;
+        bool live = false;
+        uint64_t at = 0;
+        for (size_t i = 0; i < r->facts.n; i++) {
+            const struct hf_fact *f = &r->facts.v[i];
+            if (f->kind != HF_FACT_OWNED && f->kind != HF_FACT_LICENSE)
+                continue;
+            if (!last || last->file != f->file || last->key.p != f->key.p || last->key.n != f->key.n)
+                live = winner(m, l, f) && package_of(g, f, &at);
+            last = f;
+            if (!live)
+                continue;
+            struct hf_scan_package *p = &s->packages[at - 1];
+            if (f->kind == HF_FACT_OWNED) {
+                uint32_t x = owned_node(m, f->text);
+                if (x != UINT32_MAX && x)
+                    m->v[x].owner = &p->p;
+            } else {
+                bool have = false;
+                for (size_t k = 0; k < p->p.n_licenses; k++)
+                    have |= hf_span_eq(p->p.licenses[k], f->text);
+                if (have || p->p.n_licenses >= 32)
+                    continue;
+                struct hf_span *v = hf_arena_calloc(&s->arena, p->p.n_licenses + 1, sizeof *v);
+                if (!v)
+                    return out_of_room(err);
+                for (size_t k = 0; k < p->p.n_licenses; k++)
+                    v[k] = p->p.licenses[k];
+                v[p->p.n_licenses] = f->text;
+                p->p.licenses = v;
+                p->p.n_licenses++;
+            }
+        }
+    }
+    return 0;
+}
+
+static struct hf_span outer_path(struct hf_span path)
+{
+    size_t i = hf_span_search(path, HF_S("!/"));
+    return i == SIZE_MAX ? path : hf_span(path.p, i);
+}
+
+static int finish_packages(struct gather *g, struct hf_err *err)
+{
+    struct merge *m = g->m;
+    struct hf_scan *s = m->scan;
+    for (size_t i = 0; i < s->n_packages; i++) {
+        struct hf_scan_package *p = &s->packages[i];
+        struct hf_location *l = hf_arena_calloc(&s->arena, p->n_locations ? p->n_locations : 1, sizeof *l);
+        if (!l)
+            return out_of_room(err);
+        memcpy(l, g->locations[i], p->n_locations * sizeof *l);
+        p->locations = l;
+        if (os_type(p->p.type)) {
+            if (!p->p.namespace.n)
+                p->p.namespace = s->release.id;
+            continue;
+        }
+        /* Owned only when every place it was found in is: a copy of one's own beside the distribution's still counts. */
+        const struct hf_package *owner = NULL;
+        for (size_t k = 0; k < p->n_locations; k++) {
+            uint64_t at;
+            struct hf_span path = outer_path(l[k].path);
+            owner = hf_map_get(&m->by_path, path, &at) ? m->v[at].owner : NULL;
+            if (!owner)
+                break;
+        }
+        p->owner = owner;
+    }
+    return 0;
+}
+
+static int order(const void *a, const void *b)
+{
+    const struct hf_scan_package *x = a, *y = b;
+    if (x->p.type != y->p.type)
+        return x->p.type < y->p.type ? -1 : 1;
+    int c = hf_span_cmp(x->p.name, y->p.name);
+    if (!c)
+        c = hf_span_cmp(x->p.version, y->p.version);
+    if (!c)
+        c = hf_span_cmp(x->p.arch, y->p.arch);
+    return c ? c : hf_span_cmp(x->n_locations ? x->locations[0].path : hf_span("", 0), y->n_locations ? y->locations[0].path : hf_span("", 0));
+}
+
+/* Sorting moves packages, and owners point at them: owners are kept by index meanwhile. */
+static int sort_packages(struct hf_scan *s, struct hf_err *err)
+{
+    if (!s->n_packages)
+        return 0;
+    hf_automap where = {NULL, 0, 0};
+    struct hf_span *keys = hf_arena_calloc(&s->arena, s->n_packages, sizeof *keys);
+    struct hf_package *owners = hf_arena_calloc(&s->arena, s->n_packages, sizeof *owners);
+    if (!keys || !owners)
+        return out_of_room(err);
+    /* A copy of each owner in the arena has an address that stays. */
+    size_t n_owners = 0;
+    for (size_t i = 0; i < s->n_packages; i++) {
+        const struct hf_package *o = s->packages[i].owner;
+        if (!o)
+            continue;
+        struct hf_span address = hf_span((const char *)&s->packages[i].owner, sizeof o);
+        bool fresh;
+        uint64_t *slot = hf_map_at(&where, address, &fresh);
+        if (!slot)
+            return out_of_room(err);
+        if (fresh) {
+            owners[n_owners] = *o;
+            *slot = n_owners++;
+        }
+        keys[i] = hf_span((const char *)&owners[*slot], 1);
+    }
+    for (size_t i = 0; i < s->n_packages; i++)
+        if (s->packages[i].owner)
+            s->packages[i].owner = (const struct hf_package *)(const void *)keys[i].p;
+    qsort(s->packages, s->n_packages, sizeof *s->packages, order);
+    return 0;
+}
+
+int hf_merge(struct hf_scan *scan, const struct hf_record *const *records, size_t n, bool has_layers, struct hf_err *err)
+{
+    struct merge m = {.scan = scan, .records = records, .n = n, .has_layers = has_layers};
+    struct gather g = {.m = &m};
+    hf_buf_init(&g.key, 65536);
+    int rc = collect(&m, err);
+    for (uint32_t l = 0; l < n && rc >= 0; l++) {
+        rc = apply_layer(&m, l, err);
+        scan->files += records[l]->entries;
+        scan->bytes += records[l]->bytes;
+        if (rc >= 0 && records[l]->unlogged &&
+                hf_scan_incomplete(scan, hf_span("", 0), has_layers ? l : UINT32_MAX,
+                        "%llu entries over the memory limit were read for packages but cannot be merged exactly; raise --max-memory",
+                        (unsigned long long)records[l]->unlogged) < 0)
+            rc = out_of_room(err);
+    }
+    if (rc >= 0)
+        rc = note_lower(&g, err);
+    for (uint32_t l = 0; l < n && rc >= 0; l++)
+        rc = gather_facts(&g, l, err);
+    if (rc >= 0)
+        rc = join(&g, err);
+    if (rc >= 0)
+        rc = finish_packages(&g, err);
+    if (rc >= 0)
+        rc = sort_packages(scan, err);
+    for (size_t i = 0; i < scan->n_packages && g.locations; i++)
+        free(g.locations[i]);
+    free(g.locations);
+    hf_map_done(&g.packages);
+    hf_map_done(&g.keys);
+    hf_map_done(&g.seen_in);
+    hf_buf_done(&g.key);
+    hf_map_done(&m.by_path);
+    hf_map_done(&m.dirs);
+    free(m.resolved);
+    free(m.v);
+    return rc;
+}
