@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/json.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdio.h>
+#include <yajl/yajl_parse.h>
+
+/* --- stream --- */
+
+struct hf_json_stream {
+    yajl_handle h;
+    hf_json_cb cb;
+    void *ctx;
+    unsigned depth;
+    int rc;
+    uint64_t fed; /* bytes given before the current piece */
+};
+
+static int emit(struct hf_json_stream *s, enum hf_json_ev kind, struct hf_span text, bool b)
+{
+    struct hf_json_event ev = {kind, s->depth, b, text};
+    int rc = s->cb(s->ctx, &ev);
+    if (rc < 0)
+        s->rc = rc;
+    return rc >= 0;
+}
+
+static int on_null(void *ctx)
+{
+    return emit(ctx, HF_JSON_NULL, hf_span("", 0), false);
+}
+static int on_bool(void *ctx, int b)
+{
+    return emit(ctx, HF_JSON_BOOL, hf_span("", 0), b != 0);
+}
+static int on_number(void *ctx, const char *p, size_t n)
+{
+    return emit(ctx, HF_JSON_NUMBER, hf_span(p, n), false);
+}
+static int on_string(void *ctx, const unsigned char *p, size_t n)
+{
+    return emit(ctx, HF_JSON_STRING, hf_span((const char *)p, n), false);
+}
+static int on_key(void *ctx, const unsigned char *p, size_t n)
+{
+    return emit(ctx, HF_JSON_KEY, hf_span((const char *)p, n), false);
+}
+static int open_container(struct hf_json_stream *s, enum hf_json_ev kind)
+{
+    if (!emit(s, kind, hf_span("", 0), false))
+        return 0;
+    if (++s->depth > HF_JSON_DEPTH) {
+        s->rc = HF_E_LIMIT;
+        return 0;
+    }
+    return 1;
+}
+static int close_container(struct hf_json_stream *s, enum hf_json_ev kind)
+{
+    s->depth--;
+    return emit(s, kind, hf_span("", 0), false);
+}
+static int on_object(void *ctx)
+{
+    return open_container(ctx, HF_JSON_OBJECT);
+}
+static int on_object_end(void *ctx)
+{
+    return close_container(ctx, HF_JSON_OBJECT_END);
+}
+static int on_array(void *ctx)
+{
+    return open_container(ctx, HF_JSON_ARRAY);
+}
+static int on_array_end(void *ctx)
+{
+    return close_container(ctx, HF_JSON_ARRAY_END);
+}
+
+static yajl_callbacks callbacks = {
+        on_null, on_bool, NULL, NULL, on_number, on_string, on_object, on_key, on_object_end, on_array, on_array_end};
+
+struct hf_json_stream *hf_json_stream_new(hf_json_cb cb, void *ctx)
+{
+    struct hf_json_stream *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->cb = cb;
+    s->ctx = ctx;
+    s->h = yajl_alloc(&callbacks, NULL, s);
+    if (!s->h) {
+        free(s);
+        return NULL;
+    }
+    return s;
+}
+
+void hf_json_stream_free(struct hf_json_stream *s)
+{
+    if (!s)
+        return;
+    yajl_free(s->h);
+    free(s);
+}
+
+static int stream_status(struct hf_json_stream *s, yajl_status st, struct hf_span piece, bool at_end, struct hf_err *err)
+{
+    if (st == yajl_status_ok)
+        return 0;
+    uint64_t at = s->fed + yajl_get_bytes_consumed(s->h);
+    if (s->rc == HF_E_LIMIT && s->depth > HF_JSON_DEPTH)
+        return hf_fail_at(err, HF_E_LIMIT, at, "JSON nested more than %d deep, at byte %llu", HF_JSON_DEPTH, (unsigned long long)at);
+    if (s->rc < 0) {
+        if (err && !err->msg[0])
+            hf_fail_at(err, s->rc, at, "%s at byte %llu", hf_err_name(s->rc), (unsigned long long)at);
+        return s->rc;
+    }
+    unsigned char *text = yajl_get_error(s->h, 0, (const unsigned char *)(piece.p ? piece.p : ""), piece.n);
+    hf_fail_at(err, at_end ? HF_E_TRUNCATED : HF_E_FORMAT, at, "JSON: %s at byte %llu",
+            text ? hf_span_trim(hf_span_z((const char *)text)).p : "malformed", (unsigned long long)at);
+    yajl_free_error(s->h, text);
+    if (err) {
+        /* yajl ends its text with a newline, which hf_fail made visible */
+        for (char *p = err->msg; *p; p++)
+            if (p[0] == '?' && p[1] == ' ' && p[2] == 'a')
+                memmove(p, p + 1, strlen(p));
+    }
+    return at_end ? HF_E_TRUNCATED : HF_E_FORMAT;
+}
+
+int hf_json_stream_feed(struct hf_json_stream *s, struct hf_span piece, struct hf_err *err)
+{
+    if (s->rc < 0)
+        return s->rc;
+    yajl_status st = yajl_parse(s->h, (const unsigned char *)piece.p, piece.n);
+    int rc = stream_status(s, st, piece, false, err);
+    if (rc < 0 && s->rc >= 0)
+        s->rc = rc;
+    s->fed += piece.n;
+    return rc;
+}
+
+int hf_json_stream_end(struct hf_json_stream *s, struct hf_err *err)
+{
+    if (s->rc < 0)
+        return s->rc;
+    return stream_status(s, yajl_complete_parse(s->h), hf_span("", 0), true, err);
+}
+
+/* --- document --- */
+
+struct hf_json_doc {
+    cJSON *root;
+};
+
+/* Nesting is bounded before cJSON recurses, and \u0000 is refused, since cJSON would cut the string there. */
+static int precheck(struct hf_span t, struct hf_err *err)
+{
+    unsigned depth = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < t.n; i++) {
+        char c = t.p[i];
+        if (c == 0)
+            return hf_fail_at(err, HF_E_FORMAT, i, "JSON: NUL byte at byte %zu", i);
+        if (in_string) {
+            if (c == '\\') {
+                if (t.n - i > 5 && memcmp(t.p + i + 1, "u0000", 5) == 0)
+                    return hf_fail_at(err, HF_E_FORMAT, i, "JSON: NUL character in a string at byte %zu", i);
+                i++;
+            } else if (c == '"') {
+                in_string = false;
+            }
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '{' || c == '[') {
+            if (++depth > HF_JSON_DEPTH)
+                return hf_fail_at(err, HF_E_LIMIT, i, "JSON nested more than %d deep, at byte %zu", HF_JSON_DEPTH, i);
+        } else if ((c == '}' || c == ']') && depth) {
+            depth--;
+        }
+    }
+    return 0;
+}
+
+int hf_json_parse(struct hf_span text, struct hf_json_doc **ret, struct hf_err *err)
+{
+    if (text.n > HF_JSON_DOC_MAX)
+        return hf_fail(err, HF_E_LIMIT, "JSON document of %zu bytes, at most %d are read at once", text.n, HF_JSON_DOC_MAX);
+    if (text.n >= 3 && memcmp(text.p, "\xef\xbb\xbf", 3) == 0)
+        text = hf_span_from(text, 3);
+    int rc = precheck(text, err);
+    if (rc < 0)
+        return rc;
+    const char *end = NULL;
+    cJSON *root = text.n ? cJSON_ParseWithLengthOpts(text.p, text.n, &end, 0) : NULL;
+    if (!root) {
+        size_t at = text.n && end ? (size_t)(end - text.p) : 0;
+        return hf_fail_at(err, HF_E_FORMAT, at, text.n ? "JSON: malformed at byte %zu of %zu" : "JSON: empty document (byte %zu of %zu)", at, text.n);
+    }
+    if (hf_span_trim(hf_span_from(text, (size_t)(end - text.p))).n) {
+        cJSON_Delete(root);
+        return hf_fail_at(err, HF_E_FORMAT, (uint64_t)(end - text.p), "JSON: text after the document at byte %zu", (size_t)(end - text.p));
+    }
+    struct hf_json_doc *d = malloc(sizeof *d);
+    if (!d) {
+        cJSON_Delete(root);
+        return hf_fail(err, HF_E_LIMIT, "out of memory");
+    }
+    d->root = root;
+    *ret = d;
+    return 0;
+}
+
+void hf_json_doc_free(struct hf_json_doc *d)
+{
+    if (!d)
+        return;
+    cJSON_Delete(d->root);
+    free(d);
+}
+
+hf_jnode hf_json_root(const struct hf_json_doc *d)
+{
+    return d ? d->root : NULL;
+}
+hf_jnode hf_jget(hf_jnode object, const char *name)
+{
+    return cJSON_IsObject(object) ? cJSON_GetObjectItemCaseSensitive(object, name) : NULL;
+}
+hf_jnode hf_jfirst(hf_jnode c)
+{
+    return cJSON_IsObject(c) || cJSON_IsArray(c) ? c->child : NULL;
+}
+hf_jnode hf_jnext(hf_jnode child)
+{
+    return child ? child->next : NULL;
+}
+struct hf_span hf_jname(hf_jnode m)
+{
+    return m && m->string ? hf_span_z(m->string) : hf_span("", 0);
+}
+struct hf_span hf_jstr(hf_jnode n)
+{
+    return cJSON_IsString(n) && n->valuestring ? hf_span_z(n->valuestring) : hf_span("", 0);
+}
+struct hf_span hf_jgetstr(hf_jnode object, const char *name)
+{
+    return hf_jstr(hf_jget(object, name));
+}
+bool hf_jis_str(hf_jnode n)
+{
+    return cJSON_IsString(n);
+}
+bool hf_jis_object(hf_jnode n)
+{
+    return cJSON_IsObject(n);
+}
+bool hf_jis_array(hf_jnode n)
+{
+    return cJSON_IsArray(n);
+}
+bool hf_jis_true(hf_jnode n)
+{
+    return cJSON_IsTrue(n);
+}
+bool hf_jnum(hf_jnode n, double *ret)
+{
+    if (!cJSON_IsNumber(n))
+        return false;
+    *ret = n->valuedouble;
+    return true;
+}
+
+/* --- writing --- */
+
+void hf_jw_init(struct hf_jw *w, struct hf_buf *out, bool pretty)
+{
+    *w = (struct hf_jw){.out = out, .pretty = pretty};
+}
+
+static void newline(struct hf_jw *w)
+{
+    if (!w->pretty)
+        return;
+    hf_buf_addc(w->out, '\n');
+    for (unsigned i = 0; i < w->depth; i++)
+        hf_buf_addz(w->out, "  ");
+}
+
+static void before(struct hf_jw *w)
+{
+    if (w->after_key) {
+        w->after_key = false;
+        return;
+    }
+    uint64_t bit = UINT64_C(1) << (w->depth % 64), *word = &w->has_items[w->depth / 64 % 4];
+    if (w->depth) {
+        if (*word & bit)
+            hf_buf_addc(w->out, ',');
+        newline(w);
+    }
+    *word |= bit;
+}
+
+static void open_level(struct hf_jw *w, char c)
+{
+    before(w);
+    hf_buf_addc(w->out, c);
+    if (++w->depth > 255)
+        w->out->failed = true;
+    w->has_items[w->depth / 64 % 4] &= ~(UINT64_C(1) << (w->depth % 64));
+}
+
+static void close_level(struct hf_jw *w, char c)
+{
+    bool any = w->has_items[w->depth / 64 % 4] & (UINT64_C(1) << (w->depth % 64));
+    if (w->depth)
+        w->depth--;
+    if (any)
+        newline(w);
+    hf_buf_addc(w->out, c);
+}
+
+void hf_jw_object(struct hf_jw *w)
+{
+    open_level(w, '{');
+}
+void hf_jw_object_end(struct hf_jw *w)
+{
+    close_level(w, '}');
+}
+void hf_jw_array(struct hf_jw *w)
+{
+    open_level(w, '[');
+}
+void hf_jw_array_end(struct hf_jw *w)
+{
+    close_level(w, ']');
+}
+
+static size_t utf8_len(const unsigned char *p, size_t n)
+{
+    for (size_t len = 1; len <= 4 && len <= n; len++)
+        if (hf_span_is_utf8(hf_span((const char *)p, len)))
+            return len;
+    return 0;
+}
+
+static void string(struct hf_jw *w, struct hf_span s)
+{
+    const unsigned char *p = (const unsigned char *)s.p;
+    hf_buf_addc(w->out, '"');
+    for (size_t i = 0; i < s.n;) {
+        size_t run = i;
+        while (run < s.n && p[run] >= 0x20 && p[run] < 0x7f && p[run] != '"' && p[run] != '\\')
+            run++;
+        hf_buf_add(w->out, p + i, run - i);
+        i = run;
+        if (i == s.n)
+            break;
+        unsigned char c = p[i];
+        if (c == '"' || c == '\\') {
+            hf_buf_addc(w->out, '\\');
+            hf_buf_addc(w->out, (char)c);
+        } else if (c == '\n' || c == '\t' || c == '\r') {
+            hf_buf_addz(w->out, c == '\n' ? "\\n" : c == '\t' ? "\\t" : "\\r");
+        } else if (c < 0x20 || c == 0x7f) {
+            hf_buf_addf(w->out, "\\u%04x", c);
+        } else {
+            size_t len = utf8_len(p + i, s.n - i);
+            if (len)
+                hf_buf_add(w->out, p + i, len);
+            else
+                hf_buf_addz(w->out, "\xef\xbf\xbd");
+            i += len ? len : 1;
+            continue;
+        }
+        i++;
+    }
+    hf_buf_addc(w->out, '"');
+}
+
+void hf_jw_key_span(struct hf_jw *w, struct hf_span name)
+{
+    before(w);
+    string(w, name);
+    hf_buf_addz(w->out, w->pretty ? ": " : ":");
+    w->after_key = true;
+}
+void hf_jw_key(struct hf_jw *w, const char *name)
+{
+    hf_jw_key_span(w, hf_span_z(name));
+}
+void hf_jw_str(struct hf_jw *w, struct hf_span s)
+{
+    before(w);
+    string(w, s);
+}
+void hf_jw_strz(struct hf_jw *w, const char *z)
+{
+    hf_jw_str(w, hf_span_z(z));
+}
+void hf_jw_u64(struct hf_jw *w, uint64_t v)
+{
+    before(w);
+    hf_buf_addf(w->out, "%llu", (unsigned long long)v);
+}
+void hf_jw_i64(struct hf_jw *w, int64_t v)
+{
+    before(w);
+    hf_buf_addf(w->out, "%lld", (long long)v);
+}
+void hf_jw_fixed(struct hf_jw *w, double v, unsigned decimals)
+{
+    before(w);
+    if (isfinite(v))
+        hf_buf_addf(w->out, "%.*f", (int)decimals, v);
+    else
+        hf_buf_addz(w->out, "null");
+}
+void hf_jw_bool(struct hf_jw *w, bool v)
+{
+    before(w);
+    hf_buf_addz(w->out, v ? "true" : "false");
+}
+void hf_jw_null(struct hf_jw *w)
+{
+    before(w);
+    hf_buf_addz(w->out, "null");
+}
+void hf_jw_kstr(struct hf_jw *w, const char *name, struct hf_span s)
+{
+    hf_jw_key(w, name);
+    hf_jw_str(w, s);
+}
+void hf_jw_kstr_opt(struct hf_jw *w, const char *name, struct hf_span s)
+{
+    if (s.n)
+        hf_jw_kstr(w, name, s);
+}
+void hf_jw_kstrz(struct hf_jw *w, const char *name, const char *z)
+{
+    hf_jw_kstr(w, name, hf_span_z(z));
+}
+void hf_jw_ku64(struct hf_jw *w, const char *name, uint64_t v)
+{
+    hf_jw_key(w, name);
+    hf_jw_u64(w, v);
+}
+void hf_jw_kbool(struct hf_jw *w, const char *name, bool v)
+{
+    hf_jw_key(w, name);
+    hf_jw_bool(w, v);
+}
