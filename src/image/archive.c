@@ -2,6 +2,7 @@
 /* docker save and podman save archives (manifest.json), OCI archives and OCI layout folders (index.json). */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 
 #include "base/json.h"
 #include "image/image-internal.h"
