@@ -49,7 +49,7 @@ static void scrub(char *s)
             *s = '?';
 }
 
-static int vfail(struct hf_err *err, int code, uint64_t offset, const char *fmt, va_list ap)
+__attribute__((format(printf, 4, 0))) static int vfail(struct hf_err *err, int code, uint64_t offset, const char *fmt, va_list ap)
 {
     if (!err)
         return code;
