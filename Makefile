@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+# A thin front: Meson builds, tools/ hold the scripts.  `make help` lists what there is.
+SHELL := /bin/bash
+PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 600
+
+.PHONY: all run test bench fuzz install format clean help
+all:
+	@tools/build
+
+run: all
+	@tools/run
+
+test:
+	@tools/test
+
+bench: all
+	@tests/bench/run
+
+fuzz:
+	@tools/fuzz $(FUZZ_SECONDS) $(TARGETS)
+
+install: all
+	@meson install -C build --no-rebuild $(if $(DESTDIR),--destdir $(DESTDIR))
+
+format:
+	@tools/format
+
+clean:
+	rm -rf build build-clang build-asan build-fuzz
+
+help:
+	@printf '%s\n' 'make            build build/holdfast' \
+	  'make run        scan IMAGE=... (default: this machine) with advisories from ADVISORIES=DIR|URL' \
+	  'make test       build and run every test' \
+	  'make bench      measure (images: tests/bench/make-images)' \
+	  'make fuzz       every fuzz target for FUZZ_SECONDS=600 each, or TARGETS="fuzz-osv ..."' \
+	  'make install    to PREFIX=/usr/local, DESTDIR=' \
+	  'make format     clang-format the lines that differ from HEAD'

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the end-to-end tests: the built program, and an advisory database built with it."""
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SHARED = ROOT.parent / "shared" / "data" / "advisories"
+
+
+@pytest.fixture(scope="session")
+def binary():
+    path = pathlib.Path(os.environ.get("HF_BIN", ROOT / "build" / "holdfast"))
+    assert path.exists(), f"{path} is not built; run make"
+    return path
+
+
+@pytest.fixture(scope="session")
+def run(binary):
+    """run(args..., input=bytes, env={}) -> (exit code, stdout, stderr), with a time limit."""
+    def call(*args, input=None, env=None, timeout=120, text=True):
+        p = subprocess.run([str(binary), *map(str, args)], input=input, stdin=subprocess.DEVNULL if input is None else None, capture_output=True,
+                           timeout=timeout, text=text, env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})})
+        return p.returncode, p.stdout, p.stderr
+    return call
+
+
+@pytest.fixture(scope="session")
+def holdfast(run):
+    return run
+
+
+@pytest.fixture(scope="session")
+def advdb(run, tmp_path_factory):
+    """A database of the project's own demonstration feed: present on every machine."""
+    path = tmp_path_factory.mktemp("db") / "advisories.hfdb"
+    rc, out, err = run("db", "build", "--from", ROOT / "data" / "demo-advisories", "--output", path)
+    assert rc == 0, err
+    return path
+
+
+@pytest.fixture(scope="session")
+def shared_advdb(run, tmp_path_factory):
+    """A database of the shared real advisories, where they are."""
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED} is not on this machine")
+    path = tmp_path_factory.mktemp("db") / "shared.hfdb"
+    rc, out, err = run("db", "build", "--from", SHARED, "--output", path, timeout=300)
+    assert rc in (0, 4), err
+    return path

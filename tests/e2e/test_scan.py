@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`holdfast scan` through the installed command on images made here: every layout, compression, merge rules, hostile input."""
+import gzip
+import json
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tools"))
+import mkimage  # noqa: E402
+
+OS_RELEASE = b'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nNAME="Debian GNU/Linux"\nVERSION_ID="12"\nID=debian\n'
+
+
+def stanza(name, version, extra=""):
+    return f"Package: {name}\nStatus: install ok installed\nMaintainer: Debian X <x@debian.org>\nArchitecture: amd64\nVersion: {version}\n{extra}Description: x\n\n"
+
+
+def status(*packages):
+    return "".join(stanza(*p) for p in packages).encode()
+
+
+BASE = mkimage.tar_of_files([
+    ("etc/os-release", OS_RELEASE),
+    ("lib", ("symlink", "usr/lib")),
+    ("var/lib/dpkg/status", status(("base-files", "12.4"), ("openssl", "3.0.11-1~deb12u1"))),
+    ("var/lib/dpkg/info/base-files.list", b"/.\n/etc\n/etc/os-release\n"),
+])
+TOP = mkimage.tar_of_files([
+    ("var/lib/dpkg/status", status(("base-files", "12.4"), ("openssl", "3.0.11-1~deb12u1"), ("python3-six", "1.16.0-4"))),
+    ("var/lib/dpkg/info/python3-six.list", b"/.\n/lib/python3/dist-packages/six-1.16.0.egg-info/PKG-INFO\n"),
+    ("usr/lib/python3/dist-packages/six-1.16.0.egg-info/PKG-INFO", b"Metadata-Version: 1.2\nName: six\nVersion: 1.16.0\n"),
+    ("usr/local/lib/python3.11/site-packages/requests-2.19.0.dist-info/METADATA", b"Metadata-Version: 2.1\nName: requests\nVersion: 2.19.0\nLicense: Apache-2.0\n\nbody"),
+    ("app/node_modules/lodash/package.json", b'{"name": "lodash", "version": "4.17.15", "license": "MIT"}'),
+])
+
+
+def packages(result):
+    return {(p["type"], p["name"], p["version"]) for p in result["packages"]}
+
+
+EXPECTED = {("deb", "base-files", "12.4"), ("deb", "openssl", "3.0.11-1~deb12u1"), ("deb", "python3-six", "1.16.0-4"),
+            ("pypi", "six", "1.16.0"), ("pypi", "requests", "2.19.0"), ("npm", "lodash", "4.17.15")}
+
+
+@pytest.fixture
+def scan(holdfast, advdb, tmp_path):
+    """Runs a scan, returns (exit code, JSON or None, stderr)."""
+    def run(target, *options):
+        rc, out, err = holdfast("scan", "--db", str(advdb), "--cache-dir", str(tmp_path / "cache"), "--format", "json", "--quiet", *options, str(target))
+        return rc, json.loads(out) if out.strip() else None, err
+    return run
+
+
+@pytest.mark.parametrize("fmt,how", [("docker", "none"), ("docker", "gzip"), ("docker", "zstd"), ("docker-old", "none"), ("docker-old", "gzip"),
+                                     ("oci-archive", "none"), ("oci-archive", "gzip"), ("oci-archive", "zstd"), ("oci", "gzip"), ("oci", "zstd"), ("oci", "none")])
+def test_every_layout_gives_the_same_packages(scan, tmp_path, fmt, how):
+    path = tmp_path / "image"
+    mkimage.write_image(str(path), [BASE, TOP], fmt, how)
+    rc, result, err = scan(path)
+    assert rc == 0, err
+    assert result["schema"] == "holdfast.scan/1"
+    assert packages(result) == EXPECTED
+    assert result["os"]["id"] == "debian" and result["os"]["version"] == "12"
+    assert [l["diff_id"] for l in result["image"]["layers"]] == ["sha256:" + mkimage.sha256(t) for t in (BASE, TOP)]
+    by_name = {p["name"]: p for p in result["packages"]}
+    layer = lambda n: by_name[n]["locations"][0]["layer"]
+    assert layer("openssl") == "sha256:" + mkimage.sha256(BASE)
+    assert layer("python3-six") == layer("requests") == "sha256:" + mkimage.sha256(TOP)
+    assert not result["incomplete"]
+
+
+def test_second_scan_uses_the_cache_and_says_the_same(scan, tmp_path):
+    path = tmp_path / "image.tar"
+    mkimage.write_image(str(path), [BASE, TOP], "docker", "gzip")
+    first, second = scan(path), scan(path)
+    assert first[0] == second[0] == 0
+    assert first[1]["packages"] == second[1]["packages"] and first[1]["vulnerabilities"] == second[1]["vulnerabilities"]
+
+
+def test_one_flipped_byte_stops_the_scan_and_names_both_digests(scan, tmp_path):
+    path = tmp_path / "image.tar"
+    files = mkimage.docker_files([BASE, TOP])
+    name = "blobs/sha256/" + mkimage.sha256(TOP)
+    changed = bytearray(TOP)
+    changed[changed.index(b"2.19.0")] ^= 1
+    files[name] = bytes(changed)
+    mkimage.write_tar(str(path), files)
+    rc, result, err = scan(path)
+    assert rc == 3 and result is None
+    assert mkimage.sha256(TOP) in err and mkimage.sha256(bytes(changed)) in err
+    rc, result, err = scan(path, "--no-verify")
+    assert rc == 0
+
+
+def test_flipped_byte_is_seen_after_the_layer_is_cached(scan, tmp_path):
+    good, bad = tmp_path / "good.tar", tmp_path / "bad.tar"
+    files = mkimage.docker_files([BASE, TOP])
+    mkimage.write_tar(str(good), files)
+    assert scan(good)[0] == 0
+    name = "blobs/sha256/" + mkimage.sha256(BASE)
+    changed = bytearray(files[name])
+    changed[600] ^= 1
+    mkimage.write_tar(str(bad), {**files, name: bytes(changed)})
+    assert scan(bad)[0] == 3
+
+
+def test_what_a_higher_layer_removes_is_gone(scan, tmp_path):
+    path = tmp_path / "image.tar"
+    gone = mkimage.tar_of_files([("app/node_modules/.wh.lodash", b""), ("usr/local/lib/python3.11/.wh..wh..opq", b"")])
+    mkimage.write_image(str(path), [BASE, TOP, gone])
+    rc, result, _ = scan(path)
+    assert rc == 0
+    assert packages(result) == EXPECTED - {("npm", "lodash", "4.17.15"), ("pypi", "requests", "2.19.0")}
+
+
+def test_platforms_of_an_index(scan, tmp_path):
+    path = tmp_path / "layout"
+    other = mkimage.tar_of_files([("etc/os-release", OS_RELEASE), ("var/lib/dpkg/status", status(("only-arm", "1")))])
+    mkimage.write_folder(str(path), mkimage.oci_files([([BASE], "linux/amd64"), ([other], "linux/arm64")]))
+    assert ("deb", "only-arm", "1") in packages(scan(path, "--platform", "linux/arm64")[1])
+    assert ("deb", "openssl", "3.0.11-1~deb12u1") in packages(scan(path, "--platform", "linux/amd64")[1])
+    rc, _, err = scan(path, "--platform", "linux/s390x")
+    assert rc == 3 and "linux/arm64" in err
+
+
+def test_directory(scan, tmp_path):
+    for name, data in {"etc/os-release": OS_RELEASE, "var/lib/dpkg/status": status(("openssl", "3.0.11-1~deb12u1"))}.items():
+        (tmp_path / "root" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "root" / name).write_bytes(data)
+    os.symlink("/etc/shadow", tmp_path / "root/etc/outside")
+    rc, result, err = scan(f"dir:{tmp_path}/root")
+    assert rc == 0, err
+    assert packages(result) == {("deb", "openssl", "3.0.11-1~deb12u1")}
+
+
+def test_hard_linked_package_database_is_read_under_its_name(scan, tmp_path):
+    path = tmp_path / "image.tar"
+    layer = mkimage.tar_of_files([("objects/ab.file", status(("openssl", "1"))), ("etc/os-release", OS_RELEASE),
+                                  ("var/lib/dpkg/status", ("hardlink", "objects/ab.file"))])
+    for how in ("none", "gzip"):
+        mkimage.write_image(str(path), [layer], "docker", how)
+        rc, result, err = scan(path)
+        assert rc == 0, err
+        assert packages(result) == {("deb", "openssl", "1")}
+
+
+# --- hostile input: an error or an incomplete record, never silence ---
+
+def damaged(layer):
+    """(what it is called, layer bytes)"""
+    return {
+        "truncated": layer[:len(layer) // 2 + 100],
+        "garbage": bytes(range(256)) * 100,
+        "header checksum": layer[:148] + b"0000000\0" + layer[156:],
+    }
+
+
+@pytest.mark.parametrize("kind", ["truncated", "garbage", "header checksum"])
+@pytest.mark.parametrize("how", ["none", "gzip"])
+def test_damaged_layer_is_reported(scan, tmp_path, kind, how):
+    path = tmp_path / "image.tar"
+    mkimage.write_image(str(path), [BASE, damaged(TOP)[kind]], "docker", how)
+    rc, result, err = scan(path)
+    assert rc == 4, err
+    assert any(i["layer"] for i in result["incomplete"])
+    assert ("deb", "openssl", "3.0.11-1~deb12u1") in packages(result), "what was read before is kept"
+
+
+def test_truncated_gzip(scan, tmp_path):
+    path = tmp_path / "image.tar"
+    files = mkimage.docker_files([BASE], old=True, how="gzip")
+    name = next(n for n in files if n.endswith("layer.tar"))
+    mkimage.write_tar(str(path), {**files, name: files[name][:-20]})
+    rc, result, err = scan(path)
+    assert rc == 4 and "gzip" in json.dumps(result["incomplete"])
+
+
+def test_paths_outside_are_left_out_and_reported(scan, tmp_path):
+    path = tmp_path / "image.tar"
+    layer = mkimage.tar_of_files([("etc/os-release", OS_RELEASE), ("../../var/lib/dpkg/status", status(("evil", "1")))])
+    mkimage.write_image(str(path), [layer])
+    rc, result, _ = scan(path)
+    assert rc == 4
+    assert ("deb", "evil", "1") not in packages(result)
+    assert "outside" in json.dumps(result["incomplete"])
+
+
+def test_compression_bomb(scan, tmp_path):
+    path = tmp_path / "image.tar"
+    one = gzip.compress(b"\0" * (64 << 20), 9)
+    bomb = one * 40  # 2.5 GiB out of 2.6 MB, as members one after another
+    header = mkimage.tar_of_files([("etc/os-release", OS_RELEASE)])[:1024]
+    files = mkimage.docker_files([BASE], old=True)
+    config = json.loads(files[next(n for n in files if n.endswith(".json") and n != "manifest.json")])
+    name = next(n for n in files if n.endswith("layer.tar"))
+    files[name] = gzip.compress(header) + bomb
+    mkimage.write_tar(str(path), files)
+    rc, result, err = scan(path)
+    text = err + json.dumps(result and result["incomplete"])
+    assert rc in (3, 4) and ("bomb" in text or "expected sha256" in text), text
+    assert config["rootfs"]
+
+
+@pytest.mark.parametrize("change,word", [
+    (lambda f: f.pop(next(n for n in f if n.startswith("blobs") and len(f[n]) > 2000)), "no member"),
+    (lambda f: f.__setitem__("manifest.json", b"[" * 100000), "nested"),
+    (lambda f: f.__setitem__("manifest.json", b"{}"), "no image"),
+    (lambda f: f.__setitem__("manifest.json", b'[{"Config": 3}'), "manifest.json"),
+])
+def test_broken_archives(scan, tmp_path, change, word):
+    path = tmp_path / "image.tar"
+    files = mkimage.docker_files([BASE])
+    change(files)
+    mkimage.write_tar(str(path), files)
+    rc, result, err = scan(path)
+    assert rc == 3 and result is None
+    assert word in err
+
+
+@pytest.mark.parametrize("target,code", [("/does/not/exist.tar", 3), ("docker-archive:", 2), ("dir:/does/not/exist", 3)])
+def test_targets_that_are_not_there(scan, target, code):
+    rc, result, err = scan(target)
+    assert rc == code and result is None
+    assert err.startswith("holdfast: error: ") and err.count("\n") == 1
+
+
+def test_no_arguments_is_a_usage_error(holdfast):
+    rc, out, err = holdfast("scan")
+    assert rc == 2 and out == "" and "TARGET" in err
