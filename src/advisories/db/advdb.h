@@ -50,6 +50,7 @@ struct hf_adv_row {
     unsigned flags;
     enum hf_severity severity;  /* package-specific (distro urgency), or UNKNOWN */
     struct hf_span module;      /* rpm module "name:stream", empty: none (R17) */
+    uint64_t parts;             /* private to the reader: where its lists begin */
     size_t n_ranges, n_versions, n_symbols;
 };
 /* Calls cb for every row of (ns, name); name already normalised by hf_adv_name().  cb returns < 0 to stop.
@@ -60,6 +61,8 @@ HF_MUSTUSE int hf_advdb_lookup(const struct hf_advdb *db, struct hf_span ns, str
 /* Parts of the row the callback was given. false: i is past the end, or the file is damaged. */
 bool hf_adv_row_range(const struct hf_advdb *db, const struct hf_adv_row *row, size_t i, struct hf_adv_range *ret);
 bool hf_adv_row_version(const struct hf_advdb *db, const struct hf_adv_row *row, size_t i, struct hf_span *ret);
+/* Whether `version` is one of the row's explicit versions (R23); linear, unlike asking for each by index. */
+bool hf_adv_row_has_version(const struct hf_advdb *db, const struct hf_adv_row *row, struct hf_span version);
 bool hf_adv_row_symbol(const struct hf_advdb *db, const struct hf_adv_row *row, size_t i, struct hf_span *ret);
 
 struct hf_adv_cvss {
