@@ -11,6 +11,7 @@ struct rule {
 
 struct hf_dispatch {
     struct hf_map names;    /* last component of PATH and TAIL patterns -> rule */
+    struct hf_map folders;  /* last component of UNDER patterns -> rule */
     struct hf_map suffixes; /* ".jar": text from the last dot -> rule */
     struct rule *rules;     /* [0] unused */
     size_t n, cap;
@@ -28,6 +29,7 @@ static bool add(struct hf_dispatch *d, const struct hf_cataloger *c, const struc
     }
     struct hf_span pattern = hf_span_z(w->pattern), key;
     bool suffix = w->kind == HF_WANT_SUFFIX;
+    struct hf_map *map = suffix ? &d->suffixes : w->kind == HF_WANT_UNDER ? &d->folders : &d->names;
     if (suffix) {
         size_t dot = hf_span_rfind(pattern, '.');
         key = dot == SIZE_MAX ? pattern : hf_span_from(pattern, dot);
@@ -35,7 +37,7 @@ static bool add(struct hf_dispatch *d, const struct hf_cataloger *c, const struc
         key = hf_span_basename(pattern);
     }
     struct rule *r = hf_grow((void **)&d->rules, &d->n, &d->cap, sizeof *r, 4096);
-    uint64_t *slot = r ? hf_map_at(suffix ? &d->suffixes : &d->names, key, NULL) : NULL;
+    uint64_t *slot = r ? hf_map_at(map, key, NULL) : NULL;
     if (!slot)
         return false;
     *r = (struct rule){{c, w}, pattern, hf_span_z(w->dir_tail), (uint32_t)*slot};
@@ -63,6 +65,7 @@ void hf_dispatch_free(struct hf_dispatch *d)
     if (!d)
         return;
     hf_map_done(&d->names);
+    hf_map_done(&d->folders);
     hf_map_done(&d->suffixes);
     free(d->rules);
     free(d);
@@ -107,6 +110,10 @@ static bool fits(const struct rule *r, struct hf_span path)
         if (!hf_span_ends(path, r->pattern))
             return false;
         break;
+    case HF_WANT_UNDER: {
+        struct hf_span dir = hf_span_dirname(path);
+        return hf_span_ends(dir, r->pattern) && (dir.n == r->pattern.n || dir.p[dir.n - r->pattern.n - 1] == '/');
+    }
     case HF_WANT_ELF:
     default:
         return false;
@@ -124,7 +131,12 @@ size_t hf_dispatch_path(const struct hf_dispatch *d, struct hf_span path, struct
 {
     struct hf_span name = hf_span_basename(path);
     size_t n = 0, dot = hf_span_rfind(name, '.');
-    uint64_t i = 0, k = 0;
+    uint64_t i = 0, k = 0, f = 0;
+    if (!hf_map_get(&d->folders, hf_span_basename(hf_span_dirname(path)), &f))
+        f = 0;
+    for (; f && n < HF_DISPATCH_MAX; f = d->rules[f].next)
+        if (fits(&d->rules[f], path))
+            ret[n++] = d->rules[f].hit;
     if (!hf_map_get(&d->names, name, &i))
         i = 0;
     if (dot == SIZE_MAX || !hf_map_get(&d->suffixes, hf_span_from(name, dot), &k))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* First byte: scheme; then three versions apart by tabs.  The order must be one: reflexive, antisymmetric, transitive. */
+/* First byte: scheme; then three versions apart by tabs.  The order must be one: reflexive, antisymmetric, transitive;
+ * the last not for Maven and Composer, whose reference implementations are not transitive on odd input and are followed as they are. */
 #include "advisories/version/version.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -24,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             if ((c[i][k] == HF_CMP_INVALID) == both || (both && c[i][k] != -c[k][i]))
                 abort();
             for (int l = 0; l < 3; l++)
-                if (both && hf_version_valid(s, v[l]) && c[i][k] <= 0 && c[k][l] <= 0 && c[i][l] > 0)
+                if (s != HF_SCHEME_MAVEN && s != HF_SCHEME_PACKAGIST && both && hf_version_valid(s, v[l]) && c[i][k] <= 0 && c[k][l] <= 0 && c[i][l] > 0)
                     abort();
         }
     }
