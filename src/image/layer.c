@@ -185,6 +185,25 @@ int hf_walk_file(struct hf_walk *w, struct hf_span path, uint64_t size, uint32_t
     return n ? give(w, hits, n, path, size, mode, ra, err) : 0;
 }
 
+/* Whether the rest of the current file holds a mark, pieces overlapping by its length. */
+static int find_mark(struct hf_tar *t, struct hf_span piece, const char *mark, bool *ret, struct hf_err *err)
+{
+    struct hf_span m = hf_span_z(mark);
+    char edge[128];
+    size_t n_edge = 0;
+    int rc = 1;
+    uint64_t off;
+    while (rc == 1 && !*ret) {
+        size_t front = HF_MIN(piece.n, m.n - 1);
+        memcpy(edge + n_edge, piece.p, front);
+        *ret = hf_span_search(hf_span(edge, n_edge + front), m) != SIZE_MAX || hf_span_search(piece, m) != SIZE_MAX;
+        n_edge = front;
+        memmove(edge, piece.p + piece.n - front, front);
+        rc = hf_tar_read(t, &piece, &off, err);
+    }
+    return rc < 0 ? rc : 0;
+}
+
 /* A file of a stream: its first piece decides; wanted ones are gathered in memory up to the limit. */
 static int stream_file(struct hf_walk *w, const struct hf_tar_entry *e, struct hf_tar *t, struct hf_err *err)
 {
@@ -203,6 +222,13 @@ static int stream_file(struct hf_walk *w, const struct hf_tar_entry *e, struct h
         return 0;
     for (size_t i = 0; i < n; i++)
         max = HF_MIN(max, hits[i].want->max_bytes);
+    if (e->size > max && hits[0].want->stream_magic) {
+        /* Too large to hold: it matters only when it is of the kind the cataloger reads, which a mark in it tells. */
+        bool marked = false;
+        rc = find_mark(t, piece, hits[0].want->stream_magic, &marked, err);
+        if (rc < 0 || !marked)
+            return rc;
+    }
     if (e->size > max) {
         char reason[160];
         snprintf(reason, sizeof reason, "%llu bytes inside a compressed layer, at most %llu are held in memory; raise --max-memory",

@@ -23,6 +23,8 @@ struct hf_want {
     uint64_t max_bytes;    /* larger files are listed as incomplete instead */
     bool with_siblings;    /* held until the layer's end and given together with the other files it wants of the same
                               directory in the same layer (rpmdb.sqlite and rpmdb.sqlite-wal) */
+    const char *stream_magic; /* content kinds: text (at most 64 bytes) that every file which matters holds, so that other
+                              files too large to hold in memory need no mention; NULL: none */
 };
 struct hf_cat_file {
     struct hf_span path;   /* in the image, no leading slash, cleaned ("usr/lib/x"), arbitrary bytes except NUL */

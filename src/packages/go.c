@@ -108,5 +108,5 @@ static int run(const struct hf_cat_file *files, size_t n, struct hf_cat_scratch 
     return rc < 0 ? rc : modules(text, out, err);
 }
 
-static const struct hf_want wants[] = {{HF_WANT_ELF, NULL, NULL, UINT64_C(8) << 30, false}};
+static const struct hf_want wants[] = {{HF_WANT_ELF, NULL, NULL, UINT64_C(8) << 30, false, " Go buildinf:"}};
 const struct hf_cataloger hf_cataloger_go = {"go", 1, wants, HF_ARRAY_LEN(wants), run};

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli.h - one function a command.  Exit codes, the same everywhere: 0 done, 1 findings at or above --fail-on, 2 wrong usage or
+ * configuration, 3 the operation failed, 4 finished but something could not be examined. */
+#pragma once
+#include "base/opts.h"
+
+enum { HF_EXIT_OK, HF_EXIT_FINDINGS, HF_EXIT_USAGE, HF_EXIT_FAILED, HF_EXIT_INCOMPLETE };
+int hf_cmd_scan(int argc, char **argv);
+int hf_cmd_db(int argc, char **argv);
+int hf_cmd_config(int argc, char **argv);
+/* Prints the one line of an error and gives its exit code. */
+int hf_cli_fail(const struct hf_err *err, int rc);
+/* Writes to stdout (or a file); -errno. */
+int hf_cli_stdout(void *ctx, struct hf_span piece);

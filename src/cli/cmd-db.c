@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "advisories/db/build.h"
+#include "base/config.h"
+#include "base/fs.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "cli/cli.h"
+#include "report/report.h"
+
+enum { MAX_ARGS = 512, MAX_LINE = 256 << 10 };
+
+static int parse(const struct hf_command *cmd, int argc, char **argv, const char **args, size_t *n, struct hf_err *err)
+{
+    if (argc > MAX_ARGS)
+        return hf_fail(err, HF_E_USAGE, "too many arguments");
+    return hf_opts_parse(cmd, argc, argv, args, n, err);
+}
+
+static int db_build(int argc, char **argv)
+{
+    struct hf_strs from = {.n = 0};
+    const char *output = NULL, *args[MAX_ARGS];
+    bool quiet = false;
+    const struct hf_opt opts[] = {
+            {"from", 0, HF_OPT_LIST, &from, "DIR|FILE", NULL, 0, 0, "folder laid out as the public bucket, zip, or single document; may be repeated"},
+            {"output", 'o', HF_OPT_STR, &output, "FILE", NULL, 0, 0, "database to write (default: db.path of the settings)"},
+            {"quiet", 'q', HF_OPT_FLAG, &quiet, NULL, NULL, 0, 0, "no progress, no summary"},
+            {0},
+    };
+    const struct hf_command cmd = {"db build", "--from DIR|FILE... [--output FILE]", "make the advisory database from files", NULL, opts, 0, 0};
+    struct hf_err err = HF_ERR_INIT;
+    size_t n;
+    int rc = parse(&cmd, argc, argv, args, &n, &err);
+    if (rc != 0)
+        return rc > 0 ? HF_EXIT_OK : hf_cli_fail(&err, rc);
+    if (!from.n)
+        return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "nothing to build from; give --from DIR"));
+    hf_cleanup(hf_config_freep) struct hf_config *config = NULL;
+    rc = hf_config_load(&config, NULL, &err);
+    if (rc < 0)
+        return hf_cli_fail(&err, rc);
+    const char *path = output ? output : config->db_path;
+    hf_autobuf dir = HF_BUF_INIT(8192);
+    hf_buf_adds(&dir, hf_span_dirname(hf_span_z(path)));
+    if (dir.n && (rc = hf_mkdirs(hf_buf_z(&dir), 0755, &err)) < 0)
+        return hf_cli_fail(&err, rc);
+    hf_autobuf report = HF_BUF_INIT(1 << 20);
+    struct hf_advdb_build_opts o = {.quiet = quiet};
+    rc = hf_advdb_build(from.v, from.n, &o, path, &report, &err);
+    if (rc < 0 && rc != HF_E_INCOMPLETE)
+        return hf_cli_fail(&err, rc);
+    struct hf_span rest = hf_buf_span(&report), line;
+    while (hf_span_line(&rest, &line))
+        hf_log(HF_LOG_WARNING, "feed", HF_SPAN_FMT, HF_SPAN_ARG(line));
+    hf_cleanup(hf_advdb_closep) struct hf_advdb *db = NULL;
+    int opened = hf_advdb_open(&db, path, &err);
+    if (opened < 0)
+        return hf_cli_fail(&err, opened);
+    const struct hf_adv_source *s;
+    uint64_t records = 0, rejected = 0;
+    size_t count = hf_advdb_sources(db, &s);
+    for (size_t i = 0; i < count; i++) {
+        records += s[i].records;
+        rejected += s[i].rejected;
+    }
+    if (!quiet)
+        printf("%s: %llu records from %zu sources%s", path, (unsigned long long)records, count, rejected ? "" : "\n");
+    if (!quiet && rejected)
+        printf(", %llu left out because they are malformed\n", (unsigned long long)rejected);
+    return rc == HF_E_INCOMPLETE ? HF_EXIT_INCOMPLETE : HF_EXIT_OK;
+}
+
+static int open_db(const char *path, struct hf_config **config, struct hf_advdb **db, const char **ret_path, struct hf_err *err)
+{
+    int rc = hf_config_load(config, NULL, err);
+    if (rc >= 0) {
+        *ret_path = path ? path : (*config)->db_path;
+        rc = hf_advdb_open(db, *ret_path, err);
+    }
+    return rc;
+}
+
+static void age(uint64_t now, uint64_t then, char out[48])
+{
+    uint64_t h = now > then ? (now - then) / 3600 : 0;
+    if (!then)
+        snprintf(out, 48, "not known");
+    else if (h < 48)
+        snprintf(out, 48, "%llu hours", (unsigned long long)h);
+    else
+        snprintf(out, 48, "%llu days", (unsigned long long)(h / 24));
+}
+
+static int db_status(int argc, char **argv)
+{
+    const char *path = NULL, *args[MAX_ARGS], *where;
+    bool json = false;
+    const struct hf_opt opts[] = {
+            {"db", 0, HF_OPT_STR, &path, "FILE", NULL, 0, 0, "advisory database"},
+            {"json", 0, HF_OPT_FLAG, &json, NULL, NULL, 0, 0, "for programs"},
+            {0},
+    };
+    const struct hf_command cmd = {"db status", "[options]", "what the database holds and how old each source is", "Exit 4 when a source is stale.", opts, 0, 0};
+    struct hf_err err = HF_ERR_INIT;
+    hf_cleanup(hf_config_freep) struct hf_config *config = NULL;
+    hf_cleanup(hf_advdb_closep) struct hf_advdb *db = NULL;
+    size_t n;
+    int rc = parse(&cmd, argc, argv, args, &n, &err);
+    if (rc != 0)
+        return rc > 0 ? HF_EXIT_OK : hf_cli_fail(&err, rc);
+    if ((rc = open_db(path, &config, &db, &where, &err)) < 0)
+        return hf_cli_fail(&err, rc);
+    const struct hf_adv_source *s;
+    size_t count = hf_advdb_sources(db, &s), stale = 0;
+    uint64_t now = (uint64_t)time(NULL);
+    hf_autobuf out = HF_BUF_INIT(16 << 20);
+    struct hf_jw w;
+    char text[48], stamp[32];
+    hf_jw_init(&w, &out, true);
+    age(now, hf_advdb_built_unix(db), text);
+    if (json) {
+        hf_jw_object(&w);
+        hf_jw_kstrz(&w, "schema", "holdfast.db-status/1");
+        hf_jw_kstrz(&w, "path", where);
+        hf_jw_kstrz(&w, "built", hf_report_time(hf_advdb_built_unix(db), stamp));
+        hf_jw_key(&w, "sources");
+        hf_jw_array(&w);
+    } else {
+        hf_buf_addf(&out, "%s, built %s ago\n%-28s %9s %9s  %-12s %s\n", where, text, "SOURCE", "RECORDS", "REJECTED", "FACTS' AGE", "");
+    }
+    for (size_t i = 0; i < count; i++) {
+        uint64_t then = s[i].newest_unix ? s[i].newest_unix : s[i].fetched_unix;
+        bool old = !then || (now > then && now - then > config->db_max_age_h * 3600);
+        stale += old;
+        if (json) {
+            hf_jw_object(&w);
+            hf_jw_kstr(&w, "name", s[i].name);
+            hf_jw_kstr(&w, "from", s[i].from);
+            hf_jw_ku64(&w, "records", s[i].records);
+            hf_jw_ku64(&w, "rejected", s[i].rejected);
+            hf_jw_kstrz(&w, "newest", hf_report_time(s[i].newest_unix, stamp));
+            hf_jw_kstrz(&w, "fetched", hf_report_time(s[i].fetched_unix, stamp));
+            hf_jw_kbool(&w, "stale", old);
+            hf_jw_kbool(&w, "demonstration", s[i].demo);
+            hf_jw_object_end(&w);
+        } else {
+            hf_autobuf name = HF_BUF_INIT(256);
+            hf_buf_add_escaped(&name, s[i].name, 28);
+            age(now, then, text);
+            hf_buf_addf(&out, "%-28s %9llu %9llu  %-12s %s%s\n", hf_buf_z(&name), (unsigned long long)s[i].records, (unsigned long long)s[i].rejected, text, old ? "stale" : "",
+                    s[i].demo ? " demonstration data" : "");
+        }
+    }
+    if (json) {
+        hf_jw_array_end(&w);
+        hf_jw_object_end(&w);
+        hf_buf_addc(&out, '\n');
+    }
+    fwrite(out.p, 1, out.n, stdout);
+    return stale || !count ? HF_EXIT_INCOMPLETE : HF_EXIT_OK;
+}
+
+struct show {
+    const struct hf_advdb *db;
+    struct hf_arena arena;
+    struct hf_buf *out;
+    unsigned n, packages;
+};
+
+static void text_line(struct hf_buf *out, const char *name, struct hf_span text)
+{
+    if (!text.n)
+        return;
+    hf_buf_addf(out, "  %-10s ", name);
+    hf_buf_add_escaped(out, text, 0);
+    hf_buf_addc(out, '\n');
+}
+
+static int show_package(void *ctx, struct hf_span ns, struct hf_span name, const struct hf_adv_row *row)
+{
+    struct show *s = ctx;
+    struct hf_adv_range r;
+    if (++s->packages > 200)
+        return 0;
+    hf_buf_addz(s->out, "  affects    ");
+    hf_buf_add_escaped(s->out, ns, 60);
+    hf_buf_addc(s->out, ' ');
+    hf_buf_add_escaped(s->out, name, 100);
+    if (row->state != HF_ADV_RANGES)
+        hf_buf_addz(s->out, row->state == HF_ADV_NOT_AFFECTED ? ": never" : row->state == HF_ADV_WONT_FIX ? ": will not be fixed" : ": no fix");
+    for (size_t i = 0; i < 20 && hf_adv_row_range(s->db, row, i, &r); i++) {
+        hf_buf_addz(s->out, i ? ", from " : ": from ");
+        hf_buf_add_escaped(s->out, r.introduced.n ? r.introduced : HF_S("0"), 60);
+        if (r.fixed.n || r.last_affected.n) {
+            hf_buf_addz(s->out, r.fixed.n ? " to before " : " to ");
+            hf_buf_add_escaped(s->out, r.fixed.n ? r.fixed : r.last_affected, 60);
+        }
+    }
+    if (row->n_versions)
+        hf_buf_addf(s->out, " (%zu versions listed)", row->n_versions);
+    hf_buf_addc(s->out, '\n');
+    return 0;
+}
+
+static int show_one(void *ctx, uint32_t adv)
+{
+    struct show *s = ctx;
+    struct hf_advisory a;
+    char stamp[32];
+    if (hf_advdb_advisory(s->db, adv, &s->arena, &a, NULL) < 0 || ++s->n > 100)
+        return 0;
+    hf_buf_add_escaped(s->out, a.id, 0);
+    hf_buf_addz(s->out, "  (");
+    hf_buf_add_escaped(s->out, a.source, 0);
+    hf_buf_addz(s->out, ")\n");
+    text_line(s->out, "summary", a.summary);
+    text_line(s->out, "severity", hf_span_z(hf_severity_name(a.severity)));
+    for (size_t i = 0; i < a.n_aliases; i++)
+        text_line(s->out, i ? "" : "aliases", a.aliases[i]);
+    for (size_t i = 0; i < a.n_cvss; i++) {
+        hf_buf_addf(s->out, "  %-10s %u.%u ", i ? "" : "cvss", a.cvss[i].score10 / 10, a.cvss[i].score10 % 10);
+        hf_buf_add_escaped(s->out, a.cvss[i].vector, 0);
+        hf_buf_addc(s->out, '\n');
+    }
+    if (a.published_unix)
+        text_line(s->out, "published", hf_span_sub(hf_span_z(hf_report_time(a.published_unix, stamp)), 0, 10));
+    s->packages = 0;
+    int rc = hf_advdb_packages(s->db, adv, show_package, s, NULL);
+    if (s->packages > 200)
+        hf_buf_addf(s->out, "  ... and %u more\n", s->packages - 200);
+    for (size_t i = 0; i < a.n_urls; i++)
+        text_line(s->out, i ? "" : "urls", a.urls[i]);
+    return rc < 0 ? rc : 0;
+}
+
+static int db_show(int argc, char **argv)
+{
+    const char *path = NULL, *args[MAX_ARGS], *where;
+    const struct hf_opt opts[] = {{"db", 0, HF_OPT_STR, &path, "FILE", NULL, 0, 0, "advisory database"}, {0}};
+    const struct hf_command cmd = {"db show", "[options] ID", "everything the database knows of a CVE or advisory id", NULL, opts, 1, 1};
+    struct hf_err err = HF_ERR_INIT;
+    hf_cleanup(hf_config_freep) struct hf_config *config = NULL;
+    hf_cleanup(hf_advdb_closep) struct hf_advdb *db = NULL;
+    hf_autobuf out = HF_BUF_INIT(16 << 20);
+    size_t n;
+    int rc = parse(&cmd, argc, argv, args, &n, &err);
+    if (rc != 0)
+        return rc > 0 ? HF_EXIT_OK : hf_cli_fail(&err, rc);
+    if ((rc = open_db(path, &config, &db, &where, &err)) < 0)
+        return hf_cli_fail(&err, rc);
+    struct show s = {.db = db, .out = &out};
+    hf_arena_init(&s.arena, 64 << 20);
+    struct hf_span id = hf_span_z(args[0]);
+    struct hf_epss epss;
+    struct hf_kev kev;
+    rc = hf_advdb_by_id(db, id, show_one, &s, &err);
+    bool scored = hf_advdb_epss(db, id, &epss), exploited = hf_advdb_kev(db, id, &kev);
+    if (scored)
+        hf_buf_addf(&out, "EPSS: %.2f %% chance of exploitation in the next 30 days, more than %.1f %% of all CVEs\n", epss.score * 100, epss.percentile * 100);
+    if (exploited) {
+        hf_buf_addz(&out, "KEV: known to be exploited since ");
+        hf_buf_add_escaped(&out, kev.date_added, 20);
+        hf_buf_addz(&out, kev.ransomware ? ", by ransomware\n" : "\n");
+    }
+    hf_arena_done(&s.arena);
+    fwrite(out.p, 1, out.n, stdout);
+    if (rc < 0)
+        return hf_cli_fail(&err, rc);
+    if (!s.n && !scored && !exploited)
+        return hf_cli_fail(&err, hf_fail(&err, HF_E_NOT_FOUND, "%s is in none of the database's sources (%s)", args[0], where));
+    return HF_EXIT_OK;
+}
+
+static int db_cmp(int argc, char **argv)
+{
+    const char *args[MAX_ARGS];
+    const struct hf_opt opts[] = {{0}};
+    const struct hf_command cmd = {"db cmp", "SCHEME [FILE]", "the order of versions, pair by pair",
+            "Reads lines of two versions with a tab between and prints <, =, > or ! (not a version) for each.\n"
+            "Schemes: deb rpm apk pep440 semver go maven gem nuget packagist pub hex bitnami.",
+            opts, 1, 2};
+    struct hf_err err = HF_ERR_INIT;
+    size_t n;
+    int rc = parse(&cmd, argc, argv, args, &n, &err);
+    if (rc != 0)
+        return rc > 0 ? HF_EXIT_OK : hf_cli_fail(&err, rc);
+    enum hf_scheme s = hf_scheme_by_name(hf_span_z(args[0]));
+    if (s == HF_SCHEME_NONE)
+        return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "unknown scheme \"%s\"; there are deb rpm apk pep440 semver go maven gem nuget packagist pub hex bitnami", args[0]));
+    FILE *in = n > 1 && strcmp(args[1], "-") != 0 ? fopen(args[1], "re") : stdin;
+    if (!in)
+        return hf_cli_fail(&err, hf_fail(&err, -errno, "%s: %s", args[1], hf_err_name(-errno)));
+    hf_autofree char *line = malloc(MAX_LINE);
+    uint64_t number = 0, bad = 0;
+    while (line && fgets(line, MAX_LINE, in)) {
+        struct hf_span rest = hf_span_z(line), a, b = hf_span("", 0), extra;
+        number++;
+        if (rest.n && rest.p[rest.n - 1] == '\n')
+            rest.n--;
+        if (rest.n && rest.p[rest.n - 1] == '\r')
+            rest.n--;
+        size_t tab = hf_span_find(rest, '\t');
+        a = hf_span_sub(rest, 0, tab);
+        extra = tab == SIZE_MAX ? hf_span("", 0) : hf_span_from(rest, tab + 1);
+        if (tab == SIZE_MAX || hf_span_find(extra, '\t') != SIZE_MAX) {
+            if (!bad++)
+                hf_log(HF_LOG_WARNING, "line", "line %llu is not two versions with one tab between", (unsigned long long)number);
+            puts("!");
+            continue;
+        }
+        b = extra;
+        int c = hf_version_cmp(s, a, b);
+        puts(c == HF_CMP_INVALID ? "!" : c < 0 ? "<" : c > 0 ? ">" : "=");
+    }
+    if (in != stdin)
+        fclose(in);
+    return bad ? HF_EXIT_INCOMPLETE : HF_EXIT_OK;
+}
+
+int hf_cmd_db(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        int (*run)(int argc, char **argv);
+        const char *summary;
+    } commands[] = {
+            {"build", db_build, "make the database from files"},
+            {"status", db_status, "what it holds and how old each source is"},
+            {"show", db_show, "everything it knows of an id"},
+            {"cmp", db_cmp, "the order of versions"},
+    };
+    const char *names[HF_ARRAY_LEN(commands) + 1] = {NULL};
+    struct hf_err err = HF_ERR_INIT;
+    if (argc >= 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
+        puts("holdfast db - the advisory database\n\nUsage: holdfast db COMMAND [options]\n\nCommands:");
+        for (size_t i = 0; i < HF_ARRAY_LEN(commands); i++)
+            printf("  %-8s %s\n", commands[i].name, commands[i].summary);
+        return HF_EXIT_OK;
+    }
+    for (size_t i = 0; i < HF_ARRAY_LEN(commands); i++) {
+        if (argc >= 2 && !strcmp(argv[1], commands[i].name))
+            return commands[i].run(argc - 1, argv + 1);
+        names[i] = commands[i].name;
+    }
+    const char *near = argc >= 2 ? hf_nearest(argv[1], names) : NULL;
+    return hf_cli_fail(&err, argc < 2 ? hf_fail(&err, HF_E_USAGE, "which? holdfast db build, status, show or cmp")
+                                      : hf_fail(&err, HF_E_USAGE, "unknown command \"db %s\"%s%s", argv[1], near ? "; did you mean db " : "; there are build, status, show, cmp", near ? near : ""));
+}

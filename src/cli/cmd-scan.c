@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <time.h>
+
+#include "base/config.h"
+#include "base/log.h"
+#include "cli/cli.h"
+#include "image/examine.h"
+#include "matching/match.h"
+#include "packages/eol.h"
+#include "packages/purl.h"
+#include "report/report.h"
+
+enum { MAX_ARGS = 512 };
+
+struct job {
+    struct hf_config *config;
+    const struct hf_advdb *db;
+    struct hf_cache *cache;
+    const struct hf_writer *writers[8];
+    FILE *files[8];
+    size_t n_writers;
+    struct hf_report_opts report;
+    struct hf_examine_opts examine;
+    const char *why_not;
+    int fail_on; /* severity, -1: none */
+    int exit_code;
+};
+
+static int add_purls(struct hf_scan *s, struct hf_err *err)
+{
+    hf_autobuf text = HF_BUF_INIT(64 << 10);
+    for (size_t i = 0; i < s->n_packages; i++) {
+        hf_buf_clear(&text);
+        hf_purl_make(&s->packages[i].p, &s->release, &text);
+        if (!hf_buf_ok(&text) || hf_arena_dup(&s->arena, hf_buf_span(&text), &s->packages[i].purl) < 0)
+            return hf_fail(err, HF_E_LIMIT, "the result is over the memory limit; raise --max-memory");
+    }
+    return 0;
+}
+
+static void worst(struct job *j, int code)
+{
+    /* A finding is what --fail-on asked to hear of, even when something else could not be examined. */
+    if (code == HF_EXIT_FINDINGS || j->exit_code == HF_EXIT_OK)
+        j->exit_code = code;
+}
+
+static int judge(struct job *j, struct hf_scan *s, struct hf_err *err)
+{
+    hf_autobuf why_not = HF_BUF_INIT(1 << 20);
+    struct hf_match_opts mo = {.now_unix = s->started_unix, .stale_after_s = j->config->db_max_age_h * 3600};
+    if (j->why_not)
+        mo.why_not = hf_span_z(j->why_not);
+    int rc = add_purls(s, err);
+    s->eol_unix = hf_os_eol(&s->release);
+    if (rc >= 0 && s->eol_unix && s->eol_unix < s->started_unix) {
+        char when[32];
+        s->eol = true;
+        hf_scan_warn(s, "support of this release ended on %.10s: what was found since is not in its advisories, so results are unknown from then on", hf_report_time(s->eol_unix, when));
+    }
+    if (rc >= 0 && j->db)
+        rc = hf_match(s, j->db, &mo, &why_not, err);
+    if (rc < 0)
+        return rc;
+    if (j->why_not) {
+        fwrite(why_not.p, 1, why_not.n, stdout);
+        return 0;
+    }
+    for (size_t i = 0; i < j->n_writers && rc >= 0; i++)
+        rc = j->writers[i]->write(s, &j->report, hf_cli_stdout, j->files[i]);
+    if (rc < 0)
+        return hf_fail(err, rc, "writing the result: %s", hf_err_name(rc));
+    for (size_t i = 0; i < s->n_vulns && j->fail_on >= 0; i++)
+        if (hf_report_shows(&s->vulns[i], &j->report) && !s->vulns[i].collapsed && (int)s->vulns[i].severity >= j->fail_on)
+            worst(j, HF_EXIT_FINDINGS);
+    if (s->n_incomplete)
+        worst(j, HF_EXIT_INCOMPLETE);
+    return 0;
+}
+
+static int on_image(void *ctx, struct hf_image *img, struct hf_err *err)
+{
+    struct job *j = ctx;
+    struct hf_scan s;
+    struct hf_examined examined = {NULL, 0};
+    struct timespec a, b;
+    hf_scan_init(&s, (size_t)j->config->max_memory);
+    s.started_unix = (uint64_t)time(NULL);
+    const char *epoch = getenv("SOURCE_DATE_EPOCH");
+    if (epoch && hf_parse_u64(hf_span_z(epoch), 10, 0, UINT64_MAX / 2, &s.started_unix) < 0)
+        s.started_unix = (uint64_t)time(NULL);
+    clock_gettime(CLOCK_MONOTONIC, &a);
+    int rc = hf_examine(img, &j->examine, &s, &examined, err);
+    if (rc >= 0)
+        rc = judge(j, &s, err);
+    clock_gettime(CLOCK_MONOTONIC, &b);
+    hf_log(HF_LOG_INFO, "scan", "%.*s took %.3f s", (int)img->target.n, img->target.p, (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9);
+    hf_scan_done(&s);
+    hf_examined_done(&examined);
+    return rc;
+}
+
+/* "--format NAME[=FILE]"; without a file the first goes to --output or standard output. */
+static int open_writers(struct job *j, const struct hf_strs *formats, const char *output, struct hf_err *err)
+{
+    static const char *const fallback[] = {"table"};
+    size_t n = formats->n ? formats->n : 1;
+    if (n > HF_ARRAY_LEN(j->writers))
+        return hf_fail(err, HF_E_USAGE, "more than %zu formats", HF_ARRAY_LEN(j->writers));
+    bool plain = false;
+    for (size_t i = 0; i < n; i++) {
+        const char *f = formats->n ? formats->v[i] : fallback[0];
+        size_t eq = hf_span_find(hf_span_z(f), '=');
+        const struct hf_writer *w = hf_writer_by_name(hf_span_sub(hf_span_z(f), 0, eq));
+        const char *file = eq != SIZE_MAX ? f + eq + 1 : NULL;
+        if (!w)
+            return hf_fail(err, HF_E_USAGE, "unknown format \"%s\"; there are table, json, cyclonedx", f);
+        if (!file && plain)
+            return hf_fail(err, HF_E_USAGE, "two formats for standard output; give all but one a file: --format %s=FILE", f);
+        if (!file) {
+            plain = true;
+            file = output;
+        }
+        j->files[j->n_writers] = NULL;
+        if (file && strcmp(file, "-") != 0 && !(j->files[j->n_writers] = fopen(file, "we")))
+            return hf_fail(err, -errno, "%s: %s", file, hf_err_name(-errno));
+        j->writers[j->n_writers++] = w;
+    }
+    return 0;
+}
+
+static int close_writers(struct job *j, int rc, struct hf_err *err)
+{
+    for (size_t i = 0; i < j->n_writers; i++)
+        if (j->files[i] && fclose(j->files[i]) != 0 && rc >= 0)
+            rc = hf_fail(err, -errno, "writing the result: %s", hf_err_name(-errno));
+    return rc;
+}
+
+static unsigned terminal_width(void)
+{
+    struct winsize w;
+    return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 ? w.ws_col : 0;
+}
+
+int hf_cmd_scan(int argc, char **argv)
+{
+    const char *db_path = NULL, *cache_dir = NULL, *platform = NULL, *output = NULL, *config_file = NULL, *why_not = NULL, *args[MAX_ARGS];
+    struct hf_strs formats = {.n = 0};
+    bool no_cache = false, no_verify = false, all_platforms = false, only_fixed = false, why = false, quiet = false, all_rows = false, no_vulns = false, verbose = false;
+    uint64_t max_memory = 0, threads = 0;
+    int fail_on = -1, color = 0;
+    const struct hf_opt opts[] = {
+            {"format", 'f', HF_OPT_LIST, &formats, "NAME[=FILE]", NULL, 0, 0, "table (default), json or cyclonedx; may be repeated"},
+            {"output", 'o', HF_OPT_STR, &output, "FILE", NULL, 0, 0, "where the result goes (default: standard output)"},
+            {"db", 0, HF_OPT_STR, &db_path, "FILE", NULL, 0, 0, "advisory database"},
+            {"no-vulnerabilities", 0, HF_OPT_FLAG, &no_vulns, NULL, NULL, 0, 0, "only list what is there; needs no database"},
+            {"platform", 0, HF_OPT_STR, &platform, "OS/ARCH", NULL, 0, 0, "which image of an index (default: this machine's)"},
+            {"all-platforms", 0, HF_OPT_FLAG, &all_platforms, NULL, NULL, 0, 0, "every image of an index"},
+            {"fail-on", 0, HF_OPT_ENUM, &fail_on, "SEVERITY", "negligible|low|medium|high|critical", 0, 0, "exit 1 when something at least this bad is found"},
+            {"only-fixed", 0, HF_OPT_FLAG, &only_fixed, NULL, NULL, 0, 0, "only vulnerabilities that have a fix"},
+            {"why", 0, HF_OPT_FLAG, &why, NULL, NULL, 0, 0, "say which rule and record made each match"},
+            {"why-not", 0, HF_OPT_STR, &why_not, "ID", NULL, 0, 0, "explain why this vulnerability is not reported"},
+            {"long", 'l', HF_OPT_FLAG, &all_rows, NULL, NULL, 0, 0, "all rows of the table"},
+            {"no-verify", 0, HF_OPT_FLAG, &no_verify, NULL, NULL, 0, 0, "trust the digests in the archive; results stay out of the cache"},
+            {"cache-dir", 0, HF_OPT_STR, &cache_dir, "DIR", NULL, 0, 0, "where facts of layers are kept"},
+            {"no-cache", 0, HF_OPT_FLAG, &no_cache, NULL, NULL, 0, 0, "neither read nor write the cache"},
+            {"max-memory", 0, HF_OPT_SIZE, &max_memory, "SIZE", NULL, 16 << 20, 0, "ceiling for what an image can make it use (256M)"},
+            {"jobs", 'j', HF_OPT_U64, &threads, "N", NULL, 1, 64, "threads (default: the machine's)"},
+            {"color", 0, HF_OPT_ENUM, &color, "WHEN", "auto|always|never", 0, 0, "colours"},
+            {"quiet", 'q', HF_OPT_FLAG, &quiet, NULL, NULL, 0, 0, "no progress on the terminal"},
+            {"verbose", 'v', HF_OPT_FLAG, &verbose, NULL, NULL, 0, 0, "say more on standard error"},
+            {"config", 0, HF_OPT_STR, &config_file, "FILE", NULL, 0, 0, "read this file instead of /etc/holdfast"},
+            {0},
+    };
+    const struct hf_command cmd = {"scan", "[options] TARGET", "what is in an image, and what of it is vulnerable",
+            "TARGET is docker-archive:FILE[:REF], oci-archive:FILE[:TAG], oci:DIR[:TAG], docker:REF, container:ID or dir:PATH;\n"
+            "a bare path is recognised by its content, a bare reference is looked for in the local docker daemon.",
+            opts, 1, 1};
+    struct hf_err err = HF_ERR_INIT;
+    struct job j = {.exit_code = HF_EXIT_OK};
+    size_t n;
+    if (argc > MAX_ARGS)
+        return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "too many arguments"));
+    int rc = hf_opts_parse(&cmd, argc, argv, args, &n, &err);
+    if (rc != 0)
+        return rc > 0 ? HF_EXIT_OK : hf_cli_fail(&err, rc);
+    if (verbose)
+        hf_log_setup(HF_LOG_INFO, false);
+    hf_cleanup(hf_config_freep) struct hf_config *config = NULL;
+    hf_cleanup(hf_advdb_closep) struct hf_advdb *db = NULL;
+    struct hf_cache *cache = NULL;
+    struct hf_image_opts io = {.platform = hf_platform_host(), .verify = !no_verify};
+    if ((rc = hf_config_load(&config, config_file, &err)) < 0 || (platform && (rc = hf_platform_parse(hf_span_z(platform), &io.platform, &err)) < 0))
+        return hf_cli_fail(&err, rc);
+    if (max_memory)
+        config->max_memory = max_memory;
+    if (!no_vulns && (rc = hf_advdb_open(&db, db_path ? db_path : config->db_path, &err)) < 0) {
+        if (rc == -ENOENT)
+            hf_fail(&err, rc, "there is no advisory database at %s; make one with: holdfast db build --from DIR, or list packages only with --no-vulnerabilities",
+                    db_path ? db_path : config->db_path);
+        return hf_cli_fail(&err, rc);
+    }
+    if (!no_cache) {
+        hf_autobuf version = HF_BUF_INIT(4096);
+        struct hf_err why_cache = HF_ERR_INIT;
+        hf_examine_version(&version);
+        if (hf_cache_open(&cache, cache_dir ? cache_dir : config->cache_dir, hf_buf_span(&version), &why_cache) < 0)
+            hf_log(HF_LOG_WARNING, "cache", "%s; going on without", why_cache.msg);
+    }
+    io.docker_host = config->docker_host;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    j.config = config;
+    j.db = db;
+    j.why_not = why_not;
+    j.fail_on = fail_on < 0 ? -1 : fail_on + 1; /* the choices begin at negligible */
+    j.report = (struct hf_report_opts){.why = why, .only_fixed = only_fixed, .all_rows = all_rows, .width = terminal_width(),
+            .color = color == 1 || (color == 0 && isatty(STDOUT_FILENO) && !output && !getenv("NO_COLOR"))};
+    j.examine = (struct hf_examine_opts){.threads = threads ? (unsigned)threads : cores > 0 ? (unsigned)cores : 1, .max_memory = config->max_memory, .verify = !no_verify,
+            .quiet = quiet, .cache = cache};
+    rc = open_writers(&j, &formats, output, &err);
+    if (rc >= 0)
+        rc = hf_image_open(args[0], &io, all_platforms, on_image, &j, &err);
+    rc = close_writers(&j, rc, &err);
+    hf_cache_close(cache);
+    return rc < 0 ? hf_cli_fail(&err, rc) : j.exit_code;
+}
