@@ -84,7 +84,7 @@ def test_one_flipped_byte_stops_the_scan_and_names_both_digests(scan, tmp_path):
     files = mkimage.docker_files([BASE, TOP])
     name = "blobs/sha256/" + mkimage.sha256(TOP)
     changed = bytearray(TOP)
-    changed[changed.index(b"2.19.0")] ^= 1
+    changed[changed.index(b"Version: 2.19.0") + 9] ^= 1
     files[name] = bytes(changed)
     mkimage.write_tar(str(path), files)
     rc, result, err = scan(path)
