@@ -6,4 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#undef sprintf /* clang's fortified headers make these macros */
+#undef vsprintf
 #pragma GCC poison strcpy strcat sprintf vsprintf strncpy strncat strtok gets atoi atol atoll sscanf gmtime localtime ctime asctime mktemp tmpnam system popen
