@@ -1,579 +1,544 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "matching/match.h"
+/* The run: namespaces and feeds (R13, R20), keys looked up once each, then the rows of every package.  Rules: docs/matching.md */
+#include "matching/match-internal.h"
 
-#include <stdarg.h>
-#include <stdio.h>
+#include <time.h>
 
-#include "advisories/db/cve.h"
-#include "advisories/db/namespace.h"
-#include "matching/range.h"
-
-enum { MAX_GROUPS = 20000, MAX_IDS = 256, MAX_FIXED = 16 };
-
-/* One vulnerability of one package while its rows are gathered. */
-struct group {
-    struct hf_span id; /* CVE, or the native id */
-    uint32_t parent;   /* union-find over aliases; itself: a root */
-    bool affected, cleared, nak, specific, wont, deferred, unfixed, eol, investigating, negligible;
-    enum hf_severity severity; /* package-specific */
-    uint32_t adv;              /* the record that decided */
-    struct hf_span fixed[MAX_FIXED];
-    size_t n_fixed;
-    struct hf_why why;
-};
-
-struct matcher {
-    struct hf_scan *s;
-    const struct hf_advdb *db;
-    const struct hf_match_opts *o;
-    struct hf_buf *why_not;
-    struct hf_err *err;
-    struct hf_scan_package *p; /* current */
-    uint32_t p_index;
-    struct hf_span version, ns, key; /* of the current look-up */
-    const char *rule;
-    struct group *g;
-    size_t n_g, cap_g;
-    struct hf_map ids;       /* id -> group + 1, of the current package */
-    struct hf_map details;   /* CVE or id -> index + 1 in cached details */
-    struct hf_map ns_seen;   /* namespaces used: 1 has data, 2 none */
-    struct detail {
-        struct hf_severity_pick {
-            enum hf_severity severity;
-        } pick;
-        const struct hf_adv_cvss *cvss;
-        const struct hf_span *urls, *aliases;
-        size_t n_cvss, n_urls, n_aliases;
-        struct hf_span summary;
-        uint64_t published;
-    } *d;
-    size_t n_d, cap_d, cap_v;
-    struct hf_arena scratch;
-};
-
-static int room(struct matcher *m)
+int hf_match_limit(struct hf_match *m, const char *what)
 {
-    return hf_fail(m->err, HF_E_LIMIT, "the list of vulnerabilities is over the memory limit; raise --max-memory");
+    if (!m->full)
+        m->full_what = what;
+    m->full = true; /* said at the end, when the spare of the arena is there for it */
+    return 0;
 }
 
-static struct hf_span keep(struct matcher *m, struct hf_span s)
+bool hf_match_is_cve(struct hf_span id)
 {
-    struct hf_span out = {"", 0};
-    return hf_arena_dup(&m->s->arena, s, &out) < 0 ? hf_span("", 0) : out;
+    return hf_span_starts(id, HF_S("CVE-")) && id.n >= 13;
 }
 
-HF_PRINTF(2, 3) static struct hf_span keepf(struct matcher *m, const char *fmt, ...)
+/* --- ids and advisories, each once --- */
+
+uint32_t hf_match_intern(struct hf_match *m, struct hf_span id)
 {
-    char text[1024];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    return keep(m, hf_span_z(text));
+    bool fresh;
+    uint64_t *at = hf_map_at(&m->id_index, id, &fresh);
+    if (!at)
+        return UINT32_MAX;
+    if (fresh) {
+        struct hf_span *s = hf_grow((void **)&m->ids, &m->n_ids, &m->cap_ids, sizeof *s, UINT32_MAX - 1);
+        if (!s)
+            return UINT32_MAX;
+        *s = id;
+        *at = m->n_ids;
+    }
+    return *at ? (uint32_t)(*at - 1) : UINT32_MAX;
 }
 
-static bool is_cve(struct hf_span id)
+struct hf_adv_info *hf_match_info(struct hf_match *m, uint32_t adv)
 {
-    return hf_cve_key(id) != 0;
-}
-
-static uint32_t root(struct matcher *m, uint32_t i)
-{
-    while (m->g[i].parent != i)
-        i = m->g[i].parent = m->g[m->g[i].parent].parent;
+    uint64_t known;
+    if (hf_map_get(&m->infos_by_adv, hf_span((const char *)&adv, sizeof adv), &known))
+        return known ? m->infos[known - 1] : NULL;
+    uint32_t *key = hf_arena_alloc(&m->work, sizeof *key);
+    if (!key)
+        return NULL;
+    *key = adv;
+    bool fresh;
+    uint64_t *at = hf_map_at(&m->infos_by_adv, hf_span((const char *)key, sizeof *key), &fresh);
+    if (!at)
+        return NULL;
+    struct hf_adv_info *i = hf_arena_calloc(&m->work, 1, sizeof *i), **slot;
+    if (!i || !(slot = hf_grow((void **)&m->infos, &m->n_infos, &m->cap_infos, sizeof *slot, UINT32_MAX - 1)))
+        return NULL;
+    *slot = i;
+    *at = m->n_infos;
+    if (hf_advdb_advisory(m->db, adv, &m->scan->arena, &i->a, NULL) < 0) {
+        i->failed = true;
+        m->bad_records++;
+        return i;
+    }
+    size_t n = HF_MIN(i->a.n_aliases + 1, (size_t)HF_MATCH_MAX_IDS);
+    uint32_t *ids = hf_arena_alloc(&m->work, n * sizeof *ids);
+    if (!ids)
+        return NULL;
+    for (size_t j = 0; j < n; j++) {
+        struct hf_span id = j ? i->a.aliases[j - 1] : i->a.id;
+        uint32_t k = id.n ? hf_match_intern(m, id) : UINT32_MAX;
+        if (k == UINT32_MAX)
+            continue;
+        ids[i->n_ids++] = k;
+        i->n_cves += hf_match_is_cve(id);
+    }
+    i->ids = ids;
+    i->decoded = true;
     return i;
 }
 
-static uint32_t group_of(struct matcher *m, struct hf_span id)
+struct by_id_ctx {
+    uint32_t advs[HF_MATCH_MAX_BY_ID];
+    size_t n;
+};
+static int by_id_row(void *ctx, uint32_t adv)
 {
+    struct by_id_ctx *c = ctx;
+    if (c->n == HF_ARRAY_LEN(c->advs))
+        return HF_E_LIMIT;
+    c->advs[c->n++] = adv;
+    return 0;
+}
+
+const struct hf_by_id *hf_match_by_id(struct hf_match *m, struct hf_span id)
+{
+    static const struct hf_by_id none = {NULL, 0};
     bool fresh;
-    uint64_t *slot = hf_map_at(&m->ids, id, &fresh);
-    if (!slot)
-        return UINT32_MAX;
+    uint64_t *at = hf_map_at(&m->by_id, id, &fresh);
+    if (!at)
+        return &none;
     if (!fresh)
-        return root(m, (uint32_t)(*slot - 1));
-    if (!m->n_g && !hf_grow((void **)&m->g, &m->n_g, &m->cap_g, sizeof *m->g, MAX_GROUPS))
-        return UINT32_MAX; /* slot 0 stays unused, so that 0 can end chains */
-    struct group *g = hf_grow((void **)&m->g, &m->n_g, &m->cap_g, sizeof *g, MAX_GROUPS);
-    if (!g)
-        return UINT32_MAX;
-    g->id = id;
-    g->parent = (uint32_t)(m->n_g - 1);
-    *slot = m->n_g;
-    return (uint32_t)(m->n_g - 1);
+        return *at ? (const struct hf_by_id *)(uintptr_t)*at : &none;
+    struct by_id_ctx c = {.n = 0};
+    if (hf_advdb_by_id(m->db, id, by_id_row, &c, NULL) < 0 && !c.n)
+        return &none;
+    struct hf_by_id *b = hf_arena_alloc(&m->work, sizeof *b);
+    uint32_t *advs = b && c.n ? hf_arena_alloc(&m->work, c.n * sizeof *advs) : NULL;
+    if (!advs)
+        return &none;
+    memcpy(advs, c.advs, c.n * sizeof *advs);
+    *b = (struct hf_by_id){advs, c.n};
+    *at = (uint64_t)(uintptr_t)b;
+    return b;
 }
 
-static void add_fixed(struct group *g, struct hf_span v, enum hf_scheme scheme)
-{
-    size_t at = 0;
-    if (!v.n)
-        return;
-    for (; at < g->n_fixed; at++) {
-        int c = hf_version_cmp(scheme, v, g->fixed[at]);
-        if (c == 0 || hf_span_eq(v, g->fixed[at]))
-            return;
-        if (c < 0)
-            break;
-    }
-    if (g->n_fixed == MAX_FIXED)
-        return;
-    memmove(&g->fixed[at + 1], &g->fixed[at], (g->n_fixed - at) * sizeof *g->fixed);
-    g->fixed[at] = v;
-    g->n_fixed++;
-}
+/* --- one key --- */
 
-/* R31 and R9-like exceptions that are facts about names, not about versions. */
-static bool excepted(struct hf_span ns, struct hf_span name, struct hf_span id)
-{
-    static const struct {
-        const char *ns, *name, *id;
-    } v[] = {
-            /* log4j-api holds none of the vulnerable classes; the records list it for its version number only */
-            {"maven", "org.apache.logging.log4j:log4j-api", "CVE-2021-44228"}, {"maven", "org.apache.logging.log4j:log4j-api", "CVE-2021-45046"},
-            {"maven", "org.apache.logging.log4j:log4j-api", "CVE-2021-45105"}, {"maven", "org.apache.logging.log4j:log4j-api", "CVE-2021-44832"},
-            /* records of the C++ and JavaScript implementations, filed under the Go module of the same project */
-            {"go", "google.golang.org/protobuf", "CVE-2015-5237"}, {"go", "google.golang.org/protobuf", "CVE-2021-22570"},
-            /* the vulnerable code is minizip's, which zlib1g does not contain */
-            {"debian", "zlib", "CVE-2023-45853"},
-    };
-    for (size_t i = 0; i < HF_ARRAY_LEN(v); i++)
-        if (hf_span_starts(ns, hf_span_z(v[i].ns)) && hf_span_eqz(name, v[i].name) && hf_span_eqz(id, v[i].id))
-            return true;
-    return false;
-}
+struct row_ctx {
+    struct hf_match *m;
+    struct hf_key_result *r;
+    const struct hf_match_key *k;
+    struct hf_span module;
+    struct hf_verdict v;
+};
 
-/* R17: rows of a module stream concern packages of that stream only, and the other way round. */
-static bool module_fits(const struct hf_package *p, const struct hf_adv_row *row, struct hf_span fixed)
+static bool row_applies(struct row_ctx *c, const struct hf_adv_row *row)
 {
-    if (p->type != HF_PKG_RPM)
+    if (row->scheme != HF_SCHEME_RPM)
         return true;
-    bool modular_fix = hf_span_search(fixed, HF_S(".module")) != SIZE_MAX;
-    if (!row->module.n)
-        return fixed.n == 0 || modular_fix == (p->module.n != 0 || hf_span_search(p->version, HF_S(".module")) != SIZE_MAX);
-    return hf_span_starts(p->module, row->module) && (p->module.n == row->module.n || p->module.p[row->module.n] == ':');
+    struct hf_span summary = {NULL, 0};
+    if (!row->module.n && c->module.n && hf_match_row_is_modular(c->m->db, row)) {
+        struct hf_adv_info *i = hf_match_info(c->m, row->adv);
+        if (i && i->decoded)
+            summary = i->a.summary;
+    }
+    return hf_match_module(c->m->db, row, c->module, c->k->version, summary);
+}
+
+/* R16: what Red Hat has not looked at yet is not reported; other sources' "under investigation" is, as a status (R10). */
+static bool row_skipped(const struct hf_match_key *k, const struct hf_adv_row *row)
+{
+    struct hf_span ns = hf_span_z(k->ns);
+    return row->state == HF_ADV_INVESTIGATING && (hf_span_starts(ns, HF_S("redhat:")) || hf_span_starts(ns, HF_S("almalinux:")) ||
+            hf_span_starts(ns, HF_S("rocky:")));
 }
 
 static int on_row(void *ctx, const struct hf_advdb *db, const struct hf_adv_row *row)
 {
-    struct matcher *m = ctx;
-    struct hf_verdict v;
-    struct hf_advisory a;
-    hf_row_verdict(db, row, m->version, &v);
-    if (!module_fits(&m->p->p, row, v.fixed))
+    struct row_ctx *c = ctx;
+    struct hf_key_result *r = c->r;
+    struct hf_seen *seen = hf_grow((void **)&r->seen, &r->n_seen, &r->cap_seen, sizeof *seen, HF_MATCH_MAX_ROWS);
+    if (!seen) {
+        hf_match_limit(c->m, "a package has more advisory rows than the limit or memory allows");
+        return HF_E_LIMIT;
+    }
+    seen->adv = row->adv;
+    if (row_skipped(c->k, row)) {
+        seen->kind = HF_VERDICT_SKIPPED;
         return 0;
-    if ((row->flags & HF_ADV_PRO || hf_span_ends(m->ns, HF_S(":pro"))) && !m->o->ubuntu_pro && !v.affected)
-        return 0; /* R15: fixed only for subscribers, which this is not */
-    if (hf_advdb_advisory(db, row->adv, &m->scratch, &a, m->err) < 0)
-        return room(m);
-    /* Ids this row speaks of: a distribution's advisory for several CVEs decides each apart (R24). */
-    struct hf_span cves[MAX_IDS];
-    size_t n = 0;
-    if (is_cve(a.id))
-        cves[n++] = a.id;
-    for (size_t i = 0; i < a.n_aliases && n < MAX_IDS; i++)
-        if (is_cve(a.aliases[i]))
-            cves[n++] = a.aliases[i];
-    bool distro = row->flags & HF_ADV_DISTRO;
-    bool specific = n == 1 && hf_span_search(a.id, HF_S("CVE-")) != SIZE_MAX;
-    if (!distro && n > 0) {
-        cves[0] = a.id; /* aliases are joined below */
-        n = 1;
     }
-    if (n == 0)
-        cves[n++] = a.id;
-    for (size_t k = 0; k < n; k++) {
-        uint32_t at = group_of(m, cves[k]);
-        if (at == UINT32_MAX)
-            return room(m);
-        if (!distro)
-            for (size_t i = 0; i < a.n_aliases; i++) {
-                uint32_t other = group_of(m, a.aliases[i]);
-                if (other == UINT32_MAX)
-                    return room(m);
-                uint32_t x = root(m, at), y = root(m, other);
-                if (x == y)
-                    continue;
-                /* what was known of the other moves to the root */
-                struct group *to = &m->g[x], *from = &m->g[y];
-                to->affected |= from->affected;
-                to->nak |= from->nak;
-                to->cleared |= from->cleared;
-                if (!to->why.rule.n) {
-                    to->why = from->why;
-                    to->adv = from->adv;
-                }
-                for (size_t f = 0; f < from->n_fixed; f++)
-                    add_fixed(to, from->fixed[f], row->scheme);
-                to->severity = HF_MAX(to->severity, from->severity);
-                from->parent = x;
-            }
-        struct group *g = &m->g[root(m, at)];
-        if (excepted(m->ns, m->key, cves[k])) {
-            g->nak = true;
-            continue;
-        }
-        if (row->state == HF_ADV_NOT_AFFECTED)
-            g->nak = true;
-        /* A record of its own for this CVE is more exact than an advisory that lists many. */
-        if (distro && g->specific && !specific)
-            continue;
-        if (distro && specific && !g->specific) {
-            g->specific = true;
-            g->affected = g->cleared = false;
-            g->n_fixed = 0;
-        }
-        if (v.affected) {
-            if (!g->affected || !g->why.rule.n) {
-                g->adv = row->adv;
-                g->why = (struct hf_why){hf_span_z(m->rule), a.id, a.source, m->ns, m->key, m->version, keepf(m, HF_SPAN_FMT, HF_SPAN_ARG(hf_span_z(v.text))),
-                        keepf(m, "%s: " HF_SPAN_FMT " of " HF_SPAN_FMT " looked up as \"" HF_SPAN_FMT "\" in " HF_SPAN_FMT " is %s", m->rule, HF_SPAN_ARG(a.id),
-                                HF_SPAN_ARG(a.source), HF_SPAN_ARG(m->key), HF_SPAN_ARG(m->ns), v.text)};
-            }
-            g->affected = true;
-            g->wont |= row->state == HF_ADV_WONT_FIX || (row->flags & HF_ADV_NO_DSA && !v.fixed.n);
-            g->deferred |= row->state == HF_ADV_DEFERRED;
-            g->eol |= row->state == HF_ADV_EOL;
-            g->investigating |= row->state == HF_ADV_INVESTIGATING;
-            add_fixed(g, v.fixed, row->scheme);
-        } else {
-            g->cleared = true;
-        }
-        g->severity = HF_MAX(g->severity, row->severity);
-        g->negligible |= (row->flags & HF_ADV_UNIMPORTANT) != 0;
-        if (m->o->why_not.n && m->why_not && hf_span_eq(cves[k], m->o->why_not) && !v.affected)
-            hf_buf_addf(m->why_not, HF_SPAN_FMT " " HF_SPAN_FMT ": %s says %s (installed " HF_SPAN_FMT ")\n", HF_SPAN_ARG(m->p->p.name), HF_SPAN_ARG(m->p->p.version),
-                    keepf(m, HF_SPAN_FMT " of " HF_SPAN_FMT, HF_SPAN_ARG(a.id), HF_SPAN_ARG(a.source)).p, v.text, HF_SPAN_ARG(m->version));
+    if (!row_applies(c, row)) {
+        seen->kind = HF_VERDICT_OTHER_MODULE;
+        return 0;
     }
+    hf_verdict(db, row, c->k->version, c->k->ignore_epoch, &c->v);
+    seen->kind = c->v.kind;
+    r->never |= c->v.kind == HF_VERDICT_NEVER;
+    if (c->v.kind == HF_VERDICT_INCOMPARABLE) {
+        if (c->v.installed_invalid)
+            r->invalid = true;
+        else if (!r->bad_record) {
+            r->bad_record = true;
+            struct hf_adv_info *i = hf_match_info(c->m, row->adv);
+            if (!c->m->bad_records++ && i && i->decoded)
+                c->m->bad_record_example = i->a.id;
+        }
+        return 0;
+    }
+    if (c->v.kind != HF_VERDICT_AFFECTED)
+        return 0;
+    struct hf_hit *h = hf_grow((void **)&r->hits, &r->n_hits, &r->cap_hits, sizeof *h, HF_MATCH_MAX_HITS);
+    struct hf_adv_range *fixes = hf_arena_alloc(&c->m->work, (c->v.n_fixes + 1) * sizeof *fixes);
+    if (!h || !fixes) {
+        r->n_hits -= h != NULL;
+        hf_match_limit(c->m, "memory for the matches of a package is used up");
+        return HF_E_LIMIT;
+    }
+    memcpy(fixes, c->v.fixes, c->v.n_fixes * sizeof *fixes);
+    *h = (struct hf_hit){.adv = row->adv, .state = row->state, .flags = row->flags, .severity = row->severity, .scheme = row->scheme,
+        .listed = c->v.listed, .n_symbols = (uint32_t)HF_MIN(row->n_symbols, (size_t)UINT32_MAX), .at = c->v.at, .fixes = fixes,
+        .n_fixes = c->v.n_fixes};
     return 0;
 }
 
-static int look_up(struct matcher *m, const char *ns, struct hf_span name, struct hf_span version, const char *rule)
+static int by_adv(const void *a, const void *b)
 {
-    hf_autobuf key = HF_BUF_INIT(8192);
-    hf_adv_name(hf_span_z(ns), name, &key);
-    m->ns = keep(m, hf_span_z(ns));
-    m->key = keep(m, hf_buf_span(&key));
-    m->version = version;
-    m->rule = rule;
-    return hf_advdb_lookup(m->db, m->ns, m->key, on_row, m, m->err);
+    const struct hf_seen *x = a, *y = b;
+    if (x->adv != y->adv)
+        return x->adv < y->adv ? -1 : 1;
+    return (int)x->kind - (int)y->kind;
 }
 
-/* What other records say of the same vulnerability: scores, words, addresses. */
-static int on_same(void *ctx, uint32_t adv)
+struct hf_key_result *hf_match_lookup(struct hf_match *m, const struct hf_match_key *k, struct hf_span module)
 {
-    struct matcher *m = ctx;
-    struct detail *d = &m->d[m->n_d - 1];
-    struct hf_advisory a;
-    if (hf_advdb_advisory(m->db, adv, &m->s->arena, &a, NULL) < 0)
-        return room(m);
-    /* Advisories about several CVEs say nothing exact of one. */
-    size_t cves = is_cve(a.id);
-    for (size_t i = 0; i < a.n_aliases; i++)
-        cves += is_cve(a.aliases[i]);
-    if (cves > 1)
-        return 0;
-    if (!d->n_cvss && a.n_cvss) {
-        d->cvss = a.cvss;
-        d->n_cvss = a.n_cvss;
-    }
-    d->pick.severity = d->pick.severity ? d->pick.severity : a.severity;
-    if (a.summary.n > d->summary.n && d->summary.n < 20)
-        d->summary = a.summary;
-    if (!d->n_urls && a.n_urls) {
-        d->urls = a.urls;
-        d->n_urls = a.n_urls;
-    }
-    if (a.published_unix && (!d->published || a.published_unix < d->published))
-        d->published = a.published_unix;
-    return 0;
-}
-
-static struct detail *details(struct matcher *m, struct hf_span id)
-{
+    hf_buf_clear(&m->text);
+    hf_buf_addz(&m->text, k->ns);
+    hf_buf_addc(&m->text, '\0');
+    hf_adv_name(hf_span_z(k->ns), k->name, &m->text);
+    size_t name_end = m->text.n;
+    hf_buf_addf(&m->text, "%c%d", '\0', k->ignore_epoch);
+    hf_buf_adds(&m->text, k->version);
+    hf_buf_addc(&m->text, '\0');
+    hf_buf_adds(&m->text, module);
+    size_t ns_n = strlen(k->ns) + 1;
+    if (!hf_buf_ok(&m->text) || name_end < ns_n)
+        return NULL;
+    uint64_t old;
+    if (hf_map_get(&m->keys, hf_buf_span(&m->text), &old))
+        return &m->results[old - 1];
+    struct hf_span key;
     bool fresh;
-    uint64_t *slot = hf_map_at(&m->details, id, &fresh);
-    if (!slot)
+    uint64_t *at;
+    if (hf_arena_dup(&m->work, hf_buf_span(&m->text), &key) < 0 || !(at = hf_map_at(&m->keys, key, &fresh)))
         return NULL;
-    if (!fresh)
-        return &m->d[*slot - 1];
-    struct detail *d = hf_grow((void **)&m->d, &m->n_d, &m->cap_d, sizeof *d, 1 << 22);
-    if (!d)
+    struct hf_key_result *r = hf_grow((void **)&m->results, &m->n_results, &m->cap_results, sizeof *r, HF_MATCH_MAX_KEYS);
+    if (!r)
         return NULL;
-    *slot = m->n_d;
-    if (hf_advdb_by_id(m->db, id, on_same, m, m->err) < 0)
+    *at = m->n_results;
+    struct row_ctx c = {.m = m, .r = r, .k = k, .module = module};
+    int rc = hf_advdb_lookup(m->db, hf_span_z(k->ns), hf_span_sub(key, ns_n, name_end - ns_n), on_row, &c, m->err);
+    if (rc < 0 && rc != HF_E_LIMIT &&
+            hf_scan_incomplete(m->scan, HF_S(""), UINT32_MAX, "advisory database: records of %s " HF_SPAN_FMT " are damaged: %s", k->ns,
+                    HF_SPAN_ARG(k->name), m->err ? m->err->msg : "") < 0)
         return NULL;
-    return &m->d[m->n_d - 1];
+    if (r->n_seen)
+        qsort(r->seen, r->n_seen, sizeof *r->seen, by_adv);
+    return r;
 }
 
-static enum hf_severity from_cvss(const struct hf_adv_cvss *c, size_t n)
-{
-    if (!n)
-        return HF_SEV_UNKNOWN;
-    unsigned s = c[0].score10;
-    return s >= 90 ? HF_SEV_CRITICAL : s >= 70 ? HF_SEV_HIGH : s >= 40 ? HF_SEV_MEDIUM : s ? HF_SEV_LOW : HF_SEV_NEGLIGIBLE;
-}
+/* --- R13, R20: where to look, and whether there is anything --- */
 
-/* R30: headers and build helpers made from the kernel's source are not a kernel, and in an image none runs. */
-static bool kernel_class(const struct hf_package *p)
+static void resolve_os(struct hf_match *m)
 {
-    static const char *const names[] = {"linux-libc-dev", "linux-headers-", "linux-kbuild-", "kernel-headers", "linux-doc", "linux-compiler-", "linux-source"};
-    for (size_t i = 0; i < HF_ARRAY_LEN(names); i++)
-        if (hf_span_starts(p->name, hf_span_z(names[i])))
-            return true;
-    return hf_span_eqz(p->source_name, "linux");
-}
-
-static int emit(struct matcher *m, struct group *g, struct hf_span *ids, size_t n_ids)
-{
-    struct hf_scan *s = m->s;
-    if (s->n_vulns == m->cap_v) {
-        size_t cap = m->cap_v ? m->cap_v * 2 : 128;
-        struct hf_vuln *v = cap > (1u << 22) ? NULL : realloc(s->vulns, cap * sizeof *v);
-        if (!v)
-            return room(m);
-        s->vulns = v;
-        m->cap_v = cap;
-    }
-    struct hf_span cve = {NULL, 0};
-    size_t n_cve = 0;
-    for (size_t i = 0; i < n_ids; i++)
-        if (is_cve(ids[i])) {
-            cve = ids[i];
-            n_cve++;
-        }
-    struct hf_advisory own;
-    if (hf_advdb_advisory(m->db, g->adv, &s->arena, &own, m->err) < 0)
-        return room(m);
-    struct hf_span id = n_cve == 1 ? cve : n_cve ? own.id : g->id;
-    struct detail *d = details(m, id);
-    struct hf_span *aliases = hf_arena_calloc(&s->arena, n_ids + 2, sizeof *aliases);
-    struct hf_span *fixed = hf_arena_calloc(&s->arena, g->n_fixed + 1, sizeof *fixed);
-    struct hf_why *why = hf_arena_calloc(&s->arena, 1, sizeof *why);
-    if (!d || !aliases || !fixed || !why)
-        return room(m);
-    struct hf_vuln v = {.id = id, .aliases = aliases, .package = m->p_index, .fixed_in = fixed, .n_fixed_in = g->n_fixed, .why = why, .n_why = 1};
-    for (size_t i = 0; i < n_ids; i++)
-        if (!hf_span_eq(ids[i], id))
-            aliases[v.n_aliases++] = ids[i];
-    bool listed = hf_span_eq(own.id, id);
-    for (size_t i = 0; i < n_ids; i++)
-        listed |= hf_span_eq(ids[i], own.id);
-    if (!listed)
-        aliases[v.n_aliases++] = own.id;
-    memcpy(fixed, g->fixed, g->n_fixed * sizeof *fixed);
-    *why = g->why;
-    v.cvss = own.n_cvss ? own.cvss : d->cvss;
-    v.n_cvss = own.n_cvss ? own.n_cvss : d->n_cvss;
-    /* R25: what the source that matched says of this package, then its record, then scores, then others. */
-    v.severity = g->negligible ? HF_SEV_NEGLIGIBLE : g->severity ? g->severity : own.severity ? own.severity : v.n_cvss ? from_cvss(v.cvss, v.n_cvss) : d->pick.severity;
-    v.status = g->eol && !g->n_fixed ? HF_VULN_EOL : g->n_fixed ? HF_VULN_FIXED : g->wont ? HF_VULN_WONT_FIX : g->deferred ? HF_VULN_DEFERRED
-            : g->investigating                                                                                                ? HF_VULN_INVESTIGATING
-                                                                                                                              : HF_VULN_UNFIXED;
-    v.summary = own.summary.n ? own.summary : d->summary;
-    v.urls = own.n_urls ? own.urls : d->urls;
-    v.n_urls = own.n_urls ? own.n_urls : d->n_urls;
-    v.published_unix = own.published_unix ? own.published_unix : d->published;
-    v.collapsed = kernel_class(&m->p->p);
-    if (n_cve) {
-        v.has_epss = hf_advdb_epss(m->db, cve, &v.epss);
-        v.has_kev = hf_advdb_kev(m->db, cve, &v.kev);
-    }
-    s->vulns[s->n_vulns++] = v;
-    return 0;
-}
-
-static int by_id(const void *a, const void *b)
-{
-    const struct hf_vuln *x = a, *y = b;
-    return x->package != y->package ? (x->package < y->package ? -1 : 1) : hf_span_cmp(x->id, y->id);
-}
-
-static int finish_package(struct matcher *m)
-{
-    int rc = 0;
-    /* Members of each set, chained behind their root. */
-    uint32_t *next = m->n_g ? hf_arena_calloc(&m->scratch, m->n_g, sizeof *next) : NULL;
-    if (m->n_g && !next)
-        rc = room(m);
-    for (uint32_t i = 0; i < m->n_g && rc >= 0; i++) {
-        uint32_t r = root(m, i);
-        if (r != i) {
-            next[i] = next[r];
-            next[r] = i; /* 0 ends a chain: a root is never a member of another's */
-        }
-    }
-    for (uint32_t i = 0; i < m->n_g && rc >= 0; i++) {
-        struct group *g = &m->g[i];
-        if (g->parent != i || !g->affected || g->nak)
+    struct hf_match_os *os = &m->os;
+    const struct hf_os_release *rel = &m->scan->release;
+    char ns[4][HF_NS_MAX];
+    size_t n = hf_ns_from_os(rel, ns, &os->scheme);
+    os->known = n > 0;
+    const char *base = NULL;
+    for (size_t i = 0; i < HF_MIN(n, (size_t)4); i++) {
+        struct hf_span s = hf_span_z(ns[i]);
+        bool pro = hf_span_ends(s, HF_S(":pro"));
+        /* The others are stand-ins for the same release: the first that has data is the one (R13).  Pro is a second channel
+         * of the same release (R15). */
+        if (!hf_advdb_has_namespace(m->db, s) || (base && !pro))
             continue;
-        struct hf_span ids[MAX_IDS];
-        size_t n = 0;
-        ids[n++] = g->id;
-        for (uint32_t k = next[i]; k && k != i && n < MAX_IDS; k = next[k])
-            ids[n++] = m->g[k].id;
-        rc = emit(m, g, ids, n);
+        if (!pro)
+            base = ns[i];
+        memcpy(os->ns[os->n_ns], ns[i], HF_NS_MAX);
+        os->pro[os->n_ns++] = pro;
     }
-    m->n_g = 0;
-    hf_map_done(&m->ids);
-    hf_arena_done(&m->scratch);
+    os->present = os->n_ns > 0;
+    static const char *const comprehensive[] = {"debian:", "ubuntu:", "redhat:", "azurelinux:", "mariner:", "arch"};
+    for (size_t i = 0; base && i < HF_ARRAY_LEN(comprehensive); i++)
+        os->comprehensive |= hf_span_starts(hf_span_z(base), hf_span_z(comprehensive[i]));
+    os->binary_only = hf_span_eqz(rel->id, "amzn") || hf_span_starts(rel->id, HF_S("opensuse")) || hf_span_starts(rel->id, HF_S("sle"));
+    os->source_only = hf_span_eqz(rel->id, "mariner") || hf_span_eqz(rel->id, "azurelinux") || hf_span_eqz(rel->id, "photon");
+}
+
+static int no_data(struct hf_match *m, size_t packages, const char *what, const char *ns)
+{
+    int rc = hf_scan_warn(m->scan, "no advisories for %s: its %zu packages were listed, but not checked (R20)", what, packages);
+    if (rc == 0)
+        rc = hf_scan_incomplete(m->scan, HF_S(""), UINT32_MAX, "the advisory database has no data for %s (%s); %zu packages were not checked",
+                what, ns, packages);
     return rc;
 }
 
-/* R20: no data is not no vulnerability. Said once a namespace. */
-static bool has_data(struct matcher *m, const char *ns)
+static int check_coverage(struct hf_match *m, bool used[HF_PKG_TYPES])
 {
-    bool fresh;
-    struct hf_span copy = keep(m, hf_span_z(ns));
-    uint64_t *slot = hf_map_at(&m->ns_seen, copy, &fresh);
-    if (!slot)
-        return false;
-    if (fresh)
-        *slot = hf_advdb_has_namespace(m->db, copy) ? 1 : 2;
-    return *slot == 1;
-}
-
-static int match_os(struct matcher *m, char ns[4][HF_NS_MAX], size_t n_ns)
-{
-    const struct hf_package *p = &m->p->p;
-    struct hf_span source = p->source_name.n ? p->source_name : p->name;
-    struct hf_span source_version = p->source_version.n ? p->source_version : p->version;
+    struct hf_scan *s = m->scan;
+    size_t count[HF_PKG_TYPES] = {0}, os = 0;
+    for (size_t i = 0; i < s->n_packages; i++) {
+        const struct hf_package *p = &s->packages[i].p;
+        if ((unsigned)p->type >= HF_PKG_TYPES || p->flags & HF_PKG_NOT_MATCHED)
+            continue;
+        count[p->type]++;
+        os += hf_match_is_os_type(p->type);
+    }
     int rc = 0;
-    for (size_t i = 0; i < n_ns && rc >= 0; i++) {
-        bool first = i == 0;
-        if (!first && !hf_span_ends(hf_span_z(ns[i]), HF_S(":pro")) && has_data(m, ns[0]))
-            break; /* a fallback feed only where the first has nothing */
-        if (p->type == HF_PKG_RPM) {
-            rc = look_up(m, ns[i], p->name, p->version, "R2");
-        } else {
-            rc = look_up(m, ns[i], source, source_version, p->type == HF_PKG_APK ? "R3" : "R1");
-            if (rc >= 0 && !hf_span_eq(source, p->name))
-                rc = look_up(m, ns[i], p->name, p->version, p->type == HF_PKG_APK ? "R3" : "R1 (binary name)");
-        }
+    if (os && !m->os.present) {
+        char what[160], ns[4][HF_NS_MAX] = {"no feed is known"};
+        struct hf_span id = s->release.id, v = s->release.version_id;
+        enum hf_scheme scheme;
+        (void)hf_ns_from_os(&s->release, ns, &scheme);
+        if (!m->os.known)
+            snprintf(ns[0], sizeof ns[0], "no feed of it is known");
+        if (id.n)
+            snprintf(what, sizeof what, "%.*s%s%.*s", (int)HF_MIN(id.n, (size_t)64), id.p, v.n ? " " : "", (int)HF_MIN(v.n, (size_t)64),
+                    v.n ? v.p : "");
+        else
+            snprintf(what, sizeof what, "an operating system that does not say its name and release");
+        rc = no_data(m, os, what, ns[0]);
+    }
+    for (unsigned t = 0; t < HF_PKG_TYPES && rc == 0; t++) {
+        enum hf_scheme scheme;
+        used[t] = count[t] > 0;
+        if (!count[t] || hf_match_is_os_type(t))
+            continue;
+        const char *ns = hf_ns_from_type(t, &scheme);
+        if (!ns)
+            rc = hf_scan_warn(s, "%zu packages of type %s were listed, but no advisory source speaks of such packages", count[t],
+                    hf_pkg_type_name(t));
+        else if (!hf_advdb_has_namespace(m->db, hf_span_z(ns)))
+            rc = no_data(m, count[t], hf_pkg_type_name(t), ns);
     }
     return rc;
 }
 
-/* Sources older than allowed; names are "osv:Debian", "debian-tracker", "secdb:v3.18", ... */
-static void check_feeds(struct matcher *m)
+/* Whether a feed speaks of a namespace, by its name: "osv:Debian", "debian-tracker", "alpine-secdb", "osv:crates.io". */
+static bool feed_serves(struct hf_span feed, const char *ns)
 {
     static const struct {
-        const char *ns, *word;
-    } words[] = {{"debian:", "debian"}, {"ubuntu:", "ubuntu"}, {"alpine:", "alpine"}, {"alpine:", "secdb:v"}, {"alpine:", "secdb:edge"}, {"wolfi", "wolfi"}, {"almalinux:", "almalinux"},
-            {"rocky:", "rocky"}, {"redhat:", "red hat"}, {"pypi", "pypi"}, {"npm", "npm"}, {"go", "osv:go"}, {"maven", "maven"}, {"gem", "rubygems"}, {"cargo", "crates"},
-            {"packagist", "packagist"}, {"nuget", "nuget"}, {"bitnami", "bitnami"}, {"", "kev"}, {"", "epss"}};
-    const struct hf_adv_source *v;
-    size_t n = hf_advdb_sources(m->db, &v);
-    struct hf_adv_source *kept = hf_arena_calloc(&m->s->arena, n + 1, sizeof *kept);
-    bool demo = false;
-    for (size_t i = 0; i < n && kept; i++) {
-        bool used = false;
-        hf_autobuf lower = HF_BUF_INIT(512);
-        for (size_t k = 0; k < v[i].name.n && k < 500; k++)
-            hf_buf_addc(&lower, v[i].name.p[k] >= 'A' && v[i].name.p[k] <= 'Z' ? (char)(v[i].name.p[k] + 32) : v[i].name.p[k]);
-        for (size_t w = 0; w < HF_ARRAY_LEN(words) && !used; w++) {
-            if (hf_span_search(hf_buf_span(&lower), hf_span_z(words[w].word)) == SIZE_MAX)
-                continue;
-            used = !*words[w].ns;
-            for (size_t k = 0; k < m->ns_seen.cap && !used; k++)
-                used = m->ns_seen.slots[k].hash && hf_span_starts(m->ns_seen.slots[k].key, hf_span_z(words[w].ns));
-        }
-        demo |= v[i].demo;
-        if (!used)
+        const char *ns, *words[3];
+    } t[] = {
+        {"cargo", {"crates", "cargo", "rustsec"}}, {"gem", {"rubygems", "rubysec", NULL}}, {"redhat", {"red hat", "redhat", "rhel"}},
+        {"almalinux", {"almalinux", NULL}}, {"rocky", {"rocky", NULL}}, {"suse", {"suse", NULL}}, {"opensuse", {"opensuse", "suse", NULL}},
+        {"go", {"osv:go", "govulndb", NULL}}, {"pypi", {"pypi", "pysec", NULL}}, {"azurelinux", {"azure", "mariner", NULL}},
+        {"npm", {"npm", NULL}}, {"hex", {"osv:hex", NULL}}, {"pub", {"osv:pub", NULL}},
+    };
+    struct hf_span family = hf_span_sub(hf_span_z(ns), 0, hf_span_find(hf_span_z(ns), ':'));
+    for (size_t i = 0; i < HF_ARRAY_LEN(t); i++) {
+        if (!hf_span_eqz(family, t[i].ns))
             continue;
-        kept[m->s->n_feeds++] = v[i];
-        uint64_t age_from = v[i].newest_unix ? v[i].newest_unix : v[i].fetched_unix;
-        if (age_from && m->o->now_unix > age_from && m->o->now_unix - age_from > m->o->stale_after_s && !v[i].demo)
-            hf_scan_warn(m->s, "advisory source " HF_SPAN_FMT " is stale: its newest facts are %llu days old; run: holdfast db update", HF_SPAN_ARG(v[i].name),
-                    (unsigned long long)((m->o->now_unix - age_from) / 86400));
+        for (size_t j = 0; j < 3 && t[i].words[j]; j++) {
+            struct hf_span w = hf_span_z(t[i].words[j]);
+            for (size_t k = 0; feed.n >= w.n && k <= feed.n - w.n; k++)
+                if (hf_span_eq_nocase(hf_span_sub(feed, k, w.n), w))
+                    return true;
+        }
+        return false;
     }
-    m->s->feeds = kept;
-    if (demo)
-        hf_scan_warn(m->s, "advisories are the demonstration feed (some famous vulnerabilities only): an empty list means nothing; get real data with: holdfast db update");
+    for (size_t k = 0; feed.n >= family.n && k <= feed.n - family.n; k++)
+        if (hf_span_eq_nocase(hf_span_sub(feed, k, family.n), family))
+            return true;
+    return hf_span_eq_nocase(feed, HF_S("ghsa"));
 }
 
-static int match_one(struct matcher *m, char ns[4][HF_NS_MAX], size_t n_ns)
+static int check_feeds(struct hf_match *m, const bool used[HF_PKG_TYPES])
 {
-    const struct hf_package *p = &m->p->p;
-    bool os = p->type == HF_PKG_DEB || p->type == HF_PKG_APK || p->type == HF_PKG_RPM;
-    enum hf_scheme scheme;
-    hf_arena_init(&m->scratch, 64 << 20);
-    if (p->flags & HF_PKG_NOT_MATCHED)
-        return 0;
-    if (os)
-        return n_ns ? match_os(m, ns, n_ns) : 0;
-    const char *lang = hf_ns_from_type(p->type, &scheme);
-    if (!lang)
-        return 0;
-    /* R21: files of an OS package are judged by the distribution, which patches without changing the upstream version. */
-    if (m->p->owner && n_ns && hf_advdb_has_namespace(m->db, hf_span_z(ns[0])) && !hf_span_starts(hf_span_z(ns[0]), HF_S("amazon"))) {
-        if (m->o->why_not.n && m->why_not)
-            hf_buf_addf(m->why_not, HF_SPAN_FMT " " HF_SPAN_FMT ": its files belong to the OS package " HF_SPAN_FMT ", which is matched instead (R21)\n", HF_SPAN_ARG(p->name),
-                    HF_SPAN_ARG(p->version), HF_SPAN_ARG(m->p->owner->name));
-        return 0;
+    struct hf_scan *s = m->scan;
+    const struct hf_adv_source *all;
+    size_t n = hf_advdb_sources(m->db, &all), k = 0;
+    struct hf_adv_source *feeds = n ? hf_arena_calloc(&s->arena, n, sizeof *feeds) : NULL;
+    if (n && !feeds)
+        return hf_match_limit(m, "the memory ceiling is reached");
+    bool demo = false;
+    for (size_t i = 0; i < n; i++) {
+        bool serves = all[i].demo || hf_span_eqz(all[i].name, "kev") || hf_span_eqz(all[i].name, "epss");
+        for (size_t j = 0; j < m->os.n_ns && !serves; j++)
+            serves = feed_serves(all[i].name, m->os.ns[j]) && (used[HF_PKG_DEB] || used[HF_PKG_RPM] || used[HF_PKG_APK]);
+        for (unsigned t = 0; t < HF_PKG_TYPES && !serves; t++) {
+            enum hf_scheme scheme;
+            const char *ns = used[t] ? hf_ns_from_type(t, &scheme) : NULL;
+            serves = ns && feed_serves(all[i].name, ns);
+        }
+        if (!serves)
+            continue;
+        feeds[k++] = all[i];
+        demo |= all[i].demo;
+        uint64_t t = all[i].newest_unix ? all[i].newest_unix : all[i].fetched_unix;
+        if (all[i].demo || !m->o->stale_after_s || !m->o->now_unix || t >= m->o->now_unix || m->o->now_unix - t <= m->o->stale_after_s)
+            continue;
+        struct tm tm;
+        time_t tt = (time_t)HF_MIN(t, (uint64_t)253402300799u);
+        char day[16];
+        if (!gmtime_r(&tt, &tm) || !strftime(day, sizeof day, "%Y-%m-%d", &tm))
+            snprintf(day, sizeof day, "long ago");
+        unsigned long long days = (m->o->now_unix - t) / 86400;
+        int rc = hf_scan_warn(s, "the feed " HF_SPAN_FMT " is stale: its newest record is of %s, %llu days ago (R20)", HF_SPAN_ARG(all[i].name),
+                day, days);
+        if (rc == 0)
+            rc = hf_scan_incomplete(s, HF_S(""), UINT32_MAX, "the feed " HF_SPAN_FMT " knows nothing after %s", HF_SPAN_ARG(all[i].name), day);
+        if (rc < 0)
+            return rc;
     }
-    if (!has_data(m, lang))
-        return 0;
-    struct hf_span version = p->version;
-    return look_up(m, lang, p->name, version, p->type == HF_PKG_GO ? "R27" : "R23");
+    s->feeds = feeds;
+    s->n_feeds = k;
+    return demo ? hf_scan_warn(s, "this is demonstration data: a few dozen famous vulnerabilities, not an advisory database; give real data "
+                                  "with `holdfast db update`, or `holdfast db build --from DIR` where there is no network")
+                : 0;
 }
 
-static int why_not_known(void *ctx, uint32_t adv)
+static int check_release(struct hf_match *m)
 {
-    (void)adv;
-    ++*(unsigned *)ctx;
+    struct hf_scan *s = m->scan;
+    if (!s->eol && s->eol_unix && m->o->now_unix > s->eol_unix)
+        s->eol = true;
+    if (!s->eol)
+        return 0;
+    char day[16] = "an unknown day";
+    struct tm tm;
+    time_t t = (time_t)HF_MIN(s->eol_unix, (uint64_t)253402300799u);
+    if (s->eol_unix && (!gmtime_r(&t, &tm) || !strftime(day, sizeof day, "%Y-%m-%d", &tm)))
+        snprintf(day, sizeof day, "an unknown day");
+    return hf_scan_warn(s, HF_SPAN_FMT " " HF_SPAN_FMT " is past its end of life: what became known since %s is not in any feed (R20)",
+            HF_SPAN_ARG(s->release.id), HF_SPAN_ARG(s->release.version_id), day);
+}
+
+/* --- packages --- */
+
+static void unmatched(struct hf_scan_package *sp, struct hf_span why)
+{
+    sp->p.flags |= HF_PKG_NOT_MATCHED;
+    sp->p.unmatched_why = why;
+}
+
+static int keys_of(struct hf_match *m, struct hf_package *p, struct hf_pkg_keys *out)
+{
+    hf_autobuf text = HF_BUF_INIT(4096);
+    out->n = hf_match_keys(p, &m->os, out->k, &text);
+    if (text.n && out->n) { /* a rewritten version must outlive this call */
+        if (hf_arena_dup(&m->scan->arena, hf_buf_span(&text), &out->k[0].version) < 0)
+            return hf_match_limit(m, "the memory ceiling is reached");
+    }
+    size_t index[HF_MATCH_PKG_KEYS];
+    for (size_t i = 0; i < out->n; i++) {
+        struct hf_key_result *r = hf_match_lookup(m, &out->k[i], p->type == HF_PKG_RPM ? p->module : hf_span(NULL, 0));
+        if (!r) {
+            out->n = i;
+            hf_match_limit(m, "memory for look-ups is used up");
+            break;
+        }
+        index[i] = (size_t)(r - m->results);
+    }
+    for (size_t i = 0; i < out->n; i++) /* only now: the array moves while it grows */
+        out->r[i] = &m->results[index[i]];
     return 0;
 }
 
-int hf_match(struct hf_scan *scan, const struct hf_advdb *db, const struct hf_match_opts *o, struct hf_buf *ret_why_not, struct hf_err *err)
+static int match_package(struct hf_match *m, uint32_t i)
 {
-    struct matcher m = {.s = scan, .db = db, .o = o, .why_not = ret_why_not, .err = err};
-    char ns[4][HF_NS_MAX];
-    enum hf_scheme scheme;
-    size_t n_ns = scan->release.id.n ? hf_ns_from_os(&scan->release, ns, &scheme) : 0, os_packages = 0;
-    int rc = 0;
-    for (size_t i = 0; i < scan->n_packages && rc >= 0; i++) {
-        m.p = &scan->packages[i];
-        m.p_index = (uint32_t)i;
-        os_packages += m.p->p.type == HF_PKG_DEB || m.p->p.type == HF_PKG_APK || m.p->p.type == HF_PKG_RPM;
-        rc = match_one(&m, ns, n_ns);
-        int done = finish_package(&m);
-        rc = rc < 0 ? rc : done;
+    struct hf_scan_package *sp = &m->scan->packages[i];
+    if (sp->p.flags & HF_PKG_NOT_MATCHED)
+        return 0;
+    struct hf_span why = hf_match_go_skip(&sp->p);
+    if (!why.n && hf_match_is_os_type(sp->p.type))
+        why = hf_match_third_party(&sp->p, &m->scan->release);
+    if (why.n) {
+        unmatched(sp, why);
+        return 0;
     }
-    if (rc >= 0 && os_packages) {
-        bool any = false;
-        for (size_t i = 0; i < n_ns; i++)
-            any |= has_data(&m, ns[i]);
-        if (!any) {
-            const char *what = n_ns ? ns[0] : "this operating system";
-            hf_scan_warn(scan, "no advisory data for %s: its %zu packages were not examined for vulnerabilities; run: holdfast db update", what, os_packages);
-            hf_scan_incomplete(scan, hf_span("", 0), UINT32_MAX, "no advisory data for %s (%zu packages)", what, os_packages);
-        }
+    struct hf_pkg_keys keys, owner = {.n = 0};
+    int rc = keys_of(m, &sp->p, &keys);
+    if (rc < 0)
+        return rc;
+    bool invalid = false, any = false;
+    for (size_t j = 0; j < keys.n; j++) {
+        invalid |= keys.r[j]->invalid;
+        any |= keys.r[j]->n_hits > 0;
     }
-    for (size_t i = 0; i < m.ns_seen.cap && rc >= 0; i++)
-        if (m.ns_seen.slots[i].hash && m.ns_seen.slots[i].value == 2 && hf_span_find(m.ns_seen.slots[i].key, ':') == SIZE_MAX)
-            hf_scan_incomplete(scan, hf_span("", 0), UINT32_MAX, "no advisory data for " HF_SPAN_FMT " packages", HF_SPAN_ARG(m.ns_seen.slots[i].key));
-    if (rc >= 0)
-        check_feeds(&m);
-    if (rc >= 0 && o->why_not.n && ret_why_not) {
-        unsigned known = 0;
-        bool reported = false;
-        rc = hf_advdb_by_id(db, o->why_not, why_not_known, &known, err);
-        for (size_t i = 0; i < scan->n_vulns; i++)
-            reported |= hf_span_eq(scan->vulns[i].id, o->why_not);
-        if (reported)
-            hf_buf_addf(ret_why_not, HF_SPAN_FMT " is reported.\n", HF_SPAN_ARG(o->why_not));
-        else if (!known)
-            hf_buf_addf(ret_why_not, HF_SPAN_FMT " is in none of the database's sources.\n", HF_SPAN_ARG(o->why_not));
-        else if (!ret_why_not->n)
-            hf_buf_addf(ret_why_not, HF_SPAN_FMT " concerns no package that is here (%u records name it; see: holdfast db show " HF_SPAN_FMT ").\n", HF_SPAN_ARG(o->why_not), known,
-                    HF_SPAN_ARG(o->why_not));
+    if (invalid) {
+        rc = hf_scan_incomplete(m->scan, sp->n_locations ? sp->locations[0].path : HF_S(""), sp->n_locations ? sp->locations[0].layer : UINT32_MAX,
+                "the version \"" HF_SPAN_FMT "\" of " HF_SPAN_FMT " (%s) cannot be ordered, so its advisories could not be decided",
+                HF_SPAN_ARG(sp->p.version), HF_SPAN_ARG(sp->p.name), hf_pkg_type_name(sp->p.type));
+        if (rc < 0)
+            return rc;
     }
+    if (!any)
+        return 0;
+    /* R11, R12, R21: what the distribution says of the package whose file this is.  A third party's package says nothing. */
+    if (sp->owner && !hf_match_is_os_type(sp->p.type) && m->os.present && !hf_match_third_party(sp->owner, &m->scan->release).n) {
+        struct hf_package o = *sp->owner;
+        size_t index[HF_MATCH_PKG_KEYS];
+        for (size_t j = 0; j < keys.n; j++)
+            index[j] = (size_t)(keys.r[j] - m->results);
+        if ((rc = keys_of(m, &o, &owner)) < 0)
+            return rc;
+        for (size_t j = 0; j < keys.n; j++)
+            keys.r[j] = &m->results[index[j]];
+    }
+    return hf_match_group(m, i, &keys, &owner);
+}
+
+static int by_package_then_id(const void *a, const void *b)
+{
+    const struct hf_vuln *x = a, *y = b;
+    if (x->package != y->package)
+        return x->package < y->package ? -1 : 1;
+    return hf_span_cmp(x->id, y->id);
+}
+
+static void match_done(struct hf_match *m)
+{
+    for (size_t i = 0; i < m->n_results; i++) {
+        free(m->results[i].hits);
+        free(m->results[i].seen);
+    }
+    free(m->results);
+    free(m->infos);
+    free(m->ids);
+    hf_map_done(&m->keys);
+    hf_map_done(&m->infos_by_adv);
+    hf_map_done(&m->id_index);
+    hf_map_done(&m->by_id);
+    hf_map_done(&m->why_not_ids);
+    hf_buf_done(&m->text);
+    hf_arena_done(&m->work);
+}
+
+int hf_match(struct hf_scan *scan, const struct hf_advdb *db, const struct hf_match_opts *o, struct hf_buf *ret_why_not,
+        struct hf_err *err)
+{
+    struct hf_err local = HF_ERR_INIT;
+    hf_cleanup(match_done) struct hf_match m = {.scan = scan, .db = db, .o = o, .err = err ? err : &local};
+    bool used[HF_PKG_TYPES] = {false};
+    hf_arena_init(&m.work, scan->arena.max);
+    hf_buf_init(&m.text, 1 << 17);
+    m.why_not = o->why_not.n ? ret_why_not : NULL;
+    /* So that a full arena can still say so. */
+    size_t spare = HF_MIN(scan->arena.max / 16, (size_t)65536), max = scan->arena.max;
+    scan->arena.max -= spare;
+    resolve_os(&m);
+    int rc = check_coverage(&m, used);
+    if (rc == 0)
+        rc = check_feeds(&m, used);
+    if (rc == 0)
+        rc = check_release(&m);
+    if (rc == 0 && m.why_not)
+        rc = hf_match_why_not(&m); /* first part: which ids are meant */
+    for (size_t i = 0; i < scan->n_packages && rc == 0 && i < UINT32_MAX && !m.full; i++)
+        rc = match_package(&m, (uint32_t)i);
+    scan->arena.max = max;
+    if (m.full || rc == HF_E_LIMIT)
+        rc = hf_scan_incomplete(scan, HF_S(""), UINT32_MAX, "matching stopped, vulnerabilities are missing from the result: %s",
+                m.full_what ? m.full_what : "the memory ceiling is reached");
+    if (rc == 0 && m.bad_records)
+        rc = hf_scan_warn(scan, "%zu records that concern these packages have versions or parts that cannot be read and were not decided%s"
+                HF_SPAN_FMT, m.bad_records, m.bad_record_example.n ? ", such as " : "", HF_SPAN_ARG(m.bad_record_example));
+    if (rc < 0)
+        return hf_wrap(err, rc, "matching");
     if (scan->n_vulns)
-        qsort(scan->vulns, scan->n_vulns, sizeof *scan->vulns, by_id);
-    free(m.g);
-    free(m.d);
-    hf_map_done(&m.ids);
-    hf_map_done(&m.details);
-    hf_map_done(&m.ns_seen);
+        qsort(scan->vulns, scan->n_vulns, sizeof *scan->vulns, by_package_then_id);
+    if (m.why_not)
+        rc = hf_match_why_not(&m); /* second part: what was not said while matching */
     return rc;
 }
