@@ -128,6 +128,12 @@ static void row(struct table *t, const struct hf_vuln *v, const size_t width[4])
     if (t->o->why)
         for (size_t i = 0; i < v->n_why; i++) {
             hf_buf_addz(t->out, "            ");
+            hf_buf_add_escaped(t->out, v->why[i].rule, 20);
+            hf_buf_addz(t->out, ": ");
+            hf_buf_add_escaped(t->out, v->why[i].record, 60);
+            hf_buf_addz(t->out, " of ");
+            hf_buf_add_escaped(t->out, v->why[i].source, 60);
+            hf_buf_addz(t->out, ": ");
             hf_buf_add_escaped(t->out, v->why[i].text, 0);
             hf_buf_addc(t->out, '\n');
         }

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a scan writes: the JSON contract, CycloneDX, the table, exit codes, explanations."""
+import json
+import pathlib
+import re
+
+import jsonschema
+import pytest
+
+from test_scan import BASE, TOP, mkimage
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory):
+    path = tmp_path_factory.mktemp("image") / "image.tar"
+    mkimage.write_image(str(path), [BASE, TOP])
+    return path
+
+
+@pytest.fixture
+def scan(holdfast, advdb, tmp_path):
+    def run(*options):
+        return holdfast("scan", "--db", advdb, "--cache-dir", tmp_path / "cache", *options)
+    return run
+
+
+def test_json_follows_its_schema_and_says_what_is_known(scan, image):
+    rc, out, err = scan("--format", "json", image)
+    assert rc == 0, err
+    result = json.loads(out)
+    jsonschema.validate(result, json.loads((ROOT / "docs/schema/scan-1.json").read_text()))
+    found = {(v["name"], v["id"]): v for v in result["vulnerabilities"]}
+    assert set(found) == {("openssl", "CVE-2023-5363"), ("requests", "CVE-2018-18074"), ("requests", "CVE-2023-32681"), ("lodash", "CVE-2021-23337")}
+    v = found["openssl", "CVE-2023-5363"]
+    assert v["fixed_in"] == ["3.0.11-1~deb12u2"] and v["severity"] == "high" and v["status"] == "fixed"
+    assert v["why"][0]["rule"] == "R1" and v["why"][0]["namespace"] == "debian:12" and v["why"][0]["installed"] == "3.0.11-1~deb12u1"
+    assert v["layer"] == "sha256:" + mkimage.sha256(BASE)
+    purls = {p["name"]: p["purl"] for p in result["packages"]}
+    assert purls["openssl"] == "pkg:deb/debian/openssl@3.0.11-1~deb12u1?arch=amd64&distro=debian-12"
+    assert purls["requests"] == "pkg:pypi/requests@2.19.0" and purls["lodash"] == "pkg:npm/lodash@4.17.15"
+    assert {p["name"]: p.get("owned_by") for p in result["packages"]}["six"] == "python3-six"
+    assert any("demonstration" in w for w in result["warnings"])
+
+
+def test_cyclonedx_has_what_the_json_has(scan, image):
+    rc, out, err = scan("--format", "cyclonedx", image)
+    assert rc == 0, err
+    bom = json.loads(out)
+    assert bom["bomFormat"] == "CycloneDX" and bom["specVersion"] == "1.6"
+    assert re.fullmatch(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", bom["serialNumber"])
+    refs = [c["bom-ref"] for c in bom["components"]]
+    assert len(refs) == len(set(refs)) == 7
+    assert {v["id"] for v in bom["vulnerabilities"]} == {"CVE-2023-5363", "CVE-2018-18074", "CVE-2023-32681", "CVE-2021-23337"}
+    assert all(a["ref"] in refs for v in bom["vulnerabilities"] for a in v["affects"])
+    schema = ROOT / "tests/schema/bom-1.6.schema.json"
+    if schema.exists():
+        validate_cyclonedx(bom, schema)
+
+
+def validate_cyclonedx(bom, schema):
+    store = {}
+    for path in schema.parent.glob("*.json"):
+        doc = json.loads(path.read_text())
+        store[doc.get("$id", path.name)] = doc
+        store["http://cyclonedx.org/schema/" + path.name] = doc
+    doc = json.loads(schema.read_text())
+    resolver = jsonschema.RefResolver(base_uri=doc["$id"], referrer=doc, store=store)
+    jsonschema.Draft7Validator(doc, resolver=resolver).validate(bom)
+
+
+def test_same_input_same_bytes_whatever_the_number_of_threads(scan, image):
+    env = {"SOURCE_DATE_EPOCH": "1720000000"}
+    outputs = set()
+    for jobs in ("1", "4"):
+        rc, out, _ = scan("--format", "cyclonedx", "--no-cache", "-j", jobs, image)
+        outputs.add(re.sub(r'"timestamp": "[^"]*"', "", out))
+    assert env and len(outputs) == 1
+
+
+def test_table(scan, image):
+    rc, out, err = scan(image)
+    assert rc == 0 and err == ""
+    lines = out.splitlines()
+    assert any(re.match(r"high +CVE-2023-5363 +openssl +3\.0\.11-1~deb12u1 +3\.0\.11-1~deb12u2", line) for line in lines)
+    assert "4 vulnerabilities: 3 high, 1 medium; 4 with a fix" in out
+    assert "\033" not in out and "\033[" in scan("--color", "always", image)[1]
+
+
+def test_several_formats_at_once(scan, image, tmp_path):
+    rc, out, err = scan("--format", "table", "--format", f"json={tmp_path}/a.json", "--format", f"cyclonedx={tmp_path}/b.json", image)
+    assert rc == 0, err
+    assert "4 vulnerabilities" in out
+    assert json.loads((tmp_path / "a.json").read_text())["schema"] == "holdfast.scan/1"
+    assert json.loads((tmp_path / "b.json").read_text())["bomFormat"] == "CycloneDX"
+
+
+@pytest.mark.parametrize("level,code", [("critical", 0), ("high", 1), ("medium", 1), ("low", 1)])
+def test_fail_on(scan, image, level, code):
+    assert scan("--fail-on", level, image)[0] == code
+
+
+def test_why_and_why_not(scan, image):
+    out = scan("--why", image)[1]
+    assert "R1: HFDEMO-" in out and "3.0.11-1~deb12u1 is before the fixed version 3.0.11-1~deb12u2" in out
+    rc, out, _ = scan("--why-not", "CVE-2019-10744", image)
+    assert rc == 0 and "lodash 4.17.15" in out and "fixed version 4.17.12" in out
+    assert "none of the database's sources" in scan("--why-not", "CVE-1999-0001", image)[1]
+    assert "concerns no package" in scan("--why-not", "CVE-2021-44228", image)[1]
+
+
+def test_text_from_the_image_cannot_move_the_cursor(scan, tmp_path):
+    path = tmp_path / "image.tar"
+    evil = mkimage.tar_of_files([("app/package.json", json.dumps({"name": "lod\x1b[2Jash\u202e", "version": "1\r\n2"}).encode()),
+                                 ("etc/os-release", b'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="\x1b[31mred"\n')])
+    mkimage.write_image(str(path), [evil])
+    for fmt in ("table", "json"):
+        out = scan("--format", fmt, path)[1]
+        assert "\x1b" not in out and "\u202e" not in out.replace("\\u202e", "") or fmt == "json"
+        assert "\x1b" not in out
+
+
+def test_no_database_says_what_to_do(holdfast, image, tmp_path):
+    rc, out, err = holdfast("scan", "--db", tmp_path / "none.hfdb", "--no-cache", image)
+    assert rc == 3 and out == "" and "holdfast db build" in err
+    rc, out, err = holdfast("scan", "--no-vulnerabilities", "--no-cache", "--format", "json", image)
+    assert rc == 0 and len(json.loads(out)["packages"]) == 6
+
+
+def test_a_release_without_data_is_not_clean(scan, tmp_path):
+    path = tmp_path / "image.tar"
+    layer = mkimage.tar_of_files([("etc/os-release", b"ID=ubuntu\nVERSION_ID=\"22.04\"\n"), ("var/lib/dpkg/status", b"Package: a\nStatus: install ok installed\nVersion: 1\n")])
+    mkimage.write_image(str(path), [layer])
+    rc, out, _ = scan("--format", "json", path)
+    result = json.loads(out)
+    assert rc == 4 and any("ubuntu:22.04" in i["reason"] for i in result["incomplete"])
+
+
+def test_end_of_life(scan, tmp_path):
+    path = tmp_path / "image.tar"
+    layer = mkimage.tar_of_files([("etc/os-release", b"ID=debian\nVERSION_ID=10\n"), ("var/lib/dpkg/status", b"Package: sudo\nStatus: install ok installed\nVersion: 1.8.27-1\n")])
+    mkimage.write_image(str(path), [layer])
+    result = json.loads(scan("--format", "json", path)[1])
+    assert result["os"]["ended"] is True and any("2024-07-01" in w or "2024-06-30" in w for w in result["warnings"])
+    assert {v["id"] for v in result["vulnerabilities"]} == {"CVE-2021-3156"}
