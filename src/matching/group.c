@@ -56,6 +56,9 @@ static int by_u32(const void *a, const void *b)
 static const struct hf_seen *seen_at(const struct hf_key_result *r, uint32_t adv, size_t *n)
 {
     size_t lo = 0, hi = r->n_seen;
+    *n = 0;
+    if (!hi)
+        return NULL;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
         if (r->seen[mid].adv < adv)
