@@ -9,10 +9,8 @@
 struct hf_config {
     char *cache_dir;    /* scan.cache_dir: layer facts */
     char *db_path;      /* db.path: advisory database */
-    char *mirror;       /* db.mirror: where `db update` fetches from */
     uint64_t db_max_age_h;  /* db.max_age_hours: older sources are reported as stale */
     uint64_t max_memory;    /* scan.max_memory, bytes */
-    char *ignore_file;  /* scan.ignore_file */
     char *docker_host;  /* docker.host: socket of the daemon */
 };
 /* Defaults depend on who runs: root uses /var/lib/holdfast, others $XDG_CACHE_HOME/holdfast and $XDG_DATA_HOME/holdfast. */

@@ -70,7 +70,7 @@ def test_damaged_database_is_an_error_not_a_clean_result(run, advdb, tmp_path):
         path = tmp_path / "cut.hfdb"
         path.write_bytes(data[:cut])
         rc, out, err = run("db", "show", "--db", path, "CVE-2021-44228")
-        assert rc == 3 and "holdfast db update" in err
+        assert rc == 3 and "holdfast db build" in err
     for at in range(0, len(data), max(1, len(data) // 200)):
         path = tmp_path / "flip.hfdb"
         path.write_bytes(data[:at] + bytes([data[at] ^ 0xff]) + data[at + 1:])
