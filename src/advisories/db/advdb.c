@@ -5,13 +5,14 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <zstd.h>
 
 #include "advisories/cvss/cvss.h"
 #include "advisories/db/cve.h"
 #include "advisories/db/format.h"
 #include "base/rd.h"
 
-enum { MAX_SOURCES = 10000 };
+enum { MAX_SOURCES = 10000, MAX_LIST = 4096 };
 
 struct hf_advdb {
     struct hf_span map;
@@ -162,8 +163,8 @@ static bool parse_row(const struct hf_advdb *db, struct hf_rd *r, struct hf_adv_
         return false;
     uint64_t scheme = hf_rd_uvarint(r), state = hf_rd_uvarint(r), flags = hf_rd_uvarint(r), severity = hf_rd_uvarint(r), module = hf_rd_uvarint(r);
     uint64_t n_ranges = hf_rd_uvarint(r), n_versions = hf_rd_uvarint(r), n_symbols = hf_rd_uvarint(r);
-    if (r->bad || scheme > HF_SCHEME_NONE || state > HF_ADV_EOL || severity > HF_SEV_CRITICAL || n_ranges > len || n_versions > len || n_symbols > len ||
-            r->off - start > len)
+    if (r->bad || scheme > HF_SCHEME_NONE || state > HF_ADV_EOL || severity > HF_SEV_CRITICAL || n_ranges > len / 12 || n_versions > len / 4 || n_symbols > len / 4 ||
+            r->off - start > len || n_ranges * 12 + n_versions * 4 + n_symbols * 4 != len - (r->off - start))
         return false;
     *row = (struct hf_adv_row){(uint32_t)adv, (enum hf_scheme)scheme, (enum hf_adv_state)state, (unsigned)flags, (enum hf_severity)severity,
             text(db, module), r->off, (size_t)n_ranges, (size_t)n_versions, (size_t)n_symbols};
@@ -207,53 +208,40 @@ int hf_advdb_lookup(const struct hf_advdb *db, struct hf_span ns, struct hf_span
     return 0;
 }
 
-/* Reader at the i-th item of a row's lists: ranges (three strings each), versions, symbols. */
-static struct hf_rd part_at(const struct hf_advdb *db, const struct hf_adv_row *row, size_t strings_before)
+/* Behind `parts`: ranges (three string offsets each), versions, symbols; parse_row made sure they are all there. */
+static struct hf_span part(const struct hf_advdb *db, const struct hf_adv_row *row, size_t i)
 {
-    struct hf_rd r = hf_rd(db->sec[SEC_ROWS]);
-    hf_rd_seek(&r, (size_t)row->parts);
-    for (size_t i = 0; i < strings_before && !r.bad; i++)
-        (void)hf_rd_uvarint(&r);
-    return r;
+    return text(db, le32(db->sec[SEC_ROWS], row->parts + (uint64_t)i * 4));
 }
 
 bool hf_adv_row_range(const struct hf_advdb *db, const struct hf_adv_row *row, size_t i, struct hf_adv_range *ret)
 {
     if (i >= row->n_ranges)
         return false;
-    struct hf_rd r = part_at(db, row, i * 3);
-    uint64_t a = hf_rd_uvarint(&r), b = hf_rd_uvarint(&r), c = hf_rd_uvarint(&r);
-    if (r.bad)
-        return false;
-    *ret = (struct hf_adv_range){text(db, a), text(db, b), text(db, c)};
-    return true;
-}
-
-static bool string_at(const struct hf_advdb *db, const struct hf_adv_row *row, size_t before, struct hf_span *ret)
-{
-    struct hf_rd r = part_at(db, row, before);
-    uint64_t s = hf_rd_uvarint(&r);
-    if (r.bad)
-        return false;
-    *ret = text(db, s);
+    *ret = (struct hf_adv_range){part(db, row, i * 3), part(db, row, i * 3 + 1), part(db, row, i * 3 + 2)};
     return true;
 }
 
 bool hf_adv_row_version(const struct hf_advdb *db, const struct hf_adv_row *row, size_t i, struct hf_span *ret)
 {
-    return i < row->n_versions && string_at(db, row, row->n_ranges * 3 + i, ret);
+    if (i >= row->n_versions)
+        return false;
+    *ret = part(db, row, row->n_ranges * 3 + i);
+    return true;
 }
 
 bool hf_adv_row_symbol(const struct hf_advdb *db, const struct hf_adv_row *row, size_t i, struct hf_span *ret)
 {
-    return i < row->n_symbols && string_at(db, row, row->n_ranges * 3 + row->n_versions + i, ret);
+    if (i >= row->n_symbols)
+        return false;
+    *ret = part(db, row, row->n_ranges * 3 + row->n_versions + i);
+    return true;
 }
 
 bool hf_adv_row_has_version(const struct hf_advdb *db, const struct hf_adv_row *row, struct hf_span version)
 {
-    struct hf_rd r = part_at(db, row, row->n_ranges * 3);
-    for (size_t i = 0; i < row->n_versions && !r.bad; i++)
-        if (hf_span_eq(text(db, hf_rd_uvarint(&r)), version) && !r.bad)
+    for (size_t i = 0; i < row->n_versions; i++)
+        if (hf_span_eq(part(db, row, row->n_ranges * 3 + i), version))
             return true;
     return false;
 }
@@ -263,7 +251,7 @@ bool hf_adv_row_has_version(const struct hf_advdb *db, const struct hf_adv_row *
 static bool read_list(const struct hf_advdb *db, struct hf_rd *r, struct hf_arena *arena, const struct hf_span **ret, size_t *ret_n)
 {
     uint64_t n = hf_rd_uvarint(r);
-    if (r->bad || n > 255)
+    if (r->bad || n > MAX_LIST)
         return false;
     struct hf_span *v = hf_arena_calloc(arena, (size_t)n + 1, sizeof *v);
     if (!v)
@@ -282,39 +270,89 @@ static int by_score(const void *a, const void *b)
     return x->version10 != y->version10 ? (x->version10 > y->version10 ? -1 : 1) : x->score10 > y->score10 ? -1 : x->score10 < y->score10;
 }
 
-int hf_advdb_advisory(const struct hf_advdb *db, uint32_t adv, struct hf_arena *arena, struct hf_advisory *ret, struct hf_err *err)
+struct record {
+    struct hf_advisory a;
+    const struct hf_span *vectors;
+    size_t n_vectors;
+    uint64_t details_n, details_block, details_off;
+};
+
+static int read_advisory(const struct hf_advdb *db, uint32_t adv, struct hf_arena *arena, struct record *ret, struct hf_err *err)
 {
     struct hf_rd r = hf_rd(db->sec[SEC_ADVISORY]);
-    struct hf_advisory a = {.id = {NULL, 0}};
-    const struct hf_span *vectors = NULL;
-    size_t n_vectors = 0;
+    struct hf_advisory *a = &ret->a;
     if (adv >= db->sec[SEC_ADV_INDEX].n / 4)
         return hf_fail(err, HF_E_FORMAT, "advisory database is damaged: no advisory %u", adv);
-    hf_rd_seek(&r, le32(db->sec[SEC_ADV_INDEX], (uint64_t)adv * 4));
-    a.id = text(db, hf_rd_uvarint(&r));
-    a.summary = text(db, hf_rd_uvarint(&r));
+    size_t off = le32(db->sec[SEC_ADV_INDEX], (uint64_t)adv * 4);
+    hf_rd_seek(&r, off);
+    a->id = text(db, hf_rd_uvarint(&r));
+    a->summary = text(db, hf_rd_uvarint(&r));
     uint64_t source = hf_rd_uvarint(&r), severity = hf_rd_uvarint(&r);
-    a.published_unix = hf_rd_uvarint(&r);
-    a.modified_unix = hf_rd_uvarint(&r);
-    bool ok = !r.bad && severity <= HF_SEV_CRITICAL && read_list(db, &r, arena, &a.aliases, &a.n_aliases) &&
-            read_list(db, &r, arena, &vectors, &n_vectors) && read_list(db, &r, arena, &a.urls, &a.n_urls);
-    struct hf_adv_cvss *c = ok ? hf_arena_calloc(arena, n_vectors + 1, sizeof *c) : NULL;
-    if (!c)
-        return hf_fail(err, arena->used >= arena->max / 2 ? HF_E_LIMIT : HF_E_FORMAT, "advisory %u cannot be read", adv);
-    for (size_t i = 0; i < n_vectors; i++) {
-        struct hf_adv_cvss *x = &c[a.n_cvss];
-        if (hf_cvss_base(vectors[i], &x->version10, &x->score10) < 0)
-            continue;
-        x->vector = vectors[i];
-        a.n_cvss++;
+    a->published_unix = hf_rd_uvarint(&r);
+    a->modified_unix = hf_rd_uvarint(&r);
+    a->severity = (enum hf_severity)HF_MIN(severity, (uint64_t)HF_SEV_CRITICAL);
+    a->source = source < db->n_sources ? db->sources[source].name : hf_span("", 0);
+    bool ok = read_list(db, &r, arena, &a->aliases, &a->n_aliases) && read_list(db, &r, arena, &ret->vectors, &ret->n_vectors) &&
+            read_list(db, &r, arena, &a->urls, &a->n_urls);
+    ret->details_n = ok ? hf_rd_uvarint(&r) : 0;
+    if (ret->details_n) {
+        ret->details_block = hf_rd_uvarint(&r);
+        ret->details_off = hf_rd_uvarint(&r);
     }
-    if (a.n_cvss)
-        qsort(c, a.n_cvss, sizeof *c, by_score);
-    a.cvss = c;
-    a.severity = (enum hf_severity)severity;
-    a.source = source < db->n_sources ? db->sources[source].name : hf_span("", 0);
-    *ret = a;
+    if (!ok || r.bad || severity > HF_SEV_CRITICAL)
+        return hf_fail_at(err, arena->used >= arena->max / 2 ? HF_E_LIMIT : HF_E_FORMAT, off, "advisory %u cannot be read", adv);
     return 0;
+}
+
+int hf_advdb_advisory(const struct hf_advdb *db, uint32_t adv, struct hf_arena *arena, struct hf_advisory *ret, struct hf_err *err)
+{
+    struct record r = {.details_n = 0};
+    int rc = read_advisory(db, adv, arena, &r, err);
+    if (rc < 0)
+        return rc;
+    struct hf_adv_cvss *c = hf_arena_calloc(arena, r.n_vectors + 1, sizeof *c);
+    if (!c)
+        return hf_fail(err, HF_E_LIMIT, "no room for advisory %u", adv);
+    for (size_t i = 0; i < r.n_vectors; i++) {
+        struct hf_adv_cvss *x = &c[r.a.n_cvss];
+        if (hf_cvss_base(r.vectors[i], &x->version10, &x->score10) < 0)
+            continue;
+        x->vector = r.vectors[i];
+        r.a.n_cvss++;
+    }
+    if (r.a.n_cvss)
+        qsort(c, r.a.n_cvss, sizeof *c, by_score);
+    r.a.cvss = c;
+    *ret = r.a;
+    return 0;
+}
+
+int hf_advdb_details(const struct hf_advdb *db, uint32_t adv, struct hf_arena *arena, struct hf_span *ret, struct hf_err *err)
+{
+    struct record r = {.details_n = 0};
+    struct hf_span index = db->sec[SEC_TEXT_INDEX], texts = db->sec[SEC_TEXTS];
+    hf_autoarena work;
+    hf_arena_init(&work, 1 << 20);
+    int rc = read_advisory(db, adv, &work, &r, err);
+    if (rc < 0)
+        return rc;
+    if (!r.details_n) {
+        *ret = hf_span("", 0);
+        return 0;
+    }
+    uint64_t n = index.n / 4, i = r.details_block < n ? r.details_block : n; /* past the index le32 yields 0 */
+    uint64_t start = le32(index, i * 4), end = i + 1 < n ? le32(index, (i + 1) * 4) : texts.n;
+    hf_autofree char *block = malloc(HF_ADVDB_BLOCK_MAX);
+    if (!block)
+        return hf_fail(err, -ENOMEM, "out of memory");
+    if (i == n || end > texts.n || start >= end)
+        return hf_fail(err, HF_E_FORMAT, "advisory database is damaged: description of advisory %u is outside the file", adv);
+    size_t got = ZSTD_decompress(block, HF_ADVDB_BLOCK_MAX, texts.p + start, (size_t)(end - start));
+    if (ZSTD_isError(got) || r.details_off > got || r.details_n > got - r.details_off)
+        return hf_fail_at(err, HF_E_FORMAT, start, "advisory database is damaged: description of advisory %u: %s", adv,
+                ZSTD_isError(got) ? ZSTD_getErrorName(got) : "outside its block");
+    rc = hf_arena_dup(arena, hf_span(block + r.details_off, (size_t)r.details_n), ret);
+    return rc < 0 ? hf_fail(err, rc, "no room for the description of advisory %u", adv) : 0;
 }
 
 int hf_advdb_by_id(const struct hf_advdb *db, struct hf_span id, int (*cb)(void *ctx, uint32_t adv), void *ctx, struct hf_err *err)

@@ -73,7 +73,7 @@ struct hf_adv_cvss {
 };
 /* What a record says, for display. Arrays are in the arena given; spans in the mapping or the arena. */
 struct hf_advisory {
-    struct hf_span id, summary, details;
+    struct hf_span id, summary;
     struct hf_span source;       /* name of the hf_adv_source */
     enum hf_severity severity;   /* the record's own, else from its best CVSS, else UNKNOWN */
     uint64_t published_unix, modified_unix;
@@ -86,6 +86,9 @@ struct hf_advisory {
 };
 HF_MUSTUSE int hf_advdb_advisory(const struct hf_advdb *db, uint32_t adv, struct hf_arena *arena, struct hf_advisory *ret,
         struct hf_err *err);
+/* The description (up to 64 KiB, Markdown in most feeds) copied into the arena; empty when the record has none.  Apart from
+ * hf_advdb_advisory because it costs unpacking a compressed block. */
+HF_MUSTUSE int hf_advdb_details(const struct hf_advdb *db, uint32_t adv, struct hf_arena *arena, struct hf_span *ret, struct hf_err *err);
 /* Every advisory that has this id or alias ("CVE-2021-44228", "GHSA-..."): calls cb with its number. */
 HF_MUSTUSE int hf_advdb_by_id(const struct hf_advdb *db, struct hf_span id, int (*cb)(void *ctx, uint32_t adv), void *ctx,
         struct hf_err *err);

@@ -6,10 +6,10 @@
 
 /* --- what a feed hands over --- */
 struct hf_advb_advisory {
-    struct hf_span id, summary;
+    struct hf_span id, summary, details;
     uint64_t published_unix, modified_unix;
     enum hf_severity severity; /* the source's own word, or UNKNOWN */
-    const struct hf_span *aliases, *cvss_vectors, *urls; /* at most 255 each are kept */
+    const struct hf_span *aliases, *cvss_vectors, *urls; /* at most 4096 each are kept */
     size_t n_aliases, n_cvss, n_urls;
 };
 struct hf_advb_row {
@@ -30,7 +30,7 @@ HF_DEFINE_FREEP(struct hf_advb, hf_advb_free)
 HF_MUSTUSE int hf_advb_source(struct hf_advb *b, struct hf_span name, struct hf_span from, uint64_t fetched_unix, bool demo, struct hf_err *err);
 void hf_advb_newest(struct hf_advb *b, uint64_t unix_time); /* the source's facts are at least as new as this */
 void hf_advb_rejected(struct hf_advb *b);
-/* Number of the advisory for hf_advb_add_row.  HF_E_LIMIT. */
+/* Number of the advisory for hf_advb_add_row; the earlier one when the source said exactly this before.  HF_E_LIMIT. */
 HF_MUSTUSE int hf_advb_add(struct hf_advb *b, const struct hf_advb_advisory *a, uint32_t *ret, struct hf_err *err);
 /* name is normalised here. Rows equal to one already there (same namespace, name, id, content) are left out. */
 HF_MUSTUSE int hf_advb_add_row(struct hf_advb *b, uint32_t adv, struct hf_span ns, struct hf_span name, const struct hf_advb_row *row, struct hf_err *err);

@@ -5,22 +5,42 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <time.h>
+#include <zstd.h>
 
 #include "advisories/cvss/cvss.h"
 #include "advisories/db/cve.h"
 #include "advisories/db/format.h"
 #include "advisories/db/namespace.h"
 
-enum { MAX_LIST = 255, MAX_TEXT = 1024, MAX_RANGES = 4096, MAX_VERSIONS = 20000, MAX_ITEMS = 1 << 28 };
+enum {
+    MAX_LIST = 4096,       /* aliases, vectors, links of one advisory; the reader's limit too */
+    MAX_TEXT = 1024,       /* a summary; longer ids and links are left out, since a cut one is a wrong one */
+    MAX_DETAILS = 64 << 10, /* description of one advisory; it is for reading, and cut where it is longer */
+    BLOCK = 64 << 10,      /* descriptions are compressed together in blocks of at least this */
+    BLOCK_LEVEL = 6,
+    MAX_ITEMS = 1 << 28,
+};
 
 struct key {
     uint32_t ns, name; /* strings */
-    uint32_t first, last, n; /* chain in rows */
+    uint32_t first, n; /* chain in rows */
 };
 struct row {
     uint32_t next;
     uint32_t adv;
     uint32_t off, len; /* in row_bytes */
+    uint32_t key;
+};
+struct adv {
+    uint32_t off, id; /* in adv_bytes, in strings */
+    uint32_t same;    /* bytes that make two records of one source the same: all but where the description is */
+};
+/* Numbers of things by content, to leave out what is there already. */
+struct set {
+    struct {
+        uint32_t hash, value; /* value + 1; 0: empty */
+    } *slot;
+    size_t n, cap; /* cap is 0 or a power of two */
 };
 struct pair64 {
     uint64_t cve;
@@ -36,16 +56,19 @@ struct source {
 };
 
 struct hf_advb {
-    struct hf_buf strings, adv_bytes, row_bytes;
+    struct hf_buf strings, adv_bytes, row_bytes, block, texts;
+    struct set adv_set, row_set;
     struct hf_map string_at, key_at;
     struct hf_arena arena; /* keys of string_at and key_at */
-    uint32_t *adv_off;
+    struct adv *advs;
+    uint32_t *text_off;
+    ZSTD_CCtx *zstd;
     struct key *keys;
     struct row *rows;
     struct id *ids;
     struct source *sources;
     struct pair64 *epss, *kev;
-    size_t n_adv, cap_adv, n_keys, cap_keys, n_rows, cap_rows, n_ids, cap_ids, n_sources, cap_sources, n_epss, cap_epss, n_kev, cap_kev;
+    size_t n_adv, cap_adv, n_texts, cap_texts, n_keys, cap_keys, n_rows, cap_rows, n_ids, cap_ids, n_sources, cap_sources, n_epss, cap_epss, n_kev, cap_kev;
 };
 
 static int full(struct hf_err *err)
@@ -62,6 +85,8 @@ struct hf_advb *hf_advb_new(size_t max_bytes)
     hf_buf_init(&b->strings, each);
     hf_buf_init(&b->adv_bytes, each);
     hf_buf_init(&b->row_bytes, each);
+    hf_buf_init(&b->texts, each);
+    hf_buf_init(&b->block, BLOCK + MAX_DETAILS);
     hf_arena_init(&b->arena, max_bytes);
     hf_buf_addc(&b->strings, 0); /* offset 0: the empty string */
     return b;
@@ -74,10 +99,16 @@ void hf_advb_free(struct hf_advb *b)
     hf_buf_done(&b->strings);
     hf_buf_done(&b->adv_bytes);
     hf_buf_done(&b->row_bytes);
+    hf_buf_done(&b->texts);
+    hf_buf_done(&b->block);
+    ZSTD_freeCCtx(b->zstd);
+    free(b->text_off);
+    free(b->adv_set.slot);
+    free(b->row_set.slot);
     hf_map_done(&b->string_at);
     hf_map_done(&b->key_at);
     hf_arena_done(&b->arena);
-    free(b->adv_off);
+    free(b->advs);
     free(b->keys);
     free(b->rows);
     free(b->ids);
@@ -94,6 +125,46 @@ static void put_uvarint(struct hf_buf *b, uint64_t v)
         v >>= 7;
     }
     hf_buf_addc(b, (char)v);
+}
+
+static void put_le32(struct hf_buf *b, uint32_t v)
+{
+    unsigned char x[4] = {(unsigned char)v, (unsigned char)(v >> 8), (unsigned char)(v >> 16), (unsigned char)(v >> 24)};
+    hf_buf_add(b, x, sizeof x);
+}
+
+static bool set_grow(struct set *s)
+{
+    size_t cap = s->cap ? s->cap * 2 : 1 << 12;
+    struct set t = {calloc(cap, sizeof *t.slot), s->n, cap};
+    if (!t.slot)
+        return false;
+    for (size_t i = 0; i < s->cap; i++)
+        if (s->slot[i].value) {
+            size_t at = s->slot[i].hash & (cap - 1);
+            while (t.slot[at].value)
+                at = (at + 1) & (cap - 1);
+            t.slot[at] = s->slot[i];
+        }
+    free(s->slot);
+    *s = t;
+    return true;
+}
+
+/* The number already there that equals `value`, else `value`, which is then in the set; UINT32_MAX without memory. */
+static uint32_t set_add(const struct hf_advb *b, struct set *s, uint64_t hash, uint32_t value, bool (*same)(const struct hf_advb *b, uint32_t x, uint32_t y))
+{
+    if (s->n >= s->cap / 2 && !set_grow(s))
+        return UINT32_MAX;
+    uint32_t h = (uint32_t)(hash ^ hash >> 32);
+    size_t at = h & (s->cap - 1);
+    for (; s->slot[at].value; at = (at + 1) & (s->cap - 1))
+        if (s->slot[at].hash == h && same(b, s->slot[at].value - 1, value))
+            return s->slot[at].value - 1;
+    s->slot[at].hash = h;
+    s->slot[at].value = value + 1;
+    s->n++;
+    return value;
 }
 
 /* Offset of a string, stored once.  UINT32_MAX without room. */
@@ -146,20 +217,27 @@ uint64_t hf_advb_count(const struct hf_advb *b)
 
 static bool put_list(struct hf_advb *b, struct hf_buf *out, const struct hf_span *v, size_t n)
 {
-    n = HF_MIN(n, (size_t)MAX_LIST);
-    put_uvarint(out, n);
-    for (size_t i = 0; i < n; i++) {
-        uint32_t s = intern(b, hf_span_sub(v[i], 0, MAX_TEXT));
+    size_t kept = 0;
+    for (size_t i = 0; i < n && kept < MAX_LIST; i++)
+        kept += v[i].n <= MAX_TEXT;
+    put_uvarint(out, kept);
+    for (size_t i = 0; kept; i++) {
+        if (v[i].n > MAX_TEXT)
+            continue;
+        uint32_t s = intern(b, v[i]);
         if (s == UINT32_MAX)
             return false;
         put_uvarint(out, s);
+        kept--;
     }
     return true;
 }
 
 static bool add_id(struct hf_advb *b, struct hf_span id, uint32_t adv)
 {
-    uint32_t s = intern(b, hf_span_sub(id, 0, MAX_TEXT));
+    if (id.n > MAX_TEXT)
+        return true;
+    uint32_t s = intern(b, id);
     struct id *x = s == UINT32_MAX ? NULL : hf_grow((void **)&b->ids, &b->n_ids, &b->cap_ids, sizeof *x, MAX_ITEMS);
     if (!x)
         return false;
@@ -167,31 +245,90 @@ static bool add_id(struct hf_advb *b, struct hf_span id, uint32_t adv)
     return true;
 }
 
-int hf_advb_add(struct hf_advb *b, const struct hf_advb_advisory *a, uint32_t *ret, struct hf_err *err)
+static bool end_block(struct hf_advb *b)
 {
-    uint32_t *off = hf_grow((void **)&b->adv_off, &b->n_adv, &b->cap_adv, sizeof *off, UINT32_MAX - 1);
-    if (!off)
-        return full(err);
-    uint32_t adv = (uint32_t)(b->n_adv - 1), id = intern(b, hf_span_sub(a->id, 0, MAX_TEXT)), sum = intern(b, hf_span_sub(a->summary, 0, MAX_TEXT));
-    *off = (uint32_t)b->adv_bytes.n;
-    struct hf_buf *o = &b->adv_bytes;
-    enum hf_severity severity = a->severity;
+    if (!b->block.n)
+        return true;
+    size_t bound = ZSTD_compressBound(b->block.n);
+    uint32_t *off = hf_grow((void **)&b->text_off, &b->n_texts, &b->cap_texts, sizeof *off, MAX_ITEMS);
+    if (!b->zstd)
+        b->zstd = ZSTD_createCCtx();
+    if (!off || !b->zstd || !hf_buf_reserve(&b->texts, bound))
+        return false;
+    *off = (uint32_t)b->texts.n;
+    size_t n = ZSTD_compressCCtx(b->zstd, b->texts.p + b->texts.n, bound, b->block.p, b->block.n, BLOCK_LEVEL);
+    if (ZSTD_isError(n))
+        return false;
+    b->texts.n += n;
+    hf_buf_clear(&b->block);
+    return true;
+}
+
+/* {length, block, offset} of a description, just {0} when there is none. */
+static bool put_details(struct hf_advb *b, struct hf_buf *out, struct hf_span s)
+{
+    if (s.n > MAX_DETAILS) {
+        s.n = MAX_DETAILS;
+        while (s.n > MAX_DETAILS - 4 && ((unsigned char)s.p[s.n] & 0xc0) == 0x80)
+            s.n--; /* not inside a character */
+    }
+    put_uvarint(out, s.n);
+    if (!s.n)
+        return true;
+    put_uvarint(out, b->n_texts);
+    put_uvarint(out, b->block.n);
+    hf_buf_adds(&b->block, s);
+    return hf_buf_ok(&b->block) && (b->block.n < BLOCK || end_block(b));
+}
+
+static struct hf_span adv_prefix(const struct hf_advb *b, uint32_t i)
+{
+    return hf_span(b->adv_bytes.p + b->advs[i].off, b->advs[i].same);
+}
+
+static bool same_adv(const struct hf_advb *b, uint32_t x, uint32_t y)
+{
+    return hf_span_eq(adv_prefix(b, x), adv_prefix(b, y));
+}
+
+static enum hf_severity best_severity(const struct hf_advb_advisory *a)
+{
     unsigned best = 0;
     for (size_t i = 0; i < a->n_cvss; i++) {
         unsigned version, score;
         if (hf_cvss_base(a->cvss_vectors[i], &version, &score) >= 0 && score >= best)
             best = score;
     }
-    if (severity == HF_SEV_UNKNOWN && a->n_cvss && best)
-        severity = best >= 90 ? HF_SEV_CRITICAL : best >= 70 ? HF_SEV_HIGH : best >= 40 ? HF_SEV_MEDIUM : HF_SEV_LOW;
+    return !best ? HF_SEV_UNKNOWN : best >= 90 ? HF_SEV_CRITICAL : best >= 70 ? HF_SEV_HIGH : best >= 40 ? HF_SEV_MEDIUM : HF_SEV_LOW;
+}
+
+int hf_advb_add(struct hf_advb *b, const struct hf_advb_advisory *a, uint32_t *ret, struct hf_err *err)
+{
+    struct adv *x = hf_grow((void **)&b->advs, &b->n_adv, &b->cap_adv, sizeof *x, UINT32_MAX - 1);
+    if (!x)
+        return full(err);
+    uint32_t adv = (uint32_t)(b->n_adv - 1), id = intern(b, hf_span_sub(a->id, 0, MAX_TEXT)), sum = intern(b, hf_span_sub(a->summary, 0, MAX_TEXT));
+    struct hf_buf *o = &b->adv_bytes;
+    size_t start = o->n;
     put_uvarint(o, id);
     put_uvarint(o, sum);
     put_uvarint(o, b->n_sources ? b->n_sources - 1 : 0);
-    put_uvarint(o, severity);
+    put_uvarint(o, a->severity ? a->severity : best_severity(a));
     put_uvarint(o, a->published_unix);
     put_uvarint(o, a->modified_unix);
     bool ok = id != UINT32_MAX && sum != UINT32_MAX && put_list(b, o, a->aliases, a->n_aliases) && put_list(b, o, a->cvss_vectors, a->n_cvss) &&
-            put_list(b, o, a->urls, a->n_urls) && add_id(b, a->id, adv);
+            put_list(b, o, a->urls, a->n_urls);
+    *x = (struct adv){(uint32_t)start, id, (uint32_t)(o->n - start)};
+    if (!ok || !hf_buf_ok(o))
+        return full(err);
+    /* Feeds by package (secdb, the Debian tracker) say the same of one CVE many times. */
+    *ret = set_add(b, &b->adv_set, hf_span_hash(adv_prefix(b, adv)), adv, same_adv);
+    if (*ret != adv) {
+        o->n = start;
+        b->n_adv--;
+        return *ret == UINT32_MAX ? full(err) : 0;
+    }
+    ok = put_details(b, o, a->details) && add_id(b, a->id, adv);
     for (size_t i = 0; ok && i < HF_MIN(a->n_aliases, (size_t)MAX_LIST); i++)
         ok = add_id(b, a->aliases[i], adv);
     if (!ok || !hf_buf_ok(o))
@@ -199,7 +336,6 @@ int hf_advb_add(struct hf_advb *b, const struct hf_advb_advisory *a, uint32_t *r
     if (b->n_sources)
         b->sources[b->n_sources - 1].records++;
     hf_advb_newest(b, a->modified_unix);
-    *ret = adv;
     return 0;
 }
 
@@ -222,22 +358,15 @@ static struct key *key_of(struct hf_advb *b, struct hf_span ns, struct hf_span n
     if (!slot)
         return NULL;
     *slot = b->n_keys - 1;
-    *k = (struct key){n, m, UINT32_MAX, UINT32_MAX, 0};
+    *k = (struct key){n, m, UINT32_MAX, 0};
     return k;
 }
 
-static bool same_id(const struct hf_advb *b, uint32_t x, uint32_t y)
+static bool same_row(const struct hf_advb *b, uint32_t i, uint32_t j)
 {
-    if (x == y)
-        return true;
-    /* The first field of an advisory is its id; equal ids are equal offsets. */
-    const char *p = b->adv_bytes.p + b->adv_off[x], *q = b->adv_bytes.p + b->adv_off[y];
-    for (;; p++, q++) {
-        if (*p != *q)
-            return false;
-        if (!(*p & 0x80))
-            return true;
-    }
+    const struct row *x = &b->rows[i], *y = &b->rows[j];
+    return x->key == y->key && x->len == y->len && b->advs[x->adv].id == b->advs[y->adv].id &&
+            memcmp(b->row_bytes.p + x->off, b->row_bytes.p + y->off, x->len) == 0;
 }
 
 int hf_advb_add_row(struct hf_advb *b, uint32_t adv, struct hf_span ns, struct hf_span name, const struct hf_advb_row *r, struct hf_err *err)
@@ -245,48 +374,46 @@ int hf_advb_add_row(struct hf_advb *b, uint32_t adv, struct hf_span ns, struct h
     struct key *k = key_of(b, ns, name);
     if (!k || adv >= b->n_adv)
         return full(err);
-    size_t key_index = (size_t)(k - b->keys), start = b->row_bytes.n;
+    size_t start = b->row_bytes.n;
+    uint32_t key = (uint32_t)(k - b->keys), module = intern(b, r->module);
     struct hf_buf *o = &b->row_bytes;
-    uint32_t module = intern(b, r->module);
-    size_t n_ranges = HF_MIN(r->n_ranges, (size_t)MAX_RANGES), n_versions = HF_MIN(r->n_versions, (size_t)MAX_VERSIONS);
-    size_t n_symbols = HF_MIN(r->n_symbols, (size_t)MAX_VERSIONS);
     bool ok = module != UINT32_MAX;
     put_uvarint(o, r->scheme);
     put_uvarint(o, r->state);
     put_uvarint(o, r->flags);
     put_uvarint(o, r->severity);
     put_uvarint(o, module);
-    put_uvarint(o, n_ranges);
-    put_uvarint(o, n_versions);
-    put_uvarint(o, n_symbols);
-    for (size_t i = 0; i < n_ranges && ok; i++) {
+    put_uvarint(o, r->n_ranges);
+    put_uvarint(o, r->n_versions);
+    put_uvarint(o, r->n_symbols);
+    for (size_t i = 0; i < r->n_ranges && ok; i++) {
         uint32_t x = intern(b, r->ranges[i].introduced), y = intern(b, r->ranges[i].fixed), z = intern(b, r->ranges[i].last_affected);
         ok = x != UINT32_MAX && y != UINT32_MAX && z != UINT32_MAX;
-        put_uvarint(o, x);
-        put_uvarint(o, y);
-        put_uvarint(o, z);
+        put_le32(o, x);
+        put_le32(o, y);
+        put_le32(o, z);
     }
-    for (size_t i = 0; i < n_versions + n_symbols && ok; i++) {
-        uint32_t s = intern(b, i < n_versions ? r->versions[i] : r->symbols[i - n_versions]);
+    for (size_t i = 0; i < r->n_versions + r->n_symbols && ok; i++) {
+        uint32_t s = intern(b, i < r->n_versions ? r->versions[i] : r->symbols[i - r->n_versions]);
         ok = s != UINT32_MAX;
-        put_uvarint(o, s);
+        put_le32(o, s);
     }
     if (!ok || !hf_buf_ok(o))
         return full(err);
-    k = &b->keys[key_index];
-    uint32_t len = (uint32_t)(o->n - start);
-    /* Equal rows arrive together or from a second feed of the same facts; chains are short, and looking at the last few bounds the work. */
-    unsigned looked = 0;
-    for (uint32_t i = k->first; i != UINT32_MAX && looked < 64; i = b->rows[i].next, looked++)
-        if (b->rows[i].len == len && same_id(b, b->rows[i].adv, adv) && memcmp(o->p + b->rows[i].off, o->p + start, len) == 0) {
-            o->n = start;
-            return 0;
-        }
     struct row *x = hf_grow((void **)&b->rows, &b->n_rows, &b->cap_rows, sizeof *x, MAX_ITEMS);
     if (!x)
         return full(err);
-    *x = (struct row){k->first, adv, (uint32_t)start, len}; /* newest first */
-    k->first = (uint32_t)(b->n_rows - 1);
+    k = &b->keys[key];
+    *x = (struct row){k->first, adv, (uint32_t)start, (uint32_t)(o->n - start), key};
+    uint32_t row = (uint32_t)(b->n_rows - 1);
+    uint64_t hash = hf_span_hash(hf_span(o->p + start, o->n - start)) ^ ((uint64_t)key << 32 | b->advs[adv].id) * 0x9e3779b97f4a7c15u;
+    uint32_t have = set_add(b, &b->row_set, hash, row, same_row);
+    if (have != row) { /* the same facts again, from this feed or another */
+        o->n = start;
+        b->n_rows--;
+        return have == UINT32_MAX ? full(err) : 0;
+    }
+    k->first = row; /* newest first */
     k->n++;
     return 0;
 }
@@ -419,7 +546,7 @@ static void write_sections(struct hf_advb *b, struct out *o, uint64_t offsets[SE
     emit(o, b->adv_bytes.p, b->adv_bytes.n);
     offsets[SEC_ADV_INDEX] = o->at;
     for (size_t i = 0; i < b->n_adv; i++)
-        emit32(o, b->adv_off[i]);
+        emit32(o, b->advs[i].off);
     offsets[SEC_ROWS] = o->at;
     for (size_t i = 0; i < b->n_keys; i++) {
         key_off[i] = (uint32_t)(o->at - offsets[SEC_ROWS]);
@@ -482,6 +609,11 @@ static void write_sections(struct hf_advb *b, struct out *o, uint64_t offsets[SE
         memcpy(&v, adv_rows.p + i, 4);
         emit32(o, v);
     }
+    offsets[SEC_TEXTS] = o->at;
+    emit(o, b->texts.p, b->texts.n);
+    offsets[SEC_TEXT_INDEX] = o->at;
+    for (size_t i = 0; i < b->n_texts; i++)
+        emit32(o, b->text_off[i]);
     if (!hf_buf_ok(&adv_rows) && !o->rc)
         o->rc = -ENOMEM;
 }
@@ -491,7 +623,7 @@ int hf_advb_write(struct hf_advb *b, const char *path, struct hf_err *err)
     hf_autobuf tmp = HF_BUF_INIT(8192);
     hf_autofree uint32_t *key_off = calloc(b->n_keys + 1, sizeof *key_off);
     hf_buf_addf(&tmp, "%s.new.%ld", path, (long)getpid());
-    if (!key_off)
+    if (!key_off || !end_block(b))
         return full(err);
     if (b->n_keys)
         qsort_r(b->keys, b->n_keys, sizeof *b->keys, by_key, b);

@@ -30,8 +30,7 @@ static int on_adv(void *ctx, uint32_t adv)
     hf_cleanup(hf_arena_done) struct hf_arena a;
     struct hf_advisory x;
     hf_arena_init(&a, 1 << 20);
-    if (hf_advdb_advisory(ctx, adv, &a, &x, NULL) >= 0 && x.n_cvss > 255)
-        abort();
+    (void)hf_advdb_advisory(ctx, adv, &a, &x, NULL);
     return 0;
 }
 
@@ -51,13 +50,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void)hf_advdb_sources(db, &s);
         (void)hf_advdb_epss(db, HF_S("CVE-2021-44228"), &e);
         (void)hf_advdb_kev(db, HF_S("CVE-2021-44228"), &k);
-        int rc = hf_advdb_by_id(db, HF_S("CVE-2021-44228"), on_adv, db, NULL);
-        rc |= hf_advdb_lookup(db, HF_S("npm"), HF_S("lodash"), on_row, NULL, NULL);
+        (void)hf_advdb_by_id(db, HF_S("CVE-2021-44228"), on_adv, db, NULL);
+        (void)hf_advdb_lookup(db, HF_S("npm"), HF_S("lodash"), on_row, NULL, NULL);
         for (uint32_t i = 0; i < 8; i++) {
             on_adv(db, i);
-            rc |= hf_advdb_packages(db, i, on_package, db, NULL);
+            (void)hf_advdb_packages(db, i, on_package, db, NULL);
         }
-        (void)rc; /* a damaged file may fail anywhere; it must only not crash */
     }
     close(fd);
     return 0;

@@ -16,7 +16,7 @@ static const struct language languages[] = {
 };
 
 /* OSV name of a distribution, its namespace, the scheme of its versions, how its release is written. */
-enum release { PLAIN, MAJOR, V_PREFIX, UBUNTU, ROLLING, REDHAT, TEXT };
+enum release { PLAIN, MAJOR, V_PREFIX, UBUNTU, ROLLING, REDHAT, SUSE, TEXT };
 static const struct distro {
     const char *osv, *ns;
     enum hf_scheme scheme;
@@ -24,9 +24,9 @@ static const struct distro {
 } distros[] = {
         {"Debian", "debian", HF_SCHEME_DEB, MAJOR}, {"Ubuntu", "ubuntu", HF_SCHEME_DEB, UBUNTU}, {"Alpine", "alpine", HF_SCHEME_APK, V_PREFIX},
         {"AlmaLinux", "almalinux", HF_SCHEME_RPM, MAJOR}, {"Rocky Linux", "rocky", HF_SCHEME_RPM, MAJOR}, {"Red Hat", "redhat", HF_SCHEME_RPM, REDHAT},
-        {"SUSE", "suse", HF_SCHEME_RPM, TEXT}, {"openSUSE", "opensuse", HF_SCHEME_RPM, TEXT}, {"Wolfi", "wolfi", HF_SCHEME_APK, ROLLING},
+        {"SUSE", "suse", HF_SCHEME_RPM, SUSE}, {"openSUSE", "opensuse", HF_SCHEME_RPM, TEXT}, {"Wolfi", "wolfi", HF_SCHEME_APK, ROLLING},
         {"Chainguard", "chainguard", HF_SCHEME_APK, ROLLING}, {"MinimOS", "minimos", HF_SCHEME_APK, ROLLING}, {"Alpaquita", "alpaquita", HF_SCHEME_APK, PLAIN},
-        {"openEuler", "openeuler", HF_SCHEME_RPM, TEXT}, {"Mageia", "mageia", HF_SCHEME_RPM, PLAIN}, {"Photon OS", "photon", HF_SCHEME_RPM, PLAIN},
+        {"openEuler", "openeuler", HF_SCHEME_RPM, TEXT}, {"Mageia", "mageia", HF_SCHEME_RPM, PLAIN}, {"Photon OS", "photon", HF_SCHEME_RPM, MAJOR},
         {"Azure Linux", "azurelinux", HF_SCHEME_RPM, MAJOR}, {"Echo", "echo", HF_SCHEME_DEB, ROLLING},
 };
 
@@ -70,6 +70,28 @@ static bool ubuntu_release(struct hf_span release, struct hf_span *version, stru
     return version->n != 0;
 }
 
+/* "Linux Enterprise Server 15 SP5" and the modules its packages are shipped in ("Linux Enterprise Module for Basesystem 15 SP5")
+ * are one system, "15.5".  LTSS, SAP, Micro and other products stay apart under their own names. */
+static struct hf_span suse_release(struct hf_span release, char out[16])
+{
+    static const char *const parts[] = {"Linux Enterprise Server ", "Linux Enterprise Module for "};
+    size_t at = hf_span_rfind(release, ' ');
+    struct hf_span sp = at == SIZE_MAX ? hf_span("", 0) : hf_span_from(release, at + 1), rest = release;
+    if (hf_span_starts(sp, HF_S("SP"))) {
+        sp = hf_span_from(sp, 2);
+        rest = hf_span_sub(release, 0, at);
+    } else {
+        sp = hf_span("", 0);
+    }
+    at = hf_span_rfind(rest, ' ');
+    struct hf_span major = at == SIZE_MAX ? hf_span("", 0) : hf_span_from(rest, at + 1), product = hf_span_sub(rest, 0, at == SIZE_MAX ? 0 : at + 1);
+    bool ours = hf_span_eqz(product, parts[0]) || hf_span_starts(product, hf_span_z(parts[1]));
+    if (!ours || !major.n || major.n > 3 || sp.n > 3 || digits(major).n != major.n || digits(sp).n != sp.n)
+        return release;
+    int n = snprintf(out, 16, HF_SPAN_FMT "%s" HF_SPAN_FMT, HF_SPAN_ARG(major), sp.n ? "." : "", HF_SPAN_ARG(sp));
+    return hf_span(out, (size_t)n);
+}
+
 int hf_ns_from_osv(struct hf_span eco, char out[HF_NS_MAX], enum hf_scheme *scheme)
 {
     struct hf_span name = hf_span_sub(eco, 0, hf_span_find(eco, ':')), release = hf_span_from(eco, name.n + (name.n < eco.n));
@@ -84,12 +106,15 @@ int hf_ns_from_osv(struct hf_span eco, char out[HF_NS_MAX], enum hf_scheme *sche
         if (!hf_span_eqz(name, d->osv))
             continue;
         struct hf_span version = release, channel = hf_span("", 0);
+        char suse[16];
         if (d->release == MAJOR)
             version = digits(release).n ? digits(release) : release;
         else if (d->release == V_PREFIX && release.n && release.p[0] == 'v')
             version = hf_span_from(release, 1);
         else if (d->release == UBUNTU && !ubuntu_release(release, &version, &channel))
             return HF_E_UNSUPPORTED;
+        else if (d->release == SUSE)
+            version = suse_release(release, suse);
         else if (d->release == REDHAT) {
             /* "enterprise_linux:9::baseos": the major of the base product; layered products are not matched (R19) */
             struct hf_span rest = release, product = hf_span("", 0), ver = hf_span("", 0);
@@ -111,7 +136,7 @@ int hf_ns_from_osv(struct hf_span eco, char out[HF_NS_MAX], enum hf_scheme *sche
 
 static const struct {
     const char *codename, *version;
-} debian_names[] = {{"stretch", "9"}, {"buster", "10"}, {"bullseye", "11"}, {"bookworm", "12"}, {"trixie", "13"}, {"forky", "14"}, {"sid", "14"}};
+} debian_names[] = {{"stretch", "9"}, {"buster", "10"}, {"bullseye", "11"}, {"bookworm", "12"}, {"trixie", "13"}, {"forky", "14"}, {"duke", "15"}};
 
 size_t hf_ns_from_os(const struct hf_os_release *os, char out[4][HF_NS_MAX], enum hf_scheme *scheme)
 {
@@ -126,10 +151,14 @@ size_t hf_ns_from_os(const struct hf_os_release *os, char out[4][HF_NS_MAX], enu
         for (size_t i = 0; i < HF_ARRAY_LEN(debian_names) && !major.n; i++)
             if (hf_span_eqz(os->version_codename, debian_names[i].codename) || hf_span_search(os->pretty_name, hf_span_z(debian_names[i].codename)) != SIZE_MAX)
                 major = hf_span_z(debian_names[i].version);
-        if (!major.n)
-            return 0;
-        NS(0, "debian:" HF_SPAN_FMT, HF_SPAN_ARG(major));
-        return 1;
+        /* testing and unstable have no VERSION_ID; both call themselves "<testing>/sid" */
+        bool sid = !v.n && (hf_span_search(os->pretty_name, HF_S("sid")) != SIZE_MAX || hf_span_eqz(os->version_codename, "sid"));
+        size_t n = 0;
+        if (major.n)
+            NS(n++, "debian:" HF_SPAN_FMT, HF_SPAN_ARG(major));
+        if (sid)
+            NS(n++, "debian:sid");
+        return n;
     }
     if (IS("ubuntu")) {
         *scheme = HF_SCHEME_DEB;
@@ -138,12 +167,23 @@ size_t hf_ns_from_os(const struct hf_os_release *os, char out[4][HF_NS_MAX], enu
         return v.n ? 2 : 0;
     }
     if (IS("alpine") || IS("postmarketos")) {
+        static const char *const pmos[][2] = {{"21.06", "3.14"}, {"21.12", "3.15"}, {"22.06", "3.16"}, {"22.12", "3.17"}, {"23.06", "3.18"},
+                {"23.12", "3.19"}, {"24.06", "3.20"}, {"24.12", "3.21"}, {"25.06", "3.22"}, {"25.12", "3.23"}};
         *scheme = HF_SCHEME_APK;
-        if (hf_span_search(v, HF_S("_alpha")) != SIZE_MAX || hf_span_eqz(v, "edge") || !v.n)
+        if (hf_span_search(v, HF_S("_alpha")) != SIZE_MAX || hf_span_eqz(v, "edge") || !v.n) {
             NS(0, "alpine:edge");
-        else
+            return 1;
+        }
+        if (IS("alpine")) {
             NS(0, "alpine:" HF_SPAN_FMT, HF_SPAN_ARG(minor));
-        return 1;
+            return 1;
+        }
+        for (size_t i = 0; i < HF_ARRAY_LEN(pmos); i++)
+            if (hf_span_eqz(hf_span_from(v, v.p[0] == 'v'), pmos[i][0])) {
+                NS(0, "alpine:%s", pmos[i][1]);
+                return 1;
+            }
+        return 0;
     }
     static const char *const rolling[] = {"wolfi", "chainguard", "minimos"};
     for (size_t i = 0; i < HF_ARRAY_LEN(rolling); i++)
@@ -158,18 +198,20 @@ size_t hf_ns_from_os(const struct hf_os_release *os, char out[4][HF_NS_MAX], enu
         if (IS(rpm_major[i][0])) {
             *scheme = HF_SCHEME_RPM;
             NS(0, "%s:" HF_SPAN_FMT, rpm_major[i][1], HF_SPAN_ARG(major));
-            /* Rocky has its own feed; where that is missing RHEL's speaks of the same sources (R13). */
-            if (IS("rocky"))
+            /* Rocky and AlmaLinux have their own feeds; where those are missing RHEL's speaks of the same sources (R13). */
+            bool rebuild = IS("rocky") || IS("almalinux");
+            if (rebuild)
                 NS(1, "redhat:" HF_SPAN_FMT, HF_SPAN_ARG(major));
-            return !major.n ? 0 : IS("rocky") ? 2 : 1;
+            return !major.n ? 0 : rebuild ? 2 : 1;
         }
     if (IS("sles") || IS("sled")) {
         *scheme = HF_SCHEME_RPM;
-        struct hf_span sp = dot == SIZE_MAX ? hf_span("", 0) : hf_span_from(v, dot + 1);
-        if (sp.n)
-            NS(0, "suse:linux enterprise server " HF_SPAN_FMT " sp" HF_SPAN_FMT, HF_SPAN_ARG(major), HF_SPAN_ARG(sp));
-        else
-            NS(0, "suse:linux enterprise server " HF_SPAN_FMT, HF_SPAN_ARG(major));
+        NS(0, "suse:" HF_SPAN_FMT, HF_SPAN_ARG(v));
+        return v.n ? 1 : 0;
+    }
+    if (IS("alpaquita") || IS("mageia")) {
+        *scheme = IS("mageia") ? HF_SCHEME_RPM : HF_SCHEME_APK;
+        NS(0, HF_SPAN_FMT ":" HF_SPAN_FMT, HF_SPAN_ARG(id), HF_SPAN_ARG(hf_span_sub(v, 0, 32)));
         return v.n ? 1 : 0;
     }
     if (IS("opensuse-leap") || IS("opensuse-tumbleweed")) {
@@ -209,6 +251,11 @@ void hf_adv_name(struct hf_span ns, struct hf_span name, struct hf_buf *out)
     bool pypi = hf_span_eqz(ns, "pypi");
     bool lower = pypi || hf_span_eqz(ns, "nuget") || hf_span_eqz(ns, "packagist") || hf_span_eqz(ns, "hex") || hf_span_eqz(ns, "bitnami");
     bool go = hf_span_eqz(ns, "go");
+    if (hf_span_eqz(ns, "swift")) { /* "https://github.com/a/b.git" is "github.com/a/b" */
+        size_t at = hf_span_search(name, HF_S("://"));
+        name = at == SIZE_MAX ? name : hf_span_from(name, at + 3);
+        name.n -= hf_span_ends(name, HF_S(".git")) ? 4 : 0;
+    }
     for (size_t i = 0; i < name.n; i++) {
         char c = name.p[i];
         if (pypi && (c == '-' || c == '_' || c == '.')) {

@@ -11,7 +11,7 @@ enum { MAX_TEXT = 4096 };
 
 struct release {
     char name[32];
-    struct hf_buf status, fixed, urgency, newest;
+    struct hf_buf status, fixed, urgency, reason;
     bool nodsa;
 };
 
@@ -20,13 +20,15 @@ struct state {
     struct hf_err *err;
     struct hf_buf package, cve, key, description;
     struct release r;
+    bool in_releases;
     uint32_t adv;
     bool have_adv;
 };
 
 static const struct {
     const char *codename, *version;
-} names[] = {{"jessie", "8"}, {"stretch", "9"}, {"buster", "10"}, {"bullseye", "11"}, {"bookworm", "12"}, {"trixie", "13"}, {"forky", "14"}};
+} names[] = {{"jessie", "8"}, {"stretch", "9"}, {"buster", "10"}, {"bullseye", "11"}, {"bookworm", "12"}, {"trixie", "13"}, {"forky", "14"}, {"duke", "15"},
+        {"sid", "sid"}};
 
 static void set(struct hf_buf *b, struct hf_span s)
 {
@@ -70,13 +72,20 @@ static int flush_release(struct state *s)
         row.ranges = &range;
         row.n_ranges = 1;
     } else if (hf_span_eqz(status, "open")) {
-        row.state = hf_span_eqz(hf_buf_span(&s->r.urgency), "end-of-life") ? HF_ADV_EOL : s->r.nodsa ? HF_ADV_WONT_FIX : HF_ADV_UNFIXED;
+        /* R14: without a DSA it stays vulnerable; "postponed" waits for the next one, "ignored" or no reason is won't fix */
+        bool later = hf_span_starts(hf_buf_span(&s->r.reason), HF_S("postponed"));
+        row.state = hf_span_eqz(hf_buf_span(&s->r.urgency), "end-of-life") ? HF_ADV_EOL
+                : !s->r.nodsa                                              ? HF_ADV_UNFIXED
+                : later                                                    ? HF_ADV_DEFERRED
+                                                                           : HF_ADV_WONT_FIX;
     } else {
         hf_advb_rejected(s->b);
         return 0;
     }
     if (!s->have_adv) {
-        struct hf_advb_advisory a = {.id = hf_buf_span(&s->cve), .summary = hf_span_sub(hf_buf_span(&s->description), 0, 240)};
+        struct hf_advb_advisory a = {.id = hf_buf_span(&s->cve), .details = hf_buf_span(&s->description)};
+        size_t cut = hf_span_search(a.details, HF_S(". ")); /* the first sentence */
+        a.summary = hf_span_sub(a.details, 0, HF_MIN(cut, (size_t)240));
         int rc = hf_advb_add(s->b, &a, &s->adv, s->err);
         if (rc < 0)
             return rc;
@@ -102,13 +111,19 @@ static int on_event(void *ctx, const struct hf_json_event *e)
             hf_buf_clear(&s->r.status);
             hf_buf_clear(&s->r.fixed);
             hf_buf_clear(&s->r.urgency);
+            hf_buf_clear(&s->r.reason);
             s->r.nodsa = false;
+        } else if (e->depth == 3) {
+            s->in_releases = hf_span_eqz(e->text, "releases");
         }
         set(&s->key, e->text);
         return 0;
     }
-    if (e->kind == HF_JSON_OBJECT_END && e->depth == 4)
-        return s->r.name[0] ? flush_release(s) : 0;
+    if (e->kind == HF_JSON_OBJECT_END && e->depth == 4 && s->in_releases && s->r.name[0]) {
+        int rc = flush_release(s);
+        s->r.name[0] = 0;
+        return rc;
+    }
     if (e->kind != HF_JSON_STRING)
         return 0;
     if (e->depth == 3 && hf_span_eqz(key, "description"))
@@ -119,21 +134,26 @@ static int on_event(void *ctx, const struct hf_json_event *e)
         set(&s->r.fixed, e->text);
     else if (e->depth == 5 && hf_span_eqz(key, "urgency"))
         set(&s->r.urgency, e->text);
-    else if (e->depth == 5 && (hf_span_eqz(key, "nodsa") || hf_span_eqz(key, "nodsa_reason")))
+    else if (e->depth == 5 && hf_span_eqz(key, "nodsa"))
         s->r.nodsa = true;
+    else if (e->depth == 5 && hf_span_eqz(key, "nodsa_reason")) {
+        s->r.nodsa = true;
+        set(&s->r.reason, e->text);
+    }
     return 0;
 }
 
 static bool is_debian(struct hf_span name, struct hf_span head)
 {
     (void)name;
-    return hf_span_search(head, HF_S("\"releases\"")) != SIZE_MAX && hf_span_search(head, HF_S("\"CVE-")) != SIZE_MAX;
+    return hf_span_search(head, HF_S("\"releases\"")) != SIZE_MAX &&
+            (hf_span_search(head, HF_S("\"CVE-")) != SIZE_MAX || hf_span_search(head, HF_S("\"TEMP-")) != SIZE_MAX);
 }
 
 static int read_debian(struct hf_advb *b, struct hf_span name, struct hf_span bytes, struct hf_err *err)
 {
     struct state s = {.b = b, .err = err};
-    struct hf_buf *bufs[] = {&s.package, &s.cve, &s.key, &s.description, &s.r.status, &s.r.fixed, &s.r.urgency};
+    struct hf_buf *bufs[] = {&s.package, &s.cve, &s.key, &s.description, &s.r.status, &s.r.fixed, &s.r.urgency, &s.r.reason};
     (void)name;
     for (size_t i = 0; i < HF_ARRAY_LEN(bufs); i++)
         hf_buf_init(bufs[i], MAX_TEXT);

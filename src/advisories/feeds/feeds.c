@@ -17,7 +17,7 @@ static const struct hf_feed *const feeds[] = {&hf_feed_kev, &hf_feed_epss, &hf_f
 
 enum {
     MAX_RECORD = 16 << 20,     /* one OSV record; the largest real ones are a few MB */
-    MAX_DOCUMENT = 1 << 30,    /* a whole document, unpacked; the Debian tracker has some 70 MB */
+    MAX_DOCUMENT = 512 << 20,  /* a whole document, unpacked; the Debian tracker has some 70 MB */
     MAX_DEPTH = 8,             /* folders */
     MAX_FILES = 1 << 20,
     HEAD = 4096,
@@ -165,7 +165,7 @@ static int read_document(struct reading *r, const char *path, const struct stat 
     const char *zerr = gzerror(z, &code);
     bool damaged = feed && (!hf_buf_ok(&text) || (code != Z_OK && code != Z_STREAM_END));
     if (damaged)
-        complain(r, path, hf_buf_ok(&text) ? zerr : "larger than 1 GiB");
+        complain(r, path, hf_buf_ok(&text) ? zerr : "larger than 512 MiB");
     gzclose(z);
     if (!feed || damaged)
         return 0; /* other files lie beside the data: readme, licences, lists */
@@ -193,7 +193,7 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 static int visible(const struct dirent *d)
 {
     return d->d_name[0] != '.' && !hf_span_ends(hf_span_z(d->d_name), HF_S(".sha256")) && !hf_span_ends(hf_span_z(d->d_name), HF_S(".part")) &&
-            !hf_span_ends(hf_span_z(d->d_name), HF_S(".meta")) && strcmp(d->d_name, "format-samples.zip") != 0;
+            !hf_span_ends(hf_span_z(d->d_name), HF_S(".meta"));
 }
 
 static int read_path(struct reading *r, const char *path, unsigned depth, struct hf_err *err);
@@ -247,7 +247,8 @@ static int read_path(struct reading *r, const char *path, unsigned depth, struct
     if (!S_ISREG(st.st_mode))
         return 0;
     if (hf_span_ends(hf_span_z(path), HF_S(".zip")))
-        return read_zip(r, path, &st, err);
+        /* found on the way: only what the public bucket names so; other zips lie beside the data too */
+        return depth == 0 || hf_span_eqz(hf_span_basename(hf_span_z(path)), "all.zip") ? read_zip(r, path, &st, err) : 0;
     struct hf_span name = hf_span_z(path);
     if (hf_span_ends(name, HF_S(".json")) || hf_span_ends(name, HF_S(".gz")) || hf_span_ends(name, HF_S(".csv")) || depth == 0) {
         if (depth == 0 && hf_span_ends(name, HF_S(".json"))) {

@@ -1,10 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* OSV records.  Spec: ossf.github.io/osv-schema, version 1.7; rules R23 and R24. */
+#include <errno.h>
+
 #include "advisories/db/namespace.h"
 #include "advisories/feeds/feed.h"
 #include "base/json.h"
 
-enum { MAX_LIST = 255, MAX_RANGES = 1024, MAX_VERSIONS = 20000, MAX_SYMBOLS = 4096 };
+enum {
+    MAX_LIST = 4096,       /* aliases; kernel updates name some hundred CVEs */
+    MAX_URLS = 16,         /* links kept; they are for reading */
+    MAX_RANGES = 4096,     /* of one package; a record with more is rejected, as with all that follow */
+    MAX_VERSIONS = 20000,
+    MAX_SYMBOLS = 8192,
+    MAX_AFFECTED = 20000,
+    MAX_VERSION = 1024,    /* bytes of one version */
+    MAX_NAME = 1024,       /* bytes of a package name */
+};
 
 static unsigned two(struct hf_span s, size_t at)
 {
@@ -32,11 +43,24 @@ uint64_t hf_feed_time(struct hf_span s)
     return (era * 146097 + doe - 719468) * 86400 + h * 3600 + m * 60 + sec;
 }
 
-static size_t add_strings(hf_jnode array, struct hf_span *v, size_t n, size_t max)
+/* Lists of one record.  `over` is set when a cap was reached: then the record is rejected, since one that is read in part
+ * would look complete. */
+struct scratch {
+    struct hf_span aliases[MAX_LIST], vectors[32], urls[MAX_URLS], versions[MAX_VERSIONS], symbols[MAX_SYMBOLS];
+    struct hf_adv_range ranges[MAX_RANGES];
+    const char *over;
+};
+
+static size_t add_strings(hf_jnode array, struct hf_span *v, size_t n, size_t max, struct scratch *s, const char *what)
 {
-    HF_JFOREACH(x, array)
-        if (hf_jis_str(x) && hf_jstr(x).n && n < max)
+    HF_JFOREACH(x, array) {
+        if (!hf_jstr(x).n)
+            continue;
+        if (n == max || hf_jstr(x).n > MAX_VERSION)
+            s->over = what;
+        else
             v[n++] = hf_jstr(x);
+    }
     return n;
 }
 
@@ -53,34 +77,20 @@ static enum hf_severity severity_word(struct hf_span s)
     return HF_SEV_UNKNOWN;
 }
 
-/* Distribution records name their CVE in `upstream` (Debian, Ubuntu, Alpine, Wolfi) or `related` (AlmaLinux and other RPM
- * advisories that fix several at once); elsewhere those lists mean other vulnerabilities (R24). */
-static bool distro_id(struct hf_span id, bool *related)
-{
-    static const char *const by_upstream[] = {"DEBIAN-", "UBUNTU-", "ALPINE-", "CGA-", "DSA-", "DLA-", "DTSA-", "USN-", "MINI-", "ECHO-"};
-    static const char *const by_related[] = {"ALSA-", "ALBA-", "ALEA-", "RLSA-", "RXSA-", "RHSA-", "RHBA-", "RHEA-", "SUSE-", "openSUSE-"};
-    for (size_t i = 0; i < HF_ARRAY_LEN(by_upstream); i++)
-        if (hf_span_starts(id, hf_span_z(by_upstream[i]))) {
-            *related = false;
-            return true;
-        }
-    for (size_t i = 0; i < HF_ARRAY_LEN(by_related); i++)
-        if (hf_span_starts(id, hf_span_z(by_related[i]))) {
-            *related = true;
-            return true;
-        }
-    return false;
-}
-
 /* events of one range: each introduced opens one, each fixed or last_affected closes it (schema: events are sorted). */
-static size_t add_range(hf_jnode range, struct hf_adv_range *v, size_t n)
+static size_t add_range(hf_jnode range, struct scratch *s, size_t n)
 {
     if (hf_span_eqz(hf_jgetstr(range, "type"), "GIT"))
         return n;
+    struct hf_adv_range *v = s->ranges;
     bool open = false;
     HF_JFOREACH(e, hf_jget(range, "events")) {
         struct hf_span in = hf_jgetstr(e, "introduced"), fixed = hf_jgetstr(e, "fixed"), last = hf_jgetstr(e, "last_affected");
-        if (in.n && n < MAX_RANGES) {
+        if (n == MAX_RANGES || in.n > MAX_VERSION || fixed.n > MAX_VERSION || last.n > MAX_VERSION) {
+            s->over = "ranges";
+            return n;
+        }
+        if (in.n) {
             v[n++] = (struct hf_adv_range){in, {NULL, 0}, {NULL, 0}};
             open = true;
         } else if ((fixed.n || last.n) && n && open) {
@@ -89,17 +99,12 @@ static size_t add_range(hf_jnode range, struct hf_adv_range *v, size_t n)
             else
                 v[n - 1].last_affected = last;
             open = false;
-        } else if ((fixed.n || last.n) && n < MAX_RANGES) {
+        } else if (fixed.n || last.n) {
             v[n++] = (struct hf_adv_range){HF_S("0"), fixed, last};
         }
     }
     return n;
 }
-
-struct scratch {
-    struct hf_span aliases[MAX_LIST], vectors[32], urls[MAX_LIST], versions[MAX_VERSIONS], symbols[MAX_SYMBOLS];
-    struct hf_adv_range ranges[MAX_RANGES];
-};
 
 /* What distributions say beside the ranges. */
 static void distro_state(hf_jnode specific, struct hf_span ns, struct hf_advb_row *row)
@@ -130,29 +135,54 @@ static void distro_state(hf_jnode specific, struct hf_span ns, struct hf_advb_ro
     }
 }
 
-static bool add_affected(struct hf_advb *b, uint32_t adv, hf_jnode a, bool related_style, struct scratch *s, int *ret, struct hf_err *err)
+/* The module "name:stream" of an RPM build of a module (R17).  AlmaLinux says it in the summary only: "nodejs:16 security
+ * update", "Important: idm:DL1 and idm:client ..."; with several named it stays open which, and the matcher looks again. */
+static struct hf_span module_in(struct hf_span summary)
+{
+    struct hf_span rest = summary, word, found = hf_span("", 0);
+    while (hf_span_cut(&rest, ' ', &word)) {
+        size_t at = hf_span_find(word, ':');
+        while (word.n && (word.p[word.n - 1] == ',' || word.p[word.n - 1] == ';'))
+            word.n--;
+        if (at == SIZE_MAX || at == 0 || at + 1 >= word.n || word.n > 200 || hf_span_starts(word, HF_S("AL")))
+            continue;
+        if (found.n && !hf_span_eq(found, word))
+            return hf_span("", 0);
+        found = word;
+    }
+    return found;
+}
+
+static bool modular(const struct hf_advb_row *row)
+{
+    for (size_t i = 0; i < row->n_ranges; i++)
+        if (hf_span_search(row->ranges[i].fixed, HF_S(".module")) != SIZE_MAX)
+            return true;
+    return false;
+}
+
+/* 0, also when the package is of an ecosystem we do not match; HF_E_FORMAT with s->over. */
+static int add_affected(struct hf_advb *b, uint32_t adv, hf_jnode a, struct hf_span summary, struct scratch *s, struct hf_err *err)
 {
     hf_jnode package = hf_jget(a, "package"), specific = hf_jget(a, "ecosystem_specific"), own = hf_jget(a, "database_specific");
     char ns[HF_NS_MAX];
     struct hf_advb_row row = {.state = HF_ADV_RANGES};
     struct hf_span name = hf_jgetstr(package, "name");
-    (void)related_style;
     if (!name.n || hf_ns_from_osv(hf_jgetstr(package, "ecosystem"), ns, &row.scheme) < 0)
-        return false;
-    enum hf_scheme ignored;
-    bool language = !strchr(ns, ':') && strcmp(ns, "wolfi") && strcmp(ns, "chainguard") && strcmp(ns, "minimos") && strcmp(ns, "echo");
-    (void)ignored;
-    if (!language)
+        return 0;
+    if (row.scheme == HF_SCHEME_DEB || row.scheme == HF_SCHEME_RPM || row.scheme == HF_SCHEME_APK)
         row.flags |= HF_ADV_DISTRO;
+    if (hf_span_ends(hf_span_z(ns), HF_S(":pro")))
+        row.flags |= HF_ADV_PRO;
     if (row.scheme == HF_SCHEME_RPM)
         row.flags |= HF_ADV_BINARY_NAME;
     HF_JFOREACH(r, hf_jget(a, "ranges"))
-        row.n_ranges = add_range(r, s->ranges, row.n_ranges);
-    row.n_versions = add_strings(hf_jget(a, "versions"), s->versions, 0, MAX_VERSIONS);
+        row.n_ranges = add_range(r, s, row.n_ranges);
+    row.n_versions = add_strings(hf_jget(a, "versions"), s->versions, 0, MAX_VERSIONS, s, "versions");
     row.ranges = s->ranges;
     row.versions = s->versions;
     HF_JFOREACH(i, hf_jget(specific, "imports"))
-        row.n_symbols = add_strings(hf_jget(i, "symbols"), s->symbols, row.n_symbols, MAX_SYMBOLS);
+        row.n_symbols = add_strings(hf_jget(i, "symbols"), s->symbols, row.n_symbols, MAX_SYMBOLS, s, "symbols");
     row.symbols = s->symbols;
     distro_state(specific, hf_span_z(ns), &row);
     /* R11: fixed in version "0" means never affected. */
@@ -171,21 +201,73 @@ static bool add_affected(struct hf_advb *b, uint32_t adv, hf_jnode a, bool relat
         }
     }
     row.module = hf_buf_span(&module);
+    if (!row.module.n && row.scheme == HF_SCHEME_RPM && modular(&row))
+        row.module = module_in(summary);
+    if (name.n > MAX_NAME)
+        s->over = "bytes of a name";
+    if (s->over)
+        return hf_fail(err, HF_E_FORMAT, "too many %s", s->over);
     if (!row.n_ranges && !row.n_versions && row.state == HF_ADV_RANGES)
-        return false; /* only GIT ranges: nothing an installed package can be held against (R23) */
-    *ret = hf_advb_add_row(b, adv, hf_span_z(ns), name, &row, err);
-    return true;
+        return 0; /* only GIT ranges: nothing an installed package can be held against (R23) */
+    return hf_advb_add_row(b, adv, hf_span_z(ns), name, &row, err);
 }
 
-/* Whether any `affected` speaks of something we match, so that advisories without it take no room. */
-static bool any_namespace(hf_jnode affected)
+/* Whether any `affected` speaks of something we match, so that advisories without it take no room; and of which kind. */
+static bool any_namespace(hf_jnode affected, enum hf_scheme *ret)
 {
     char ns[HF_NS_MAX];
-    enum hf_scheme scheme;
     HF_JFOREACH(a, affected)
-        if (hf_ns_from_osv(hf_jgetstr(hf_jget(a, "package"), "ecosystem"), ns, &scheme) >= 0)
+        if (hf_ns_from_osv(hf_jgetstr(hf_jget(a, "package"), "ecosystem"), ns, ret) >= 0)
             return true;
     return false;
+}
+
+/* Records of distributions name their CVE in `upstream` (Debian, Ubuntu, Alpine, Wolfi), or those of RPM updates, which fix
+ * several at once, in `related` (AlmaLinux); elsewhere those lists mean other vulnerabilities (R24). */
+static size_t add_aliases(hf_jnode root, enum hf_scheme scheme, struct scratch *s)
+{
+    size_t n = add_strings(hf_jget(root, "aliases"), s->aliases, 0, MAX_LIST, s, "aliases");
+    if (scheme != HF_SCHEME_DEB && scheme != HF_SCHEME_RPM && scheme != HF_SCHEME_APK)
+        return n;
+    n = add_strings(hf_jget(root, "upstream"), s->aliases, n, MAX_LIST, s, "aliases");
+    if (scheme == HF_SCHEME_RPM) {
+        HF_JFOREACH(x, hf_jget(root, "related")) {
+            if (!hf_span_starts(hf_jstr(x), HF_S("CVE-")))
+                continue;
+            if (n == MAX_LIST)
+                s->over = "aliases";
+            else
+                s->aliases[n++] = hf_jstr(x);
+        }
+    }
+    return n;
+}
+
+static void add_severity(hf_jnode list, struct hf_advb_advisory *a, struct scratch *s)
+{
+    HF_JFOREACH(v, list) {
+        struct hf_span type = hf_jgetstr(v, "type"), score = hf_jgetstr(v, "score");
+        if (!hf_span_starts(type, HF_S("CVSS"))) {
+            if (severity_word(score) != HF_SEV_UNKNOWN)
+                a->severity = severity_word(score);
+            continue;
+        }
+        bool there = a->n_cvss == HF_ARRAY_LEN(s->vectors);
+        for (size_t i = 0; i < a->n_cvss && !there; i++)
+            there = hf_span_eq(s->vectors[i], score);
+        if (!there)
+            s->vectors[a->n_cvss++] = score;
+    }
+}
+
+/* "Important: kernel security update", "ALSA-2022:5468: php:8.0 security update (Important)". */
+static enum hf_severity severity_in(struct hf_span summary)
+{
+    enum hf_severity severity = severity_word(hf_span_sub(summary, 0, hf_span_find(summary, ':')));
+    size_t open = hf_span_rfind(summary, '(');
+    if (severity == HF_SEV_UNKNOWN && open != SIZE_MAX && hf_span_ends(summary, HF_S(")")))
+        severity = severity_word(hf_span_sub(summary, open + 1, summary.n - open - 2));
+    return severity;
 }
 
 int hf_osv_record(struct hf_advb *b, struct hf_span json, struct hf_err *err)
@@ -193,66 +275,64 @@ int hf_osv_record(struct hf_advb *b, struct hf_span json, struct hf_err *err)
     hf_cleanup(hf_json_doc_freep) struct hf_json_doc *doc = NULL;
     int rc = hf_json_parse(json, &doc, err);
     if (rc < 0)
-        return rc;
+        return rc == HF_E_LIMIT || rc == HF_E_TRUNCATED ? HF_E_FORMAT : rc;
     hf_jnode root = hf_json_root(doc), affected = hf_jget(root, "affected");
-    struct hf_advb_advisory a = {.id = hf_jgetstr(root, "id"), .summary = hf_jgetstr(root, "summary")};
+    struct hf_advb_advisory a = {.id = hf_jgetstr(root, "id"), .summary = hf_jgetstr(root, "summary"), .details = hf_jgetstr(root, "details")};
+    enum hf_scheme scheme;
     if (!a.id.n || a.id.n > 256)
         return hf_fail(err, HF_E_FORMAT, "OSV record without an id");
-    if (hf_jgetstr(root, "withdrawn").n || !any_namespace(affected))
+    if (hf_jgetstr(root, "withdrawn").n || !any_namespace(affected, &scheme))
         return 0;
     hf_autofree struct scratch *s = malloc(sizeof *s);
     if (!s)
-        return hf_fail(err, HF_E_LIMIT, "out of memory");
-    bool related = false, distro = distro_id(a.id, &related);
+        return hf_fail(err, -ENOMEM, "out of memory");
+    s->over = NULL;
     if (!a.summary.n)
-        a.summary = hf_span_sub(hf_jgetstr(root, "details"), 0, 240);
+        a.summary = hf_span_sub(a.details, 0, 240);
     size_t cut = hf_span_find(a.summary, '\n');
     if (cut != SIZE_MAX && cut > 20)
         a.summary.n = cut;
     a.published_unix = hf_feed_time(hf_jgetstr(root, "published"));
     a.modified_unix = hf_feed_time(hf_jgetstr(root, "modified"));
-    a.n_aliases = add_strings(hf_jget(root, "aliases"), s->aliases, 0, MAX_LIST);
-    if (distro)
-        a.n_aliases = add_strings(hf_jget(root, related ? "related" : "upstream"), s->aliases, a.n_aliases, MAX_LIST);
+    a.n_aliases = add_aliases(root, scheme, s);
     a.aliases = s->aliases;
-    HF_JFOREACH(v, hf_jget(root, "severity")) {
-        struct hf_span type = hf_jgetstr(v, "type"), score = hf_jgetstr(v, "score");
-        if (hf_span_starts(type, HF_S("CVSS")) && a.n_cvss < HF_ARRAY_LEN(s->vectors))
-            s->vectors[a.n_cvss++] = score;
-        else if (severity_word(score) != HF_SEV_UNKNOWN)
-            a.severity = severity_word(score);
+    add_severity(hf_jget(root, "severity"), &a, s);
+    size_t n_affected = 0;
+    HF_JFOREACH(x, affected) {
+        add_severity(hf_jget(x, "severity"), &a, s);
+        if (++n_affected > MAX_AFFECTED)
+            s->over = "packages";
     }
-    HF_JFOREACH(x, affected)
-        HF_JFOREACH(v, hf_jget(x, "severity"))
-            if (hf_span_starts(hf_jgetstr(v, "type"), HF_S("CVSS")) && a.n_cvss < HF_ARRAY_LEN(s->vectors))
-                s->vectors[a.n_cvss++] = hf_jgetstr(v, "score");
     a.cvss_vectors = s->vectors;
     if (a.severity == HF_SEV_UNKNOWN)
         a.severity = severity_word(hf_jgetstr(hf_jget(root, "database_specific"), "severity"));
-    if (a.severity == HF_SEV_UNKNOWN && related) /* "Important: kernel security update" */
-        a.severity = severity_word(hf_span_sub(a.summary, 0, hf_span_find(a.summary, ':')));
+    if (a.severity == HF_SEV_UNKNOWN && scheme == HF_SCHEME_RPM)
+        a.severity = severity_in(a.summary);
     HF_JFOREACH(r, hf_jget(root, "references"))
-        if (hf_jgetstr(r, "url").n && a.n_urls < 16)
+        if (hf_jgetstr(r, "url").n && a.n_urls < MAX_URLS)
             s->urls[a.n_urls++] = hf_jgetstr(r, "url");
     a.urls = s->urls;
+    if (s->over)
+        return hf_fail(err, HF_E_FORMAT, "too many %s", s->over);
     uint32_t adv;
     rc = hf_advb_add(b, &a, &adv, err);
     HF_JFOREACH(x, affected) {
         if (rc < 0)
             return rc;
-        (void)add_affected(b, adv, x, related, s, &rc, err);
+        rc = add_affected(b, adv, x, a.summary, s, err);
     }
     return rc < 0 ? rc : 1;
 }
 
 static bool is_osv(struct hf_span name, struct hf_span head)
 {
-    return hf_span_ends(name, HF_S(".json")) && hf_span_search(head, HF_S("\"id\"")) != SIZE_MAX &&
+    return hf_span_ends(name, HF_S(".json")) &&
+            (hf_span_search(head, HF_S("\"id\"")) != SIZE_MAX || hf_span_search(head, HF_S("\"ranges\"")) != SIZE_MAX) &&
             (hf_span_search(head, HF_S("\"affected\"")) != SIZE_MAX || hf_span_search(head, HF_S("\"schema_version\"")) != SIZE_MAX ||
                     hf_span_search(head, HF_S("\"modified\"")) != SIZE_MAX);
 }
 
-/* A single record, or a JSON array of them. */
+/* A file of one record. */
 static int read_osv(struct hf_advb *b, struct hf_span name, struct hf_span bytes, struct hf_err *err)
 {
     (void)name;
