@@ -30,7 +30,13 @@ static int on_adv(void *ctx, uint32_t adv)
     hf_cleanup(hf_arena_done) struct hf_arena a;
     struct hf_advisory x;
     hf_arena_init(&a, 1 << 20);
-    (void)hf_advdb_advisory(ctx, adv, &a, &x, NULL);
+    if (hf_advdb_advisory(ctx, adv, &a, &x, NULL) >= 0)
+        for (size_t i = 0; i < x.n_cvss; i++)
+            if (x.cvss[i].score10 > 100)
+                abort();
+    struct hf_span details;
+    if (hf_advdb_details(ctx, adv, &a, &details, NULL) >= 0 && details.n && !details.p)
+        abort();
     return 0;
 }
 
@@ -50,12 +56,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void)hf_advdb_sources(db, &s);
         (void)hf_advdb_epss(db, HF_S("CVE-2021-44228"), &e);
         (void)hf_advdb_kev(db, HF_S("CVE-2021-44228"), &k);
-        (void)hf_advdb_by_id(db, HF_S("CVE-2021-44228"), on_adv, db, NULL);
-        (void)hf_advdb_lookup(db, HF_S("npm"), HF_S("lodash"), on_row, NULL, NULL);
+        int rc = hf_advdb_by_id(db, HF_S("CVE-2021-44228"), on_adv, db, NULL);
+        (void)hf_advdb_has_namespace(db, HF_S("npm"));
+        rc |= hf_advdb_lookup(db, HF_S("npm"), HF_S("lodash"), on_row, NULL, NULL);
         for (uint32_t i = 0; i < 8; i++) {
             on_adv(db, i);
-            (void)hf_advdb_packages(db, i, on_package, db, NULL);
+            rc |= hf_advdb_packages(db, i, on_package, db, NULL);
         }
+        (void)rc; /* a damaged file may fail anywhere; it must only not crash */
     }
     close(fd);
     return 0;
