@@ -40,7 +40,7 @@ struct hf_verdict {
 /* ignore_epoch: R2, the installed version is a source RPM's and says no epoch. */
 void hf_verdict(const struct hf_advdb *db, const struct hf_adv_row *row, struct hf_span version, bool ignore_epoch,
         struct hf_verdict *ret);
-/* The order used there. */
+/* The order used there, of an installed version a against a bound b. */
 int hf_match_cmp(enum hf_scheme s, struct hf_span a, struct hf_span b, bool ignore_epoch);
 /* In [introduced, fixed) or [introduced, last_affected]: 1, 0, or HF_CMP_INVALID. */
 int hf_match_in_range(enum hf_scheme s, const struct hf_adv_range *r, struct hf_span v, bool ignore_epoch);
@@ -123,7 +123,7 @@ struct hf_adv_info { /* an advisory as decoded, once */
     struct hf_advisory a;
     const uint32_t *ids; /* interned: own id first, then aliases */
     size_t n_ids, n_cves;
-    bool decoded, failed;
+    bool decoded; /* false: the record is damaged */
 };
 struct hf_by_id { /* records that have an id */
     uint32_t *advs;
@@ -152,7 +152,7 @@ struct hf_match {
     size_t why_not_lines;
     bool full;                            /* a ceiling was reached: said once in incomplete */
     const char *full_what;
-    size_t bad_records;
+    size_t bad_records, damaged;
     struct hf_span bad_record_example;
 };
 struct hf_adv_info *hf_match_info(struct hf_match *m, uint32_t adv);

@@ -53,9 +53,12 @@ struct hf_adv_info *hf_match_info(struct hf_match *m, uint32_t adv)
         return NULL;
     *slot = i;
     *at = m->n_infos;
-    if (hf_advdb_advisory(m->db, adv, &m->scan->arena, &i->a, NULL) < 0) {
-        i->failed = true;
-        m->bad_records++;
+    int rc = hf_advdb_advisory(m->db, adv, &m->scan->arena, &i->a, NULL);
+    if (rc < 0 || !i->a.id.n) {
+        if (rc == HF_E_LIMIT)
+            hf_match_limit(m, "the memory ceiling is reached");
+        else
+            m->damaged++;
         return i;
     }
     size_t n = HF_MIN(i->a.n_aliases + 1, (size_t)HF_MATCH_MAX_IDS);
@@ -531,6 +534,9 @@ int hf_match(struct hf_scan *scan, const struct hf_advdb *db, const struct hf_ma
     if (m.full || rc == HF_E_LIMIT)
         rc = hf_scan_incomplete(scan, HF_S(""), UINT32_MAX, "matching stopped, vulnerabilities are missing from the result: %s",
                 m.full_what ? m.full_what : "the memory ceiling is reached");
+    if (rc == 0 && m.damaged)
+        rc = hf_scan_incomplete(scan, HF_S(""), UINT32_MAX, "advisory database: %zu records that concern these packages are damaged; make it anew",
+                m.damaged);
     if (rc == 0 && m.bad_records)
         rc = hf_scan_warn(scan, "%zu records that concern these packages have versions or parts that cannot be read and were not decided%s"
                 HF_SPAN_FMT, m.bad_records, m.bad_record_example.n ? ", such as " : "", HF_SPAN_ARG(m.bad_record_example));

@@ -47,7 +47,7 @@ static const struct want wants[] = {
     {"", "", HF_PKG_MAVEN, "org.apache.logging.log4j:log4j-api", "2.14.1", "", "", 0, ANY, "", "CVE-2021-44228 CVE-2021-45046", NULL},
     {"", "", HF_PKG_GO, "stdlib", "go1.25.12", "", "", HF_PKG_STDLIB, ANY, "CVE-2026-56862 CVE-2026-56858 CVE-2026-56860", "", "1.25.13"},
     {"", "", HF_PKG_GO, "stdlib", "go1.27rc3", "", "", HF_PKG_STDLIB, ANY, "", "CVE-2026-56862 CVE-2026-56858", NULL},
-    {"", "", HF_PKG_GEM, "nokogiri", "1.16.1", "", "", 0, ANY, "GHSA-wx95-c6cv-8532", "", "1.19.1"},
+    {"", "", HF_PKG_GEM, "nokogiri", "1.16.1", "", "", 0, ANY, "RUBYSEC-nokogiri-GHSA-wx95-c6cv-8532", "", "1.19.1"},
     {"", "", HF_PKG_CARGO, "time", "0.2.20", "", "", 0, 1, "CVE-2020-26235", "CVE-2026-25727", "0.2.23"},
     {"", "", HF_PKG_CARGO, "time", "0.3.46", "", "", 0, 1, "CVE-2026-25727", "CVE-2020-26235", "0.3.47"},
     {"", "", HF_PKG_COMPOSER, "symfony/http-kernel", "v5.2.4", "", "", 0, ANY, "CVE-2021-41267 CVE-2022-24894", "CVE-2020-15094", "5.3.12"},

@@ -346,6 +346,12 @@ static void test_languages(void)
         EQ_S(v->why[0].compared, "<= 4.2.1");
     stop(&r);
 
+    start(&r, "", ""); /* PEP 440: the local part does not count against bounds without one */
+    add(&r, HF_PKG_PYPI, "django-x", "4.2.15+acme.1");
+    go(&r);
+    EQ_S(hf_span_z(ids(&r)), "GHSA-two2-two2-two2");
+    stop(&r);
+
     start(&r, "", ""); /* R31 */
     add(&r, HF_PKG_MAVEN, "org.apache.logging.log4j:log4j-api", "2.14.1");
     add(&r, HF_PKG_MAVEN, "org.apache.logging.log4j:log4j-core", "2.14.1");

@@ -17,6 +17,9 @@ int hf_match_cmp(enum hf_scheme s, struct hf_span a, struct hf_span b, bool igno
 {
     if (s == HF_SCHEME_NONE)
         return HF_CMP_INVALID;
+    /* PEP 440, "Local version identifiers": the local part of a counts only against a bound that has one. */
+    if (s == HF_SCHEME_PEP440 && hf_span_find(b, '+') == SIZE_MAX)
+        a = hf_span_sub(a, 0, hf_span_find(a, '+'));
     return ignore_epoch ? hf_version_cmp(s, without_epoch(a), without_epoch(b)) : hf_version_cmp(s, a, b);
 }
 
