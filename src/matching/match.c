@@ -394,14 +394,13 @@ static int check_feeds(struct hf_match *m, const bool used[HF_PKG_TYPES])
 static int check_release(struct hf_match *m)
 {
     struct hf_scan *s = m->scan;
-    if (!s->eol && s->eol_unix && m->o->now_unix > s->eol_unix)
-        s->eol = true;
-    if (!s->eol)
-        return 0;
+    if (s->eol || !s->eol_unix || m->o->now_unix <= s->eol_unix)
+        return 0; /* who set eol has said it */
+    s->eol = true;
     char day[16] = "an unknown day";
     struct tm tm;
     time_t t = (time_t)HF_MIN(s->eol_unix, (uint64_t)253402300799u);
-    if (s->eol_unix && (!gmtime_r(&t, &tm) || !strftime(day, sizeof day, "%Y-%m-%d", &tm)))
+    if (!gmtime_r(&t, &tm) || !strftime(day, sizeof day, "%Y-%m-%d", &tm))
         snprintf(day, sizeof day, "an unknown day");
     return hf_scan_warn(s, HF_SPAN_FMT " " HF_SPAN_FMT " is past its end of life: what became known since %s is not in any feed (R20)",
             HF_SPAN_ARG(s->release.id), HF_SPAN_ARG(s->release.version_id), day);
