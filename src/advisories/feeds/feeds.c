@@ -15,6 +15,7 @@
 
 static const struct hf_feed *const feeds[] = {&hf_feed_kev, &hf_feed_epss, &hf_feed_secdb, &hf_feed_debian, &hf_feed_osv};
 
+#define MAX_ZIP ((uint64_t)16 << 30) /* bytes of all records of one zip; the largest real one has some 2 GB */
 enum {
     MAX_RECORD = 16 << 20,     /* one OSV record; the largest real ones are a few MB */
     MAX_DOCUMENT = 512 << 20,  /* a whole document, unpacked; the Debian tracker has some 70 MB */
@@ -74,9 +75,12 @@ static int begin(struct reading *r, const char *feed, struct hf_span what, const
     return hf_advb_source(r->b, hf_buf_span(&name), hf_span_z(path), r->o->fetched_unix ? r->o->fetched_unix : (uint64_t)mtime, is_demo(path), err);
 }
 
-/* Ecosystem of "<mirror>/<Ecosystem>/all.zip". */
+/* Ecosystem of "<mirror>/<Ecosystem>/all.zip", "npm" of "/x/npm.zip". */
 static struct hf_span folder_name(const char *path)
 {
+    struct hf_span name = hf_span_basename(hf_span_z(path));
+    if (hf_span_ends(name, HF_S(".zip")) && !hf_span_eqz(name, "all.zip"))
+        return hf_span_sub(name, 0, name.n - 4);
     return hf_span_basename(hf_span_dirname(hf_span_z(path)));
 }
 
@@ -97,6 +101,7 @@ static int read_zip(struct reading *r, const char *path, const struct stat *st, 
         return 0;
     }
     size_t records = 0;
+    uint64_t total = 0;
     for (;;) {
         int ar = archive_read_next_header(a, &entry);
         if (ar == ARCHIVE_EOF)
@@ -116,8 +121,14 @@ static int read_zip(struct reading *r, const char *path, const struct stat *st, 
         const void *p;
         size_t n;
         la_int64_t off;
-        while ((ar = archive_read_data_block(a, &p, &n, &off)) == ARCHIVE_OK)
+        while ((ar = archive_read_data_block(a, &p, &n, &off)) == ARCHIVE_OK && hf_buf_ok(&record)) {
             hf_buf_add(&record, p, n);
+            total += n;
+        }
+        if (total > MAX_ZIP) {
+            complain(r, path, "unpacks to more than 16 GiB");
+            break;
+        }
         struct hf_err why = HF_ERR_INIT;
         rc = ar != ARCHIVE_EOF || !hf_buf_ok(&record) ? HF_E_FORMAT : hf_osv_record(r->b, hf_buf_span(&record), &why);
         hf_progress_add(r->progress, record.n);
@@ -136,7 +147,7 @@ static int read_zip(struct reading *r, const char *path, const struct stat *st, 
 }
 
 /* A single document, unpacked when it is gzip. */
-static int read_document(struct reading *r, const char *path, const struct stat *st, struct hf_err *err)
+static int read_document(struct reading *r, const char *path, const struct stat *st, bool alone, struct hf_err *err)
 {
     hf_autobuf text = HF_BUF_INIT(MAX_DOCUMENT);
     gzFile z = gzopen(path, "rbe");
@@ -171,7 +182,9 @@ static int read_document(struct reading *r, const char *path, const struct stat 
         return 0; /* other files lie beside the data: readme, licences, lists */
     struct hf_span what = feed == &hf_feed_secdb ? folder_name(path) : hf_span("", 0);
     struct hf_err why = HF_ERR_INIT;
-    int rc = feed == &hf_feed_osv ? 0 : begin(r, feed->name, what, path, st->st_mtime, err);
+    if (feed == &hf_feed_osv && alone)
+        what = folder_name(path);
+    int rc = feed == &hf_feed_osv && !alone ? 0 : begin(r, feed->name, what, path, st->st_mtime, err);
     if (rc >= 0)
         rc = feed->read(r->b, hf_span_z(path), hf_buf_span(&text), &why);
     hf_progress_add(r->progress, text.n);
@@ -251,12 +264,7 @@ static int read_path(struct reading *r, const char *path, unsigned depth, struct
         return depth == 0 || hf_span_eqz(hf_span_basename(hf_span_z(path)), "all.zip") ? read_zip(r, path, &st, err) : 0;
     struct hf_span name = hf_span_z(path);
     if (hf_span_ends(name, HF_S(".json")) || hf_span_ends(name, HF_S(".gz")) || hf_span_ends(name, HF_S(".csv")) || depth == 0) {
-        if (depth == 0 && hf_span_ends(name, HF_S(".json"))) {
-            int rc = begin(r, "osv", folder_name(path), path, st.st_mtime, err);
-            if (rc < 0)
-                return rc;
-        }
-        return read_document(r, path, &st, err);
+        return read_document(r, path, &st, depth == 0, err);
     }
     return 0;
 }
