@@ -35,7 +35,7 @@ int hf_path_clean(struct hf_span path, bool collapse, struct hf_buf *out)
         if (hf_span_eqz(part, "..")) {
             if (!collapse)
                 return HF_E_FORMAT;
-            size_t i = hf_span_rfind(hf_span(out->p + start, out->n - start), '/');
+            size_t i = hf_span_rfind(hf_span_from(hf_buf_span(out), start), '/');
             out->n = i == SIZE_MAX ? start : start + i;
             continue;
         }

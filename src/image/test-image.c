@@ -18,6 +18,9 @@ static void test_paths(void)
     hf_buf_clear(&b);
     OK(hf_path_clean(HF_S("a/b/../../../c"), true, &b) == 0);
     EQ_S(hf_buf_span(&b), "c");
+    hf_autobuf none = HF_BUF_INIT(64); /* nothing allocated yet: found by fuzz-archive */
+    OK(hf_path_clean(HF_S("../x"), true, &none) == 0);
+    EQ_S(hf_buf_span(&none), "x");
     hf_buf_clear(&b);
     OK(hf_path_clean(HF_S("a\0b"), false, &b) == HF_E_FORMAT);
 }
