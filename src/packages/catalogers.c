@@ -6,6 +6,7 @@ const struct hf_cataloger *const hf_catalogers[] = {
         &hf_cataloger_os_release,
         &hf_cataloger_dpkg,
         &hf_cataloger_apk,
+        &hf_cataloger_rpm,
         &hf_cataloger_python,
         &hf_cataloger_npm,
         &hf_cataloger_go,
