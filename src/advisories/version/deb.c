@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Debian versions.  Spec: Debian Policy 5.6.12, deb-version(7). */
+/* Debian versions.  Spec: Debian Policy 5.6.12, deb-version(7).  As dpkg, which only warns there, this takes characters outside Policy's
+ * list and versions that do not start with a digit: they have an order. */
 #include "advisories/version/scheme.h"
 
 struct parts {
@@ -12,17 +13,16 @@ static bool split(struct hf_span v, struct parts *p)
     size_t colon = hf_span_find(v, ':');
     p->epoch = colon == SIZE_MAX ? HF_S("0") : hf_span(v.p, colon);
     struct hf_span rest = colon == SIZE_MAX ? v : hf_span_from(v, colon + 1), check = p->epoch;
-    if (!p->epoch.n || (hf_take_digits(&check), check.n))
+    hf_take_digits(&check);
+    if (!p->epoch.n || check.n || hf_cmp_digits(p->epoch, HF_S("2147483647")) > 0) /* an int in dpkg */
         return false;
     size_t dash = hf_span_rfind(rest, '-');
     p->upstream = hf_span_sub(rest, 0, dash);
     p->revision = dash == SIZE_MAX ? hf_span("", 0) : hf_span_from(rest, dash + 1);
-    if (!p->upstream.n || (dash != SIZE_MAX && !p->revision.n))
-        return false;
     for (size_t i = 0; i < rest.n; i++)
-        if (!hf_digit(rest.p[i]) && !hf_alpha(rest.p[i]) && !strchr(".-+~:", rest.p[i]))
+        if ((unsigned char)rest.p[i] <= 0x20 || (unsigned char)rest.p[i] >= 0x7f)
             return false;
-    return hf_span_find(p->revision, ':') == SIZE_MAX;
+    return p->upstream.n && (dash == SIZE_MAX || p->revision.n);
 }
 
 /* '~' before the end, the end before letters, letters before the rest. */

@@ -13,10 +13,44 @@ struct segment {
     bool number;
 };
 
+/* What Gem::Platform takes for a processor or a Ruby engine.  A '*' stands for letters and digits. */
+static const char *const platforms[] = {"x86", "x64", "x86_64", "amd64", "i386", "i486", "i586", "i686", "arm", "armv*", "arm64", "aarch64", "powerpc", "ppc", "ppc64",
+        "ppc64le", "powerpc64le", "s390", "s390x", "riscv64", "loongarch64", "mips*", "sparc", "universal", "java", "jruby", "dalvik", "dotnet", "mswin*", "mingw*"};
+
+static bool platform(struct hf_span s)
+{
+    for (size_t i = 0; i < HF_ARRAY_LEN(platforms); i++) {
+        struct hf_span name = hf_span_z(platforms[i]);
+        bool more = name.p[name.n - 1] == '*';
+        name.n -= more;
+        if (!hf_span_starts(s, name))
+            continue;
+        size_t n = name.n;
+        while (more && n < s.n && (hf_digit(s.p[n]) || hf_alpha(s.p[n]) || s.p[n] == '_'))
+            n++;
+        if (n == s.n || s.p[n] == '-')
+            return true;
+    }
+    return false;
+}
+
+/* "1.15.4-x86_64-linux", as in lock files, is 1.15.4. */
+static struct hf_span without_platform(struct hf_span v)
+{
+    size_t dash = hf_span_find(v, '-');
+    if (dash == SIZE_MAX || !platform(hf_span_from(v, dash + 1)))
+        return v;
+    for (size_t i = dash; i < v.n; i++)
+        if (!hf_digit(v.p[i]) && !hf_alpha(v.p[i]) && v.p[i] != '-' && v.p[i] != '_' && v.p[i] != '.')
+            return v;
+    return hf_span(v.p, dash);
+}
+
 static bool valid(struct hf_span v)
 {
     bool begin = true, dash = false;
-    if (!v.n || !hf_digit(v.p[0]))
+    struct hf_span head = v;
+    if (!hf_take_digits(&head).n || (head.n && head.p[0] != '.' && head.p[0] != '-'))
         return false;
     for (size_t i = 0; i < v.n; i++) {
         char c = v.p[i];
@@ -110,8 +144,8 @@ static struct segment next(struct canon *k)
 
 int hf_cmp_gem(struct hf_span a, struct hf_span b)
 {
-    a = hf_span_trim(a);
-    b = hf_span_trim(b);
+    a = without_platform(hf_span_trim(a));
+    b = without_platform(hf_span_trim(b));
     if (!valid(a) || !valid(b))
         return HF_CMP_INVALID;
     struct canon x = {.c = {.rest = a}}, y = {.c = {.rest = b}};

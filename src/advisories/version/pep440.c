@@ -38,11 +38,8 @@ static int take_tag(struct hf_span *s, const char *const *words, size_t n, struc
     struct hf_span after = at;
     if (after.n && sep(after.p[0]))
         after = hf_span_from(after, 1);
-    struct hf_span d = hf_take_digits(&after);
-    if (d.n)
-        at = after;
-    *number = d;
-    *s = at;
+    *number = hf_take_digits(&after);
+    *s = after; /* the separator goes even without digits: "1.0a." is 1.0a0 */
     return w;
 }
 

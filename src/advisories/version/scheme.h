@@ -9,6 +9,7 @@ int hf_cmp_apk(struct hf_span a, struct hf_span b);
 int hf_cmp_pep440(struct hf_span a, struct hf_span b);
 int hf_cmp_semver(struct hf_span a, struct hf_span b);
 int hf_cmp_go(struct hf_span a, struct hf_span b);
+int hf_cmp_hex(struct hf_span a, struct hf_span b);
 int hf_cmp_pub(struct hf_span a, struct hf_span b);
 int hf_cmp_bitnami(struct hf_span a, struct hf_span b);
 int hf_cmp_maven(struct hf_span a, struct hf_span b);

@@ -3,65 +3,18 @@
  * build metadata, Bitnami appends a packaging revision.  Missing minor and patch numbers count as zero. */
 #include "advisories/version/scheme.h"
 
-struct semver {
-    struct hf_span number[4]; /* the fourth only where allowed */
-    unsigned n;
-    struct hf_span pre, build;
-    bool has_pre;
+/* What an ecosystem takes beyond SemVer. */
+enum {
+    PREFIX = 1, /* any of "v", "=", spaces in front (npm) */
+    BARE = 2,   /* a pre-release without its dash: 1.2.3beta (npm) */
+    ZEROS = 4,  /* leading zeros */
 };
 
-static bool identifiers(struct hf_span s)
-{
-    bool begin = true;
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == '.') {
-            if (begin)
-                return false;
-            begin = true;
-        } else if (hf_digit(s.p[i]) || hf_alpha(s.p[i]) || s.p[i] == '-') {
-            begin = false;
-        } else {
-            return false;
-        }
-    }
-    return s.n && !begin;
-}
-
-static bool parse(struct hf_span v, struct semver *r)
-{
-    *r = (struct semver){.n = 0};
-    v = hf_span_trim(v);
-    while (v.n && (v.p[0] == 'v' || v.p[0] == 'V' || v.p[0] == '='))
-        v = hf_span_trim(hf_span_from(v, 1));
-    for (;;) {
-        if (r->n == 3)
-            return false;
-        r->number[r->n] = hf_take_digits(&v);
-        if (!r->number[r->n++].n)
-            return false;
-        if (!v.n || v.p[0] != '.')
-            break;
-        v = hf_span_from(v, 1);
-    }
-    size_t plus = hf_span_find(v, '+');
-    if (plus != SIZE_MAX) {
-        r->build = hf_span_from(v, plus + 1);
-        v = hf_span(v.p, plus);
-        if (!identifiers(r->build))
-            return false;
-    }
-    if (v.n) {
-        if (v.p[0] == '-')
-            v = hf_span_from(v, 1);
-        else if (!hf_alpha(v.p[0]))
-            return false; /* loose npm form 1.2.3beta is accepted */
-        r->pre = v;
-        r->has_pre = true;
-        if (!identifiers(v))
-            return false;
-    }
-    return true;
-}
+struct semver {
+    struct hf_span number[3];
+    struct hf_span pre, pre_number, build; /* pre_number: the number of a Go toolchain's "rc1", an identifier of its own */
+    bool has_pre;
+};
 
 static bool numeric(struct hf_span s)
 {
@@ -70,7 +23,83 @@ static bool numeric(struct hf_span s)
     return s.n && !rest.n;
 }
 
+static bool leading_zero(struct hf_span s)
+{
+    return s.n > 1 && s.p[0] == '0';
+}
+
+static bool identifiers(struct hf_span s, bool zeros)
+{
+    struct hf_span part;
+    if (!s.n || s.p[s.n - 1] == '.')
+        return false;
+    while (hf_span_cut(&s, '.', &part)) {
+        for (size_t i = 0; i < part.n; i++)
+            if (!hf_digit(part.p[i]) && !hf_alpha(part.p[i]) && part.p[i] != '-')
+                return false;
+        if (!part.n || (!zeros && leading_zero(part) && numeric(part)))
+            return false;
+    }
+    return true;
+}
+
+/* Takes the numbers off the front and says how many there are. */
+static unsigned take_numbers(struct hf_span *v, struct semver *r, bool zeros)
+{
+    for (unsigned n = 0; n < 3;) {
+        r->number[n] = hf_take_digits(v);
+        if (!r->number[n].n || (!zeros && leading_zero(r->number[n])))
+            return 0;
+        if (++n == 3 || !v->n || v->p[0] != '.')
+            return n;
+        *v = hf_span_from(*v, 1);
+    }
+    return 0;
+}
+
+/* [-pre][+build] to the end */
+static bool rest(struct hf_span v, struct semver *r, unsigned flags)
+{
+    size_t plus = hf_span_find(v, '+');
+    if (plus != SIZE_MAX) {
+        r->build = hf_span_from(v, plus + 1);
+        v = hf_span(v.p, plus);
+        if (!identifiers(r->build, true))
+            return false;
+    }
+    if (!v.n)
+        return true;
+    r->has_pre = true;
+    r->pre = hf_span_from(v, 1);
+    if (v.p[0] == '-' && identifiers(r->pre, flags & ZEROS))
+        return true;
+    /* npm's expression has the dash as an option, so that "1.2.3-" has the pre-release "-" */
+    r->pre = v;
+    return (flags & BARE) && identifiers(v, flags & ZEROS);
+}
+
+static bool parse(struct hf_span v, unsigned flags, struct semver *r)
+{
+    *r = (struct semver){.has_pre = false};
+    v = hf_span_trim(v);
+    while ((flags & PREFIX) && v.n && (v.p[0] == 'v' || v.p[0] == '='))
+        v = hf_span_trim(hf_span_from(v, 1));
+    unsigned n = take_numbers(&v, r, flags & ZEROS);
+    if (n == 3 && (flags & BARE) && v.n && v.p[0] == '.' && r->number[2].n > 1) {
+        /* npm's expression gives a digit back: "1.2.34.5" is 1.2.3-4.5 */
+        r->number[2].n--;
+        v = hf_span(v.p - 1, v.n + 1);
+    }
+    return n && rest(v, r, n == 3 ? flags : flags & ZEROS);
+}
+
 /* SemVer 2.0.0, section 11.4 */
+static int compare_identifier(struct hf_span a, struct hf_span b)
+{
+    bool x = numeric(a), y = numeric(b);
+    return x && y ? hf_cmp_digits(a, b) : x ? -1 : y ? 1 : hf_span_cmp(a, b);
+}
+
 static int compare_identifiers(struct hf_span a, struct hf_span b)
 {
     struct hf_span x, y;
@@ -78,8 +107,30 @@ static int compare_identifiers(struct hf_span a, struct hf_span b)
         bool ma = hf_span_cut(&a, '.', &x), mb = hf_span_cut(&b, '.', &y);
         if (!ma || !mb)
             return ma ? 1 : mb ? -1 : 0;
-        bool nx = numeric(x), ny = numeric(y);
-        int c = nx && ny ? hf_cmp_digits(x, y) : nx ? -1 : ny ? 1 : hf_span_cmp(x, y);
+        int c = compare_identifier(x, y);
+        if (c)
+            return c;
+    }
+}
+
+/* The next identifier of a pre-release. */
+static bool cut(struct hf_span *pre, struct hf_span *number, struct hf_span *ret)
+{
+    if (hf_span_cut(pre, '.', ret))
+        return true;
+    *ret = *number;
+    *number = hf_span("", 0);
+    return ret->n != 0;
+}
+
+static int compare_pre(const struct semver *a, const struct semver *b)
+{
+    struct hf_span p = a->pre, q = b->pre, m = a->pre_number, n = b->pre_number, x, y;
+    for (;;) {
+        bool ma = cut(&p, &m, &x), mb = cut(&q, &n, &y);
+        if (!ma || !mb)
+            return ma ? 1 : mb ? -1 : 0;
+        int c = compare_identifier(x, y);
         if (c)
             return c;
     }
@@ -94,55 +145,64 @@ static int compare(const struct semver *a, const struct semver *b)
     }
     if (a->has_pre != b->has_pre)
         return a->has_pre ? -1 : 1;
-    return compare_identifiers(a->pre, b->pre);
+    return compare_pre(a, b);
 }
 
-int hf_cmp_semver(struct hf_span a, struct hf_span b)
+static int by(unsigned flags, struct hf_span a, struct hf_span b)
 {
     struct semver x, y;
-    if (!parse(a, &x) || !parse(b, &y))
+    if (!parse(a, flags, &x) || !parse(b, flags, &y))
         return HF_CMP_INVALID;
     return compare(&x, &y);
 }
 
+int hf_cmp_semver(struct hf_span a, struct hf_span b)
+{
+    return by(PREFIX | BARE | ZEROS, a, b);
+}
+
+int hf_cmp_hex(struct hf_span a, struct hf_span b)
+{
+    return by(0, a, b);
+}
+
+/* Pub is alone in giving build metadata an order. */
 int hf_cmp_pub(struct hf_span a, struct hf_span b)
 {
     struct semver x, y;
-    if (!parse(a, &x) || !parse(b, &y))
+    if (!parse(a, ZEROS, &x) || !parse(b, ZEROS, &y))
         return HF_CMP_INVALID;
     int c = compare(&x, &y);
     return c ? c : compare_identifiers(x.build, y.build);
 }
 
-/* Toolchain names: "go1.22", "1.22rc1", "1.21.5-custom"; pre-releases of the toolchain have no dash (go.dev/doc/toolchain). */
+/* Modules: "v1.2.3-pre+incompatible", the "v" may be missing.  Toolchains: "go1.22.3", "go1.22rc1", also without "go"; 1.22rc1 is what the
+ * advisories write as 1.22.0-rc.1, and what follows a dash or space behind "go" is the vendor's (go.dev/doc/toolchain). */
 static bool parse_go(struct hf_span v, struct semver *r)
 {
+    *r = (struct semver){.has_pre = false};
     v = hf_span_trim(v);
-    if (hf_span_starts(v, HF_S("go")) && v.n > 2 && hf_digit(v.p[2]))
+    bool tool = hf_span_starts(v, HF_S("go")), module = !tool && v.n && v.p[0] == 'v';
+    if (tool) {
         v = hf_span_from(v, 2);
-    return parse(v, r);
-}
-
-/* "rc1" and "rc.1" are one: the advisories write the second. */
-static int compare_go_pre(struct hf_span a, struct hf_span b)
-{
-    size_t i = 0, k = 0;
-    while (i < a.n && hf_alpha(a.p[i]))
-        i++;
-    while (k < b.n && hf_alpha(b.p[k]))
-        k++;
-    struct hf_span x = hf_span_from(a, i), y = hf_span_from(b, k);
-    bool bare = (x.n && hf_digit(x.p[0])) || (y.n && hf_digit(y.p[0]));
-    if (!i || !k || !bare)
-        return compare_identifiers(a, b);
-    int c = hf_span_cmp(hf_span(a.p, i), hf_span(b.p, k));
-    if (c)
-        return c;
-    if (x.n && x.p[0] == '.')
-        x = hf_span_from(x, 1);
-    if (y.n && y.p[0] == '.')
-        y = hf_span_from(y, 1);
-    return compare_identifiers(x, y);
+        for (size_t i = 0; i < v.n; i++)
+            if (v.p[i] == ' ' || v.p[i] == '\t' || v.p[i] == '-')
+                v.n = i;
+    }
+    if (module)
+        v = hf_span_from(v, 1);
+    unsigned n = take_numbers(&v, r, false);
+    if (!n || !v.n)
+        return n;
+    struct hf_span word = hf_span_starts(v, HF_S("rc")) ? HF_S("rc") : HF_S("beta");
+    if (!module && n > 1 && hf_span_starts(v, word)) {
+        v = hf_span_from(v, word.n);
+        r->has_pre = true;
+        r->pre = word;
+        r->pre_number = v;
+        return numeric(v) && !leading_zero(v);
+    }
+    return n == 3 && !tool && rest(v, r, 0);
 }
 
 int hf_cmp_go(struct hf_span a, struct hf_span b)
@@ -150,25 +210,19 @@ int hf_cmp_go(struct hf_span a, struct hf_span b)
     struct semver x, y;
     if (!parse_go(a, &x) || !parse_go(b, &y))
         return HF_CMP_INVALID;
-    for (unsigned i = 0; i < 3; i++) {
-        int c = hf_cmp_digits(x.number[i], y.number[i]);
-        if (c)
-            return c;
-    }
-    if (x.has_pre != y.has_pre)
-        return x.has_pre ? -1 : 1;
-    return compare_go_pre(x.pre, y.pre);
+    return compare(&x, &y);
 }
 
-/* "1.2.3-4": the number behind the last dash is the packaging revision, not a pre-release. */
+/* "1.2.3-4": a number alone behind the dash is the packaging revision, not a pre-release. */
 int hf_cmp_bitnami(struct hf_span a, struct hf_span b)
 {
     struct semver x, y;
-    if (!parse(a, &x) || !parse(b, &y))
+    if (!parse(a, PREFIX | ZEROS, &x) || !parse(b, PREFIX | ZEROS, &y))
         return HF_CMP_INVALID;
-    if (x.has_pre && numeric(x.pre))
-        x.has_pre = false, x.pre = hf_span("", 0);
-    if (y.has_pre && numeric(y.pre))
-        y.has_pre = false, y.pre = hf_span("", 0);
+    for (struct semver *v = &x; v; v = v == &x ? &y : NULL)
+        if (v->has_pre && numeric(v->pre)) {
+            v->has_pre = false;
+            v->pre = hf_span("", 0);
+        }
     return compare(&x, &y);
 }

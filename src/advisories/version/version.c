@@ -10,7 +10,7 @@ static const struct {
         [HF_SCHEME_DEB] = {"deb", hf_cmp_deb}, [HF_SCHEME_RPM] = {"rpm", hf_cmp_rpm}, [HF_SCHEME_APK] = {"apk", hf_cmp_apk},
         [HF_SCHEME_PEP440] = {"pep440", hf_cmp_pep440}, [HF_SCHEME_SEMVER] = {"semver", hf_cmp_semver}, [HF_SCHEME_GO] = {"go", hf_cmp_go},
         [HF_SCHEME_MAVEN] = {"maven", hf_cmp_maven}, [HF_SCHEME_GEM] = {"gem", hf_cmp_gem}, [HF_SCHEME_NUGET] = {"nuget", hf_cmp_nuget},
-        [HF_SCHEME_PACKAGIST] = {"packagist", hf_cmp_packagist}, [HF_SCHEME_PUB] = {"pub", hf_cmp_pub}, [HF_SCHEME_HEX] = {"hex", hf_cmp_semver},
+        [HF_SCHEME_PACKAGIST] = {"packagist", hf_cmp_packagist}, [HF_SCHEME_PUB] = {"pub", hf_cmp_pub}, [HF_SCHEME_HEX] = {"hex", hf_cmp_hex},
         [HF_SCHEME_BITNAMI] = {"bitnami", hf_cmp_bitnami},
 };
 static const struct {
