@@ -34,11 +34,10 @@ static const struct row {
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };
 
-
 /* The public part first, so that callers see only struct hf_config. */
 struct config_full {
     struct hf_config c;
-    char from[ROWS][64];
+    char from[ROWS][128];
 };
 
 static char **text_at(struct hf_config *c, const struct row *r)
@@ -50,6 +49,7 @@ static uint64_t *number_at(struct hf_config *c, const struct row *r)
     return (uint64_t *)(void *)((char *)c + r->offset);
 }
 
+/* Decimal; a size may end in K, M or G (1024). */
 static int parse_number(const struct row *r, struct hf_span v, uint64_t *ret)
 {
     unsigned shift = 0;
@@ -69,9 +69,11 @@ static int assign(struct config_full *f, size_t i, struct hf_span value, const c
 {
     const struct row *r = &rows[i];
     if (r->kind == TEXT) {
+        if (!value.n)
+            return hf_fail(err, HF_E_USAGE, "%s is empty", r->key);
         char *z = hf_span_dupz(value);
         if (!z)
-            return hf_fail(err, HF_E_USAGE, "%s: bad text", r->key);
+            return hf_fail(err, HF_E_USAGE, "%s: text with a NUL byte", r->key);
         free(*text_at(&f->c, r));
         *text_at(&f->c, r) = z;
     } else if (parse_number(r, value, number_at(&f->c, r)) < 0) {
@@ -99,7 +101,24 @@ static int unknown_key(struct hf_span key, struct hf_err *err)
     const char *near = z ? hf_nearest(z, names) : NULL;
     if (near)
         return hf_fail(err, HF_E_USAGE, "unknown key \"" HF_SPAN_FMT "\"; did you mean %s?", HF_SPAN_ARG(key), near);
-    return hf_fail(err, HF_E_USAGE, "unknown key \"" HF_SPAN_FMT "\"", HF_SPAN_ARG(key));
+    return hf_fail(err, HF_E_USAGE, "unknown key \"" HF_SPAN_FMT "\"; \"holdfast config show\" lists them", HF_SPAN_ARG(key));
+}
+
+static int check_section(struct hf_span name, struct hf_err *err)
+{
+    char heads[ROWS][32];
+    const char *names[ROWS + 1] = {NULL};
+    for (size_t i = 0; i < ROWS; i++) {
+        struct hf_span key = hf_span_z(rows[i].key), head = hf_span_sub(key, 0, hf_span_find(key, '.'));
+        if (hf_span_eq(head, name))
+            return 0;
+        snprintf(heads[i], sizeof heads[i], HF_SPAN_FMT, HF_SPAN_ARG(head));
+        names[i] = heads[i];
+    }
+    hf_autofree char *z = hf_span_dupz(name);
+    const char *near = z ? hf_nearest(z, names) : NULL;
+    return hf_fail(err, HF_E_USAGE, "unknown section \"" HF_SPAN_FMT "\"%s%s%s", HF_SPAN_ARG(name), near ? "; did you mean " : "", near ? near : "",
+            near ? "?" : "; \"holdfast config show\" lists the keys");
 }
 
 static struct hf_span scalar(const yaml_event_t *e)
@@ -107,56 +126,99 @@ static struct hf_span scalar(const yaml_event_t *e)
     return hf_span((const char *)e->data.scalar.value, e->data.scalar.length);
 }
 
-/* Two levels: section, then key and scalar. */
-static int parse_events(struct config_full *f, yaml_parser_t *p, const char *path, struct hf_err *err)
+/* Where the reader of one file is.  Two levels: sections, and in each key: value. */
+struct place {
+    struct config_full *f;
+    const char *path;
+    struct hf_buf section, key; /* key with its section */
+    size_t lines[ROWS];         /* where this file set it; 0: not yet */
+    unsigned depth;             /* mappings open */
+    bool have_key;              /* a section's or setting's name was read, its value is next */
+};
+
+static void place_done(struct place *w)
 {
-    hf_autobuf section = HF_BUF_INIT(256);
-    hf_autobuf key = HF_BUF_INIT(512);
-    unsigned depth = 0;
-    bool have_key = false;
+    hf_buf_done(&w->section);
+    hf_buf_done(&w->key);
+}
+
+static int on_scalar(struct place *w, struct hf_span text, size_t line, struct hf_err *err)
+{
+    if (w->depth == 0) /* an empty file is one empty scalar */
+        return text.n ? hf_fail(err, HF_E_USAGE, "expected sections such as \"scan:\"") : 0;
+    if (w->depth == 1 && !w->have_key) {
+        hf_buf_clear(&w->section);
+        hf_buf_adds(&w->section, text);
+        w->have_key = true;
+        return hf_buf_ok(&w->section) ? check_section(text, err) : hf_fail(err, HF_E_USAGE, "section name too long");
+    }
+    if (w->depth == 1) { /* "scan:" with nothing in it */
+        w->have_key = false;
+        return text.n ? hf_fail(err, HF_E_USAGE, "expected keys below the section, not a value") : 0;
+    }
+    if (!w->have_key) {
+        hf_buf_clear(&w->key);
+        hf_buf_adds(&w->key, hf_buf_span(&w->section));
+        hf_buf_addc(&w->key, '.');
+        hf_buf_adds(&w->key, text);
+        w->have_key = true;
+        if (!hf_buf_ok(&w->key))
+            return hf_fail(err, HF_E_USAGE, "key too long");
+        return find_row(hf_buf_span(&w->key)) < 0 ? unknown_key(hf_buf_span(&w->key), err) : 0;
+    }
+    w->have_key = false;
+    int i = find_row(hf_buf_span(&w->key));
+    if (i < 0)
+        return HF_E_USAGE;
+    if (w->lines[i])
+        return hf_fail(err, HF_E_USAGE, "%s was already set in line %zu", rows[i].key, w->lines[i]);
+    char from[128];
+    snprintf(from, sizeof from, "%s:%zu", w->path, line);
+    w->lines[i] = line;
+    return assign(w->f, (size_t)i, text, from, err);
+}
+
+static int on_yaml(struct place *w, const yaml_event_t *e, size_t line, struct hf_err *err)
+{
+    switch ((int)e->type) {
+    case YAML_MAPPING_START_EVENT:
+        if (w->depth == 2 || (w->depth == 1 && !w->have_key))
+            return hf_fail(err, HF_E_USAGE, "nested too deep; settings are section, then key: value");
+        w->depth++;
+        w->have_key = false;
+        return 0;
+    case YAML_MAPPING_END_EVENT:
+        w->depth--;
+        w->have_key = false;
+        return 0;
+    case YAML_SEQUENCE_START_EVENT:
+        return hf_fail(err, HF_E_USAGE, "a list is not expected here");
+    case YAML_ALIAS_EVENT:
+        return hf_fail(err, HF_E_USAGE, "an alias (*name) is not expected here");
+    case YAML_SCALAR_EVENT:
+        return on_scalar(w, scalar(e), line, err);
+    default:
+        return 0;
+    }
+}
+
+static int parse_text(struct config_full *f, struct hf_span text, const char *path, struct hf_err *err)
+{
+    hf_cleanup(place_done) struct place w = {.f = f, .path = path, .section = HF_BUF_INIT(256), .key = HF_BUF_INIT(512)};
+    hf_cleanup(yaml_parser_delete) yaml_parser_t p;
+    if (!yaml_parser_initialize(&p))
+        return hf_fail(err, -ENOMEM, "out of memory");
+    yaml_parser_set_input_string(&p, (const unsigned char *)(text.p ? text.p : ""), text.n);
     for (;;) {
         yaml_event_t e;
-        if (!yaml_parser_parse(p, &e))
-            return hf_fail(err, HF_E_USAGE, "%s:%zu: %s", path, p->problem_mark.line + 1, p->problem ? p->problem : "not YAML");
+        if (!yaml_parser_parse(&p, &e))
+            return hf_fail(err, HF_E_USAGE, "%s:%zu: %s", path, HF_MAX(p.problem_mark.line, p.context_mark.line) + 1, p.problem ? p.problem : "not YAML");
         size_t line = e.start_mark.line + 1;
-        int rc = 0;
         bool end = e.type == YAML_STREAM_END_EVENT;
-        if (e.type == YAML_MAPPING_START_EVENT) {
-            if (++depth > 2)
-                rc = hf_fail(err, HF_E_USAGE, "%s:%zu: nested too deep; settings are section, then key: value", path, line);
-            have_key = false;
-        } else if (e.type == YAML_MAPPING_END_EVENT) {
-            depth--;
-            have_key = false;
-        } else if (e.type == YAML_SEQUENCE_START_EVENT || e.type == YAML_ALIAS_EVENT) {
-            rc = hf_fail(err, HF_E_USAGE, "%s:%zu: a list is not expected here", path, line);
-        } else if (e.type == YAML_SCALAR_EVENT && depth == 0) {
-            if (scalar(&e).n)
-                rc = hf_fail(err, HF_E_USAGE, "%s:%zu: expected sections such as \"scan:\"", path, line);
-        } else if (e.type == YAML_SCALAR_EVENT && depth == 1) {
-            hf_buf_clear(&section);
-            hf_buf_adds(&section, scalar(&e));
-            if (have_key && scalar(&e).n)
-                rc = hf_fail(err, HF_E_USAGE, "%s:%zu: expected a section with keys, not a value", path, line);
-            have_key = !have_key;
-        } else if (e.type == YAML_SCALAR_EVENT && !have_key) {
-            hf_buf_clear(&key);
-            hf_buf_adds(&key, hf_buf_span(&section));
-            hf_buf_addc(&key, '.');
-            hf_buf_adds(&key, scalar(&e));
-            have_key = true;
-            if (find_row(hf_buf_span(&key)) < 0)
-                rc = unknown_key(hf_buf_span(&key), err);
-        } else if (e.type == YAML_SCALAR_EVENT) {
-            char from[64];
-            int i = find_row(hf_buf_span(&key));
-            snprintf(from, sizeof from, "%s:%zu", path, line);
-            rc = i < 0 ? HF_E_USAGE : assign(f, (size_t)i, scalar(&e), from, err);
-            have_key = false;
-        }
+        int rc = on_yaml(&w, &e, line, err);
         yaml_event_delete(&e);
         if (rc < 0)
-            return strncmp(err ? err->msg : "", path, strlen(path)) == 0 ? rc : hf_wrap(err, rc, "%s:%zu", path, line);
+            return hf_wrap(err, rc, "%s:%zu", path, line);
         if (end)
             return 0;
     }
@@ -165,18 +227,13 @@ static int parse_events(struct config_full *f, yaml_parser_t *p, const char *pat
 static int load_file(struct config_full *f, const char *path, bool must_exist, struct hf_err *err)
 {
     hf_autobuf text = HF_BUF_INIT(MAX_FILE);
-    yaml_parser_t p;
-    int rc = hf_read_file(path, &text, err);
+    struct hf_err why = HF_ERR_INIT;
+    int rc = hf_read_file(path, &text, &why);
     if (rc == -ENOENT && !must_exist)
         return 0;
     if (rc < 0)
-        return hf_fail(err, HF_E_USAGE, "configuration %s: %s", path, hf_err_name(rc));
-    if (!yaml_parser_initialize(&p))
-        return hf_fail(err, -ENOMEM, "out of memory");
-    yaml_parser_set_input_string(&p, (const unsigned char *)(text.p ? text.p : ""), text.n);
-    rc = parse_events(f, &p, path, err);
-    yaml_parser_delete(&p);
-    return rc;
+        return hf_fail(err, HF_E_USAGE, "configuration %s", why.msg);
+    return parse_text(f, hf_buf_span(&text), path, err);
 }
 
 static int presets(struct config_full *f, struct hf_err *err)
@@ -234,13 +291,17 @@ static int is_yaml(const struct dirent *d)
     return d->d_name[0] != '.' && hf_span_ends(hf_span_z(d->d_name), HF_S(".yaml"));
 }
 
-static int conf_d(struct config_full *f, struct hf_err *err)
+static int conf_d(struct config_full *f, const char *dir, struct hf_err *err)
 {
     struct dirent **v = NULL;
-    int n = scandir("/etc/holdfast/conf.d", &v, is_yaml, by_name), rc = 0;
+    hf_autobuf path = HF_BUF_INIT(8192);
+    hf_buf_addf(&path, "%s/conf.d", dir);
+    int n = scandir(hf_buf_z(&path), &v, is_yaml, by_name), rc = 0;
+    if (n < 0 && errno != ENOENT) /* settings that cannot be read are not settings that are not there */
+        return hf_fail(err, HF_E_USAGE, "configuration %s: %s", hf_buf_z(&path), hf_err_name(-errno));
     for (int i = 0; i < n; i++) {
-        hf_autobuf path = HF_BUF_INIT(8192);
-        hf_buf_addf(&path, "/etc/holdfast/conf.d/%s", v[i]->d_name);
+        hf_buf_clear(&path);
+        hf_buf_addf(&path, "%s/conf.d/%s", dir, v[i]->d_name);
         if (rc >= 0)
             rc = load_file(f, hf_buf_z(&path), true, err);
         free(v[i]);
@@ -249,24 +310,46 @@ static int conf_d(struct config_full *f, struct hf_err *err)
     return rc;
 }
 
+static int give(struct config_full *f, int rc, struct hf_config **ret)
+{
+    if (rc < 0)
+        hf_config_free(&f->c);
+    else
+        *ret = &f->c;
+    return rc < 0 ? rc : 0;
+}
+
+int hf_config_load_from(struct hf_config **ret, const char *dir, const char *file, struct hf_err *err)
+{
+    struct config_full *f = calloc(1, sizeof *f);
+    if (!f)
+        return hf_fail(err, -ENOMEM, "out of memory");
+    hf_autobuf path = HF_BUF_INIT(8192);
+    hf_buf_addf(&path, "%s/holdfast.yaml", dir);
+    int rc = presets(f, err);
+    if (rc >= 0)
+        rc = file ? load_file(f, file, true, err) : load_file(f, hf_buf_z(&path), false, err);
+    if (rc >= 0 && !file)
+        rc = conf_d(f, dir, err);
+    if (rc >= 0)
+        rc = environment(f, err);
+    return give(f, rc, ret);
+}
+
 int hf_config_load(struct hf_config **ret, const char *file, struct hf_err *err)
+{
+    return hf_config_load_from(ret, "/etc/holdfast", file, err);
+}
+
+int hf_config_parse(struct hf_config **ret, struct hf_span text, const char *name, struct hf_err *err)
 {
     struct config_full *f = calloc(1, sizeof *f);
     if (!f)
         return hf_fail(err, -ENOMEM, "out of memory");
     int rc = presets(f, err);
     if (rc >= 0)
-        rc = file ? load_file(f, file, true, err) : load_file(f, "/etc/holdfast/holdfast.yaml", false, err);
-    if (rc >= 0 && !file)
-        rc = conf_d(f, err);
-    if (rc >= 0)
-        rc = environment(f, err);
-    if (rc < 0) {
-        hf_config_free(&f->c);
-        return rc;
-    }
-    *ret = &f->c;
-    return 0;
+        rc = parse_text(f, text, name, err);
+    return give(f, rc, ret);
 }
 
 void hf_config_free(struct hf_config *c)

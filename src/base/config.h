@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* config.h - settings: default < /etc/holdfast/holdfast.yaml < /etc/holdfast/conf.d/x.yaml < environment < command line.
  *
- * One table row an option drives the parser, `holdfast config show|check`, the man page and the sample file.  Unknown keys
- * and bad values are errors with file:line, what was expected and the nearest known key. */
+ * One table row an option drives the parser, `holdfast config show|check`, the man page and the sample file.  Unknown keys,
+ * keys given twice in a file and bad values are errors (HF_E_USAGE) with file:line, what was expected and the nearest known
+ * key.  The environment variable of section.key is HOLDFAST_SECTION_KEY.  Files are YAML, at most 1 MiB each. */
 #pragma once
 #include "base/opts.h"
 
@@ -15,6 +16,10 @@ struct hf_config {
 };
 /* Defaults depend on who runs: root uses /var/lib/holdfast, others $XDG_CACHE_HOME/holdfast and $XDG_DATA_HOME/holdfast. */
 HF_MUSTUSE int hf_config_load(struct hf_config **ret, const char *file_or_null, struct hf_err *err);
+/* The same with another folder than /etc/holdfast. */
+HF_MUSTUSE int hf_config_load_from(struct hf_config **ret, const char *dir, const char *file_or_null, struct hf_err *err);
+/* Defaults and this text only; name stands for the file in messages. */
+HF_MUSTUSE int hf_config_parse(struct hf_config **ret, struct hf_span text, const char *name, struct hf_err *err);
 void hf_config_free(struct hf_config *c);
 HF_DEFINE_FREEP(struct hf_config, hf_config_free)
 /* "key  value  where it came from" lines. */

@@ -7,12 +7,13 @@
 #include "base/span.h"
 
 /* Opens path (relative or absolute, links followed) inside the directory root_fd as chroot would; never leaves it.
- * flags as open(2), O_CLOEXEC | O_NONBLOCK | O_NOCTTY are added.  fd or -errno. */
+ * flags as open(2), O_CLOEXEC | O_NONBLOCK | O_NOCTTY are added (O_PATH: O_CLOEXEC only).  An empty path is the root itself.
+ * fd or -errno.  Without openat2, or with HF_NO_OPENAT2 in the environment, the path is walked component by component. */
 HF_MUSTUSE int hf_open_in_root(int root_fd, struct hf_span path, int flags, struct hf_err *err);
-/* Whole regular file into out (ceiling of out: HF_E_LIMIT). */
+/* Whole file, or what a pipe gives, behind what is in out (its ceiling: HF_E_LIMIT). */
 HF_MUSTUSE int hf_read_file(const char *path, struct hf_buf *out, struct hf_err *err);
 HF_MUSTUSE int hf_read_fd(int fd, struct hf_buf *out, struct hf_err *err);
-/* Replaces path atomically (temporary file beside it, fsync, rename). */
+/* Replaces path atomically: temporary file beside it (gone on failure), fsync, rename, fsync of the folder. */
 HF_MUSTUSE int hf_write_file(const char *path, mode_t mode, struct hf_span bytes, struct hf_err *err);
-/* mkdir -p. */
+/* mkdir -p; -ENOTDIR when something else has a name on the way. */
 HF_MUSTUSE int hf_mkdirs(const char *path, mode_t mode, struct hf_err *err);

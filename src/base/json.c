@@ -2,6 +2,7 @@
 #include "base/json.h"
 
 #include <cjson/cJSON.h>
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <yajl/yajl_parse.h>
@@ -14,12 +15,15 @@ struct hf_json_stream {
     void *ctx;
     unsigned depth;
     int rc;
-    uint64_t fed; /* bytes given before the current piece */
+    uint64_t fed;   /* bytes given before the current piece */
+    uint64_t quiet; /* bytes since the last piece that gave an event */
+    bool event;     /* the current piece gave one */
 };
 
 static int emit(struct hf_json_stream *s, enum hf_json_ev kind, struct hf_span text, bool b)
 {
     struct hf_json_event ev = {kind, s->depth, b, text};
+    s->event = true;
     int rc = s->cb(s->ctx, &ev);
     if (rc < 0)
         s->rc = rc;
@@ -108,36 +112,37 @@ static int stream_status(struct hf_json_stream *s, yajl_status st, struct hf_spa
 {
     if (st == yajl_status_ok)
         return 0;
-    uint64_t at = s->fed + yajl_get_bytes_consumed(s->h);
+    uint64_t at = s->fed + (at_end ? 0 : yajl_get_bytes_consumed(s->h));
     if (s->rc == HF_E_LIMIT && s->depth > HF_JSON_DEPTH)
         return hf_fail_at(err, HF_E_LIMIT, at, "JSON nested more than %d deep, at byte %llu", HF_JSON_DEPTH, (unsigned long long)at);
     if (s->rc < 0) {
-        if (err && !err->msg[0])
+        if (err && !err->msg[0]) /* the callback may have said more */
             hf_fail_at(err, s->rc, at, "%s at byte %llu", hf_err_name(s->rc), (unsigned long long)at);
         return s->rc;
     }
+    int code = at_end ? HF_E_TRUNCATED : HF_E_FORMAT;
     unsigned char *text = yajl_get_error(s->h, 0, (const unsigned char *)(piece.p ? piece.p : ""), piece.n);
-    hf_fail_at(err, at_end ? HF_E_TRUNCATED : HF_E_FORMAT, at, "JSON: %s at byte %llu",
-            text ? hf_span_trim(hf_span_z((const char *)text)).p : "malformed", (unsigned long long)at);
+    struct hf_span why = text ? hf_span_trim(hf_span_z((const char *)text)) : HF_S("malformed");
+    hf_fail_at(err, code, at, "JSON: " HF_SPAN_FMT " at byte %llu", HF_SPAN_ARG(why), (unsigned long long)at);
     yajl_free_error(s->h, text);
-    if (err) {
-        /* yajl ends its text with a newline, which hf_fail made visible */
-        for (char *p = err->msg; *p; p++)
-            if (p[0] == '?' && p[1] == ' ' && p[2] == 'a')
-                memmove(p, p + 1, strlen(p));
-    }
-    return at_end ? HF_E_TRUNCATED : HF_E_FORMAT;
+    return code;
 }
 
 int hf_json_stream_feed(struct hf_json_stream *s, struct hf_span piece, struct hf_err *err)
 {
     if (s->rc < 0)
         return s->rc;
-    yajl_status st = yajl_parse(s->h, (const unsigned char *)piece.p, piece.n);
+    s->event = false;
+    yajl_status st = yajl_parse(s->h, (const unsigned char *)(piece.p ? piece.p : ""), piece.n);
     int rc = stream_status(s, st, piece, false, err);
+    s->fed += piece.n;
+    s->quiet = s->event ? 0 : s->quiet + piece.n;
+    /* yajl keeps an unfinished token and reads it again from its start with each piece. */
+    if (rc >= 0 && s->quiet > HF_JSON_TOKEN_MAX)
+        rc = hf_fail_at(err, HF_E_LIMIT, s->fed, "JSON: a string or number of more than %d bytes, at byte %llu", HF_JSON_TOKEN_MAX,
+                (unsigned long long)s->fed);
     if (rc < 0 && s->rc >= 0)
         s->rc = rc;
-    s->fed += piece.n;
     return rc;
 }
 
@@ -145,7 +150,10 @@ int hf_json_stream_end(struct hf_json_stream *s, struct hf_err *err)
 {
     if (s->rc < 0)
         return s->rc;
-    return stream_status(s, yajl_complete_parse(s->h), hf_span("", 0), true, err);
+    int rc = stream_status(s, yajl_complete_parse(s->h), hf_span("", 0), true, err);
+    if (rc < 0)
+        s->rc = rc;
+    return rc;
 }
 
 /* --- document --- */
@@ -154,60 +162,71 @@ struct hf_json_doc {
     cJSON *root;
 };
 
-/* Nesting is bounded before cJSON recurses, and \u0000 is refused, since cJSON would cut the string there. */
-static int precheck(struct hf_span t, struct hf_err *err)
+static void delete_tree(cJSON **p)
 {
+    cJSON_Delete(*p);
+}
+
+/* What must hold before cJSON sees the text: nesting bounded, since it recurses; values bounded, since each costs some fifty
+ * times its bytes; no NUL, since its strings would end there. */
+static int precheck(struct hf_span t, size_t skipped, struct hf_err *err)
+{
+    size_t nodes = 1;
     unsigned depth = 0;
     bool in_string = false;
     for (size_t i = 0; i < t.n; i++) {
         char c = t.p[i];
         if (c == 0)
-            return hf_fail_at(err, HF_E_FORMAT, i, "JSON: NUL byte at byte %zu", i);
+            return hf_fail_at(err, HF_E_FORMAT, i + skipped, "JSON: NUL byte at byte %zu", i + skipped);
         if (in_string) {
             if (c == '\\') {
                 if (t.n - i > 5 && memcmp(t.p + i + 1, "u0000", 5) == 0)
-                    return hf_fail_at(err, HF_E_FORMAT, i, "JSON: NUL character in a string at byte %zu", i);
+                    return hf_fail_at(err, HF_E_FORMAT, i + skipped, "JSON: NUL character in a string at byte %zu", i + skipped);
                 i++;
             } else if (c == '"') {
                 in_string = false;
             }
-        } else if (c == '"') {
+            continue;
+        }
+        if (c == '"') {
             in_string = true;
         } else if (c == '{' || c == '[') {
             if (++depth > HF_JSON_DEPTH)
-                return hf_fail_at(err, HF_E_LIMIT, i, "JSON nested more than %d deep, at byte %zu", HF_JSON_DEPTH, i);
-        } else if ((c == '}' || c == ']') && depth) {
-            depth--;
+                return hf_fail_at(err, HF_E_LIMIT, i + skipped, "JSON nested more than %d deep, at byte %zu", HF_JSON_DEPTH, i + skipped);
+            nodes++;
+        } else if (c == '}' || c == ']') {
+            depth -= depth > 0;
+        } else if (c == ',') {
+            nodes++;
         }
+        if (nodes > HF_JSON_NODES_MAX)
+            return hf_fail_at(err, HF_E_LIMIT, i + skipped, "JSON with more than %d values, at byte %zu", HF_JSON_NODES_MAX, i + skipped);
     }
     return 0;
 }
 
 int hf_json_parse(struct hf_span text, struct hf_json_doc **ret, struct hf_err *err)
 {
+    size_t skipped = hf_span_starts(text, HF_S("\xef\xbb\xbf")) ? 3 : 0;
     if (text.n > HF_JSON_DOC_MAX)
         return hf_fail(err, HF_E_LIMIT, "JSON document of %zu bytes, at most %d are read at once", text.n, HF_JSON_DOC_MAX);
-    if (text.n >= 3 && memcmp(text.p, "\xef\xbb\xbf", 3) == 0)
-        text = hf_span_from(text, 3);
-    int rc = precheck(text, err);
+    text = hf_span_from(text, skipped);
+    int rc = precheck(text, skipped, err);
     if (rc < 0)
         return rc;
+    if (!text.n)
+        return hf_fail_at(err, HF_E_FORMAT, skipped, "JSON: empty document");
     const char *end = NULL;
-    cJSON *root = text.n ? cJSON_ParseWithLengthOpts(text.p, text.n, &end, 0) : NULL;
-    if (!root) {
-        size_t at = text.n && end ? (size_t)(end - text.p) : 0;
-        return hf_fail_at(err, HF_E_FORMAT, at, text.n ? "JSON: malformed at byte %zu of %zu" : "JSON: empty document (byte %zu of %zu)", at, text.n);
-    }
-    if (hf_span_trim(hf_span_from(text, (size_t)(end - text.p))).n) {
-        cJSON_Delete(root);
-        return hf_fail_at(err, HF_E_FORMAT, (uint64_t)(end - text.p), "JSON: text after the document at byte %zu", (size_t)(end - text.p));
-    }
+    hf_cleanup(delete_tree) cJSON *root = cJSON_ParseWithLengthOpts(text.p, text.n, &end, 0);
+    size_t at = end ? (size_t)(end - text.p) : 0;
+    if (!root)
+        return hf_fail_at(err, HF_E_FORMAT, at + skipped, "JSON: malformed at byte %zu of %zu", at + skipped, text.n + skipped);
+    if (hf_span_trim(hf_span_from(text, at)).n)
+        return hf_fail_at(err, HF_E_FORMAT, at + skipped, "JSON: text after the document at byte %zu", at + skipped);
     struct hf_json_doc *d = malloc(sizeof *d);
-    if (!d) {
-        cJSON_Delete(root);
-        return hf_fail(err, HF_E_LIMIT, "out of memory");
-    }
-    d->root = root;
+    if (!d)
+        return hf_fail(err, -ENOMEM, "out of memory");
+    d->root = hf_take(root);
     *ret = d;
     return 0;
 }

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* json.h - JSON in (stream and document) and out.  Spec: RFC 8259.
  *
- * Reading a stream: yajl, bounded memory on documents of any size.  Reading a small document: cJSON (HF_JSON_DOC_MAX).
- * Both refuse nesting over HF_JSON_DEPTH and say at which byte they stopped. */
+ * Reading a stream: yajl, bounded memory on documents of any size.  Reading a small document: cJSON.  Both refuse nesting
+ * over HF_JSON_DEPTH and say at which byte they stopped.  Not checked: names that occur twice (a document's getter sees the
+ * first, a stream all of them), and, in a document, UTF-8 and control characters inside strings. */
 #pragma once
 #include "base/span.h"
 
-enum { HF_JSON_DEPTH = 200, HF_JSON_DOC_MAX = 64 << 20 };
+enum {
+    HF_JSON_DEPTH = 200,           /* containers in containers */
+    HF_JSON_DOC_MAX = 64 << 20,    /* bytes of a document read at once */
+    HF_JSON_NODES_MAX = 1 << 20,   /* values of a document: each costs some 100 bytes of memory, but only 2 of input */
+    HF_JSON_TOKEN_MAX = 4 << 20,   /* bytes a stream may go on without an event: one string, number or gap is kept whole */
+};
 
 /* --- stream: events in document order.  A callback returns 0 to go on, < 0 to stop with that code. --- */
 enum hf_json_ev {
@@ -32,7 +38,8 @@ struct hf_json_stream;
 struct hf_json_stream *hf_json_stream_new(hf_json_cb cb, void *ctx);
 void hf_json_stream_free(struct hf_json_stream *s);
 HF_DEFINE_FREEP(struct hf_json_stream, hf_json_stream_free)
-/* Next piece of the document.  HF_E_FORMAT (offset in err), HF_E_LIMIT (depth), or the callback's code. */
+/* Next piece of the document, best 4 KiB or more.  HF_E_FORMAT (offset in err), HF_E_LIMIT (depth, token), or the callback's
+ * code.  After an error the stream stays failed. */
 HF_MUSTUSE int hf_json_stream_feed(struct hf_json_stream *s, struct hf_span piece, struct hf_err *err);
 /* No more pieces: HF_E_TRUNCATED when the document is not complete. */
 HF_MUSTUSE int hf_json_stream_end(struct hf_json_stream *s, struct hf_err *err);
@@ -41,6 +48,7 @@ HF_MUSTUSE int hf_json_stream_end(struct hf_json_stream *s, struct hf_err *err);
 struct cJSON;
 typedef const struct cJSON *hf_jnode;
 struct hf_json_doc;
+/* HF_E_FORMAT (also for a NUL in a string, which a C string cannot hold) or HF_E_LIMIT; a UTF-8 byte order mark is skipped. */
 HF_MUSTUSE int hf_json_parse(struct hf_span text, struct hf_json_doc **ret, struct hf_err *err);
 void hf_json_doc_free(struct hf_json_doc *d);
 HF_DEFINE_FREEP(struct hf_json_doc, hf_json_doc_free)

@@ -34,7 +34,7 @@ int hf_ra_get(const struct hf_ra *ra, uint64_t off, size_t n, struct hf_buf *buf
     if (off > ra->size || n > ra->size - off)
         return hf_ra_read(ra, off, NULL, n, err);
     if (ra->fd < 0) {
-        *ret = hf_span(ra->mem.p + off, n);
+        *ret = hf_span(n ? ra->mem.p + off : ra->mem.p, n); /* p may be NULL */
         return 0;
     }
     hf_buf_clear(buf);

@@ -26,7 +26,7 @@ static inline struct hf_span hf_rd_span(struct hf_rd *r, size_t n)
         r->bad = true;
         return (struct hf_span){NULL, 0};
     }
-    struct hf_span out = {r->s.p + r->off, n};
+    struct hf_span out = {n ? r->s.p + r->off : r->s.p, n}; /* p may be NULL */
     r->off += n;
     return out;
 }
