@@ -11,7 +11,7 @@
 #include "cli/cli.h"
 #include "report/report.h"
 
-enum { MAX_ARGS = 512, MAX_LINE = 256 << 10 };
+enum { MAX_ARGS = 512 };
 
 static int parse(const struct hf_command *cmd, int argc, char **argv, const char **args, size_t *n, struct hf_err *err)
 {
@@ -275,52 +275,6 @@ static int db_show(int argc, char **argv)
     return HF_EXIT_OK;
 }
 
-static int db_cmp(int argc, char **argv)
-{
-    const char *args[MAX_ARGS];
-    const struct hf_opt opts[] = {{0}};
-    const struct hf_command cmd = {"db cmp", "SCHEME [FILE]", "the order of versions, pair by pair",
-            "Reads lines of two versions with a tab between and prints <, =, > or ! (not a version) for each.\n"
-            "Schemes: deb rpm apk pep440 semver go maven gem nuget packagist pub hex bitnami.",
-            opts, 1, 2};
-    struct hf_err err = HF_ERR_INIT;
-    size_t n;
-    int rc = parse(&cmd, argc, argv, args, &n, &err);
-    if (rc != 0)
-        return rc > 0 ? HF_EXIT_OK : hf_cli_fail(&err, rc);
-    enum hf_scheme s = hf_scheme_by_name(hf_span_z(args[0]));
-    if (s == HF_SCHEME_NONE)
-        return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "unknown scheme \"%s\"; there are deb rpm apk pep440 semver go maven gem nuget packagist pub hex bitnami", args[0]));
-    FILE *in = n > 1 && strcmp(args[1], "-") != 0 ? fopen(args[1], "re") : stdin;
-    if (!in)
-        return hf_cli_fail(&err, hf_fail(&err, -errno, "%s: %s", args[1], hf_err_name(-errno)));
-    hf_autofree char *line = malloc(MAX_LINE);
-    uint64_t number = 0, bad = 0;
-    while (line && fgets(line, MAX_LINE, in)) {
-        struct hf_span rest = hf_span_z(line), a, b = hf_span("", 0), extra;
-        number++;
-        if (rest.n && rest.p[rest.n - 1] == '\n')
-            rest.n--;
-        if (rest.n && rest.p[rest.n - 1] == '\r')
-            rest.n--;
-        size_t tab = hf_span_find(rest, '\t');
-        a = hf_span_sub(rest, 0, tab);
-        extra = tab == SIZE_MAX ? hf_span("", 0) : hf_span_from(rest, tab + 1);
-        if (tab == SIZE_MAX || hf_span_find(extra, '\t') != SIZE_MAX) {
-            if (!bad++)
-                hf_log(HF_LOG_WARNING, "line", "line %llu is not two versions with one tab between", (unsigned long long)number);
-            puts("!");
-            continue;
-        }
-        b = extra;
-        int c = hf_version_cmp(s, a, b);
-        puts(c == HF_CMP_INVALID ? "!" : c < 0 ? "<" : c > 0 ? ">" : "=");
-    }
-    if (in != stdin)
-        fclose(in);
-    return bad ? HF_EXIT_INCOMPLETE : HF_EXIT_OK;
-}
-
 int hf_cmd_db(int argc, char **argv)
 {
     static const struct {
@@ -331,7 +285,7 @@ int hf_cmd_db(int argc, char **argv)
             {"build", db_build, "make the database from files"},
             {"status", db_status, "what it holds and how old each source is"},
             {"show", db_show, "everything it knows of an id"},
-            {"cmp", db_cmp, "the order of versions"},
+            {"cmp", hf_cmd_db_cmp, "the order of versions"},
     };
     const char *names[HF_ARRAY_LEN(commands) + 1] = {NULL};
     struct hf_err err = HF_ERR_INIT;
