@@ -11,6 +11,8 @@
 #include "matching/match.h"
 #include "packages/eol.h"
 #include "packages/purl.h"
+#include "policy/gate.h"
+#include "policy/ignore.h"
 #include "report/report.h"
 
 enum { MAX_ARGS = 512 };
@@ -24,8 +26,9 @@ struct job {
     size_t n_writers;
     struct hf_report_opts report;
     struct hf_examine_opts examine;
+    struct hf_ignore *ignore;
     const char *why_not;
-    int fail_on; /* severity, -1: none */
+    enum hf_severity fail_on; /* HF_SEV_UNKNOWN: none */
     int exit_code;
 };
 
@@ -69,15 +72,15 @@ static int judge(struct job *j, struct hf_scan *s, struct hf_err *err)
         fwrite(why_not.p, 1, why_not.n, stdout);
         return 0;
     }
+    if (j->ignore)
+        rc = hf_ignore_apply(j->ignore, s, s->started_unix);
+    if (rc < 0)
+        return hf_fail(err, rc, "the result is over the memory limit; raise --max-memory");
     for (size_t i = 0; i < j->n_writers && rc >= 0; i++)
         rc = j->writers[i]->write(s, &j->report, hf_cli_stdout, j->files[i]);
     if (rc < 0)
         return hf_fail(err, rc, "writing the result: %s", hf_err_name(rc));
-    for (size_t i = 0; i < s->n_vulns && j->fail_on >= 0; i++)
-        if (hf_report_shows(&s->vulns[i], &j->report) && !s->vulns[i].collapsed && (int)s->vulns[i].severity >= j->fail_on)
-            worst(j, HF_EXIT_FINDINGS);
-    if (s->n_incomplete)
-        worst(j, HF_EXIT_INCOMPLETE);
+    worst(j, hf_policy_exit(s, j->fail_on, j->report.only_fixed));
     return 0;
 }
 
@@ -148,7 +151,7 @@ static unsigned terminal_width(void)
 
 int hf_cmd_scan(int argc, char **argv)
 {
-    const char *db_path = NULL, *cache_dir = NULL, *platform = NULL, *output = NULL, *config_file = NULL, *why_not = NULL, *args[MAX_ARGS];
+    const char *db_path = NULL, *cache_dir = NULL, *platform = NULL, *output = NULL, *config_file = NULL, *why_not = NULL, *ignore_file = NULL, *args[MAX_ARGS];
     struct hf_strs formats = {.n = 0};
     bool no_cache = false, no_verify = false, all_platforms = false, only_fixed = false, why = false, quiet = false, all_rows = false, no_vulns = false, verbose = false;
     uint64_t max_memory = 0, threads = 0;
@@ -162,6 +165,7 @@ int hf_cmd_scan(int argc, char **argv)
             {"all-platforms", 0, HF_OPT_FLAG, &all_platforms, NULL, NULL, 0, 0, "every image of an index"},
             {"fail-on", 0, HF_OPT_ENUM, &fail_on, "SEVERITY", "negligible|low|medium|high|critical", 0, 0, "exit 1 when something at least this bad is found"},
             {"only-fixed", 0, HF_OPT_FLAG, &only_fixed, NULL, NULL, 0, 0, "only vulnerabilities that have a fix"},
+            {"ignore-file", 0, HF_OPT_STR, &ignore_file, "FILE", NULL, 0, 0, "vulnerabilities that were accepted: id, purl, path, reason, owner, expiry"},
             {"why", 0, HF_OPT_FLAG, &why, NULL, NULL, 0, 0, "say which rule and record made each match"},
             {"why-not", 0, HF_OPT_STR, &why_not, "ID", NULL, 0, 0, "explain why this vulnerability is not reported"},
             {"long", 'l', HF_OPT_FLAG, &all_rows, NULL, NULL, 0, 0, "all rows of the table"},
@@ -192,9 +196,12 @@ int hf_cmd_scan(int argc, char **argv)
         hf_log_setup(HF_LOG_INFO, false);
     hf_cleanup(hf_config_freep) struct hf_config *config = NULL;
     hf_cleanup(hf_advdb_closep) struct hf_advdb *db = NULL;
+    hf_cleanup(hf_ignore_freep) struct hf_ignore *ignore = NULL;
     struct hf_cache *cache = NULL;
     struct hf_image_opts io = {.platform = hf_platform_host(), .verify = !no_verify};
     if ((rc = hf_config_load(&config, config_file, &err)) < 0 || (platform && (rc = hf_platform_parse(hf_span_z(platform), &io.platform, &err)) < 0))
+        return hf_cli_fail(&err, rc);
+    if (ignore_file && (rc = hf_ignore_load(&ignore, ignore_file, &err)) < 0)
         return hf_cli_fail(&err, rc);
     if (max_memory)
         config->max_memory = max_memory;
@@ -216,7 +223,8 @@ int hf_cmd_scan(int argc, char **argv)
     j.config = config;
     j.db = db;
     j.why_not = why_not;
-    j.fail_on = fail_on < 0 ? -1 : fail_on + 1; /* the choices begin at negligible */
+    j.ignore = ignore;
+    j.fail_on = fail_on < 0 ? HF_SEV_UNKNOWN : (enum hf_severity)(fail_on + 1); /* the choices begin at negligible */
     j.report = (struct hf_report_opts){.why = why, .only_fixed = only_fixed, .all_rows = all_rows, .width = terminal_width(),
             .color = color == 1 || (color == 0 && isatty(STDOUT_FILENO) && !output && !getenv("NO_COLOR"))};
     j.examine = (struct hf_examine_opts){.threads = threads ? (unsigned)threads : cores > 0 ? (unsigned)cores : 1, .max_memory = config->max_memory, .verify = !no_verify,
