@@ -66,7 +66,7 @@ static int item(const struct bdb *b, struct hf_span page, unsigned i, struct hf_
 
 static int bad(struct bdb *b, uint32_t page, const char *why)
 {
-    char text[200];
+    char text[600];
     snprintf(text, sizeof text, "Packages: page %u: %s", page, why);
     return b->sink->damaged(b->sink->ctx, text);
 }
