@@ -130,18 +130,22 @@ static struct hf_span without_epoch(struct hf_span version, struct hf_span *epoc
     return hf_span_from(version, colon + 1);
 }
 
-/* The source package, unless it says the same as the package itself. */
+/* The source package, unless it says the same as the package itself: "name@version", for rpm the source file's name as other tools
+ * expect it. */
 static void add_upstream(struct hf_buf *out, const struct hf_package *p, struct hf_span version)
 {
     bool same_name = !p->source_name.n || hf_span_eq(p->source_name, p->name);
     bool same_version = !p->source_version.n || hf_span_eq(p->source_version, version) || hf_span_eq(p->source_version, p->version);
     if (same_name && same_version)
         return;
+    bool file = p->type == HF_PKG_RPM && p->source_version.n;
     encode(out, hf_span_sub(p->source_name.n ? p->source_name : p->name, 0, MAX_VALUE), false);
     if (p->source_version.n) {
-        hf_buf_addz(out, "%40");
+        hf_buf_addz(out, file ? "-" : "%40");
         encode(out, hf_span_sub(p->source_version, 0, MAX_VALUE), false);
     }
+    if (file)
+        hf_buf_addz(out, ".src.rpm");
 }
 
 static void add_qualifiers(struct hf_buf *out, const struct hf_package *p, const struct hf_os_release *os, struct hf_span version, struct hf_span epoch)

@@ -96,7 +96,7 @@ static void packages(void)
     struct hf_package r = {.type = HF_PKG_RPM, .namespace = HF_S("rocky"), .name = HF_S("bind-libs"), .version = HF_S("32:9.16.23-14.el9"), .arch = HF_S("x86_64"),
             .source_name = HF_S("bind"), .source_version = HF_S("9.16.23-14.el9"), .module = HF_S("a:1:2:3")};
     EQ_S(hf_span_z(made(&r, &el, &out)),
-            "pkg:rpm/rocky/bind-libs@9.16.23-14.el9?arch=x86_64&distro=rocky-9.3&epoch=32&rpmmod=a:1:2:3&upstream=bind%409.16.23-14.el9");
+            "pkg:rpm/rocky/bind-libs@9.16.23-14.el9?arch=x86_64&distro=rocky-9.3&epoch=32&rpmmod=a:1:2:3&upstream=bind-9.16.23-14.el9.src.rpm");
     EQ_I(hf_purl_parse(hf_buf_span(&out), &arena, &back, NULL), 0);
     EQ_S(back.version, "32:9.16.23-14.el9");
     EQ_S(back.module, "a:1:2:3");

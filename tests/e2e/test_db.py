@@ -37,7 +37,7 @@ def test_cmp_bad_lines_and_unknown_scheme(run):
     rc, out, err = run("db", "cmp", "deb", input="1\n1\t2\n")
     assert rc == 4 and out.split() == ["!", "<"] and "line 1" in err
     rc, out, err = run("db", "cmp", "debian")
-    assert rc == 2 and "deb rpm apk" in err
+    assert rc == 2 and "deb, rpm, apk" in err
 
 
 def test_malformed_records_are_counted_and_the_rest_is_kept(run, tmp_path):
