@@ -138,7 +138,9 @@ static void add_upstream(struct hf_buf *out, const struct hf_package *p, struct 
     bool same_version = !p->source_version.n || hf_span_eq(p->source_version, version) || hf_span_eq(p->source_version, p->version);
     if (same_name && same_version)
         return;
-    bool file = p->type == HF_PKG_RPM && p->source_version.n;
+    size_t dash = hf_span_find(p->source_version, '-');
+    bool file = p->type == HF_PKG_RPM && dash != SIZE_MAX && dash == hf_span_rfind(p->source_version, '-') && p->source_version.n < MAX_VALUE / 2 &&
+            p->source_name.n && p->source_name.n < MAX_VALUE / 2 && hf_span_find(p->source_name, '@') == SIZE_MAX && hf_span_find(p->source_version, '@') == SIZE_MAX;
     encode(out, hf_span_sub(p->source_name.n ? p->source_name : p->name, 0, MAX_VALUE), false);
     if (p->source_version.n) {
         hf_buf_addz(out, file ? "-" : "%40");
