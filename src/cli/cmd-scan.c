@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "image/examine.h"
+#include "image/sbom.h"
 #include "matching/match.h"
 #include "packages/eol.h"
 #include "packages/purl.h"
@@ -84,9 +85,9 @@ static int judge(struct job *j, struct hf_scan *s, struct hf_err *err)
     return 0;
 }
 
-static int on_image(void *ctx, struct hf_image *img, struct hf_err *err)
+/* A target's scan from its start to what is said of it; img NULL: the SBOM at path. */
+static int one(struct job *j, struct hf_image *img, const char *path, struct hf_err *err)
 {
-    struct job *j = ctx;
     struct hf_scan s;
     struct hf_examined examined = {NULL, 0};
     struct timespec a, b;
@@ -96,14 +97,28 @@ static int on_image(void *ctx, struct hf_image *img, struct hf_err *err)
     if (epoch && hf_parse_u64(hf_span_z(epoch), 10, 0, UINT64_MAX / 2, &s.started_unix) < 0)
         s.started_unix = (uint64_t)time(NULL);
     clock_gettime(CLOCK_MONOTONIC, &a);
-    int rc = hf_examine(img, &j->examine, &s, &examined, err);
+    int rc = img ? hf_examine(img, &j->examine, &s, &examined, err) : hf_sbom_read(path, &s, err);
     if (rc >= 0)
         rc = judge(j, &s, err);
     clock_gettime(CLOCK_MONOTONIC, &b);
-    hf_log(HF_LOG_INFO, "scan", "%.*s took %.3f s", (int)img->target.n, img->target.p, (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9);
+    hf_log(HF_LOG_INFO, "scan", HF_SPAN_FMT " took %.3f s", HF_SPAN_ARG(s.target), (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9);
     hf_scan_done(&s);
     hf_examined_done(&examined);
     return rc;
+}
+
+static int on_image(void *ctx, struct hf_image *img, struct hf_err *err)
+{
+    return one(ctx, img, NULL, err);
+}
+
+static int scan_target(struct job *j, const char *target, const struct hf_image_opts *io, bool all_platforms, struct hf_err *err)
+{
+    if (!strncmp(target, "sbom:", 5))
+        return target[5] ? one(j, NULL, target + 5, err) : hf_fail(err, HF_E_USAGE, "target \"sbom:\" names no file; sbom:- is standard input");
+    if (hf_sbom_is(target))
+        return one(j, NULL, target, err);
+    return hf_image_open(target, io, all_platforms, on_image, j, err);
 }
 
 /* "--format NAME[=FILE]"; without a file the first goes to --output or standard output. */
@@ -181,7 +196,8 @@ int hf_cmd_scan(int argc, char **argv)
             {0},
     };
     const struct hf_command cmd = {"scan", "[options] TARGET", "what is in an image, and what of it is vulnerable",
-            "TARGET is docker-archive:FILE[:REF], oci-archive:FILE[:TAG], oci:DIR[:TAG], docker:REF, container:ID or dir:PATH;\n"
+            "TARGET is docker-archive:FILE[:REF], oci-archive:FILE[:TAG], oci:DIR[:TAG], docker:REF, container:ID, dir:PATH or\n"
+            "sbom:FILE (CycloneDX JSON or a list of purls; - is standard input);\n"
             "a bare path is recognised by its content, a bare reference is looked for in the local docker daemon.",
             opts, 1, 1};
     struct hf_err err = HF_ERR_INIT;
@@ -231,7 +247,7 @@ int hf_cmd_scan(int argc, char **argv)
             .quiet = quiet, .cache = cache};
     rc = open_writers(&j, &formats, output, &err);
     if (rc >= 0)
-        rc = hf_image_open(args[0], &io, all_platforms, on_image, &j, &err);
+        rc = scan_target(&j, args[0], &io, all_platforms, &err);
     rc = close_writers(&j, rc, &err);
     hf_cache_close(cache);
     return rc < 0 ? hf_cli_fail(&err, rc) : j.exit_code;

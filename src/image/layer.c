@@ -125,7 +125,7 @@ static int flush_held(struct hf_walk *w, struct hf_err *err)
             struct held *h = &w->held[k];
             if (h->hit.cataloger != c || !hf_span_eq(hf_span_dirname(h->path), hf_span_dirname(w->held[i].path)))
                 continue;
-            files[n++] = (struct hf_cat_file){h->path, h->size, h->mode, h->ra};
+            files[n++] = (struct hf_cat_file){h->path, h->size, h->mode, h->ra, false};
             h->hit.cataloger = NULL;
         }
         rc = run(w, c, files, n, err);
@@ -157,7 +157,7 @@ static int give(struct hf_walk *w, const struct hf_dispatch_hit *hits, size_t n,
         } else if (hits[i].want->with_siblings) {
             rc = hold(w, &hits[i], path, size, mode, ra, err);
         } else {
-            struct hf_cat_file f = {path, size, mode, *ra};
+            struct hf_cat_file f = {path, size, mode, *ra, false};
             rc = run(w, hits[i].cataloger, &f, 1, err);
         }
     }
@@ -185,23 +185,92 @@ int hf_walk_file(struct hf_walk *w, struct hf_span path, uint64_t size, uint32_t
     return n ? give(w, hits, n, path, size, mode, ra, err) : 0;
 }
 
-/* Whether the rest of the current file holds a mark, pieces overlapping by its length. */
-static int find_mark(struct hf_tar *t, struct hf_span piece, const char *mark, bool *ret, struct hf_err *err)
+/* What is looked for in a file of a stream that is too large to hold: each wish's mark, and behind one of them a fragment. */
+struct marks {
+    const struct hf_dispatch_hit *hits;
+    size_t n;
+    bool found[HF_DISPATCH_MAX];
+    size_t fragment; /* whose fragment is in stream_file; n: none */
+};
+
+/* First aligned place of the mark in the window that begins at byte `base` of the file. */
+static size_t find_mark(struct hf_span window, uint64_t base, const struct hf_want *want)
 {
-    struct hf_span m = hf_span_z(mark);
-    char edge[128];
-    size_t n_edge = 0;
+    struct hf_span mark = hf_span_z(want->stream_magic);
+    for (size_t at = 0, next; (next = hf_span_search(hf_span_from(window, at), mark)) != SIZE_MAX; at++) {
+        at += next;
+        if (!want->stream_bytes || (base + at) % 16 == 0)
+            return at;
+    }
+    return SIZE_MAX;
+}
+
+static void look(struct hf_walk *w, struct marks *m, struct hf_span window, uint64_t base)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        const struct hf_want *want = m->hits[i].want;
+        size_t at = m->found[i] || !want->stream_magic ? SIZE_MAX : find_mark(window, base, want);
+        if (at == SIZE_MAX)
+            continue;
+        m->found[i] = true;
+        if (want->stream_bytes && m->fragment == m->n) {
+            m->fragment = i;
+            hf_buf_adds(&w->stream_file, hf_span_sub(hf_span_from(window, at), 0, want->stream_bytes));
+        }
+    }
+}
+
+/* A file too large to hold matters only when it is of the kind a cataloger reads, which a mark in it tells. */
+static int large_file(struct hf_walk *w, const struct hf_dispatch_hit *hits, size_t n, const struct hf_tar_entry *e, uint64_t max, struct hf_tar *t,
+        struct hf_span piece, struct hf_err *err)
+{
+    enum { EDGE = 63, WINDOW = 16 << 20 };
+    struct marks m = {.hits = hits, .n = n, .fragment = n};
+    hf_autobuf window = HF_BUF_INIT(WINDOW);
+    uint64_t off = 0, base = 0;
+    bool all = false;
     int rc = 1;
-    uint64_t off;
-    while (rc == 1 && !*ret) {
-        size_t front = HF_MIN(piece.n, m.n - 1);
-        memcpy(edge + n_edge, piece.p, front);
-        *ret = hf_span_search(hf_span(edge, n_edge + front), m) != SIZE_MAX || hf_span_search(piece, m) != SIZE_MAX;
-        n_edge = front;
-        memmove(edge, piece.p + piece.n - front, front);
+    for (size_t i = 0; i < n; i++) /* a wish without a mark wants the whole file */
+        all |= m.found[i] = !hits[i].want->stream_magic;
+    hf_buf_clear(&w->stream_file);
+    while (rc == 1 && !all) {
+        bool gathering = m.fragment < n;
+        if (gathering && w->stream_file.n < HF_MIN((uint64_t)hits[m.fragment].want->stream_bytes, max))
+            hf_buf_adds(&w->stream_file, hf_span_sub(piece, 0, HF_MIN(hits[m.fragment].want->stream_bytes, (size_t)max) - w->stream_file.n));
+        if (base + window.n != off) { /* a hole of a sparse file */
+            hf_buf_clear(&window);
+            base = off;
+        }
+        hf_buf_adds(&window, piece);
+        if (!hf_buf_ok(&window) || !hf_buf_ok(&w->stream_file))
+            return hf_fail(err, HF_E_LIMIT, "out of memory");
+        look(w, &m, hf_buf_span(&window), base);
+        if (window.n > EDGE) {
+            size_t drop = window.n - EDGE;
+            memmove(window.p, window.p + drop, EDGE);
+            window.n = EDGE;
+            base += drop;
+        }
         rc = hf_tar_read(t, &piece, &off, err);
     }
-    return rc < 0 ? rc : 0;
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < n; i++) {
+        if (!m.found[i] || (i > 0 && hits[i].cataloger == hits[i - 1].cataloger))
+            continue;
+        if (i == m.fragment) {
+            struct hf_cat_file f = {e->path, e->size, e->mode, hf_ra_mem(hf_buf_span(&w->stream_file)), true};
+            rc = run(w, hits[i].cataloger, &f, 1, err);
+            if (rc < 0)
+                return rc;
+            continue;
+        }
+        char reason[160];
+        snprintf(reason, sizeof reason, "%s: %llu bytes inside a compressed layer, at most %llu are held in memory; raise --max-memory", hits[i].cataloger->name,
+                (unsigned long long)e->size, (unsigned long long)max);
+        hf_walk_incomplete(w, e->path, reason);
+    }
+    return 0;
 }
 
 /* A file of a stream: its first piece decides; wanted ones are gathered in memory up to the limit. */
@@ -222,20 +291,8 @@ static int stream_file(struct hf_walk *w, const struct hf_tar_entry *e, struct h
         return 0;
     for (size_t i = 0; i < n; i++)
         max = HF_MIN(max, hits[i].want->max_bytes);
-    if (e->size > max && hits[0].want->stream_magic) {
-        /* Too large to hold: it matters only when it is of the kind the cataloger reads, which a mark in it tells. */
-        bool marked = false;
-        rc = find_mark(t, piece, hits[0].want->stream_magic, &marked, err);
-        if (rc < 0 || !marked)
-            return rc;
-    }
-    if (e->size > max) {
-        char reason[160];
-        snprintf(reason, sizeof reason, "%llu bytes inside a compressed layer, at most %llu are held in memory; raise --max-memory",
-                (unsigned long long)e->size, (unsigned long long)max);
-        hf_walk_incomplete(w, e->path, reason);
-        return 0;
-    }
+    if (e->size > max)
+        return rc == 1 ? large_file(w, hits, n, e, max, t, piece, err) : 0;
     hf_buf_clear(&w->stream_file);
     if (!hf_buf_reserve(&w->stream_file, (size_t)e->size))
         return hf_fail(err, HF_E_LIMIT, "out of memory");

@@ -25,12 +25,15 @@ struct hf_want {
                               directory in the same layer (rpmdb.sqlite and rpmdb.sqlite-wal) */
     const char *stream_magic; /* content kinds: text (at most 64 bytes) that every file which matters holds, so that other
                               files too large to hold in memory need no mention; NULL: none */
+    uint32_t stream_bytes; /* of such a file it is enough to see so many bytes from the first 16-byte aligned stream_magic on
+                              (hf_cat_file.fragment); 0: the whole file is needed */
 };
 struct hf_cat_file {
     struct hf_span path;   /* in the image, no leading slash, cleaned ("usr/lib/x"), arbitrary bytes except NUL */
     uint64_t size;
     uint32_t mode;         /* st_mode */
     struct hf_ra ra;       /* its bytes; valid during the call */
+    bool fragment;         /* ra begins at stream_magic and holds a part of the file */
 };
 struct hf_cat_scratch { /* reusable memory of the worker that calls */
     struct hf_buf file;  /* for hf_ra_all and hf_ra_get; ceiling is the worker's share of --max-memory */

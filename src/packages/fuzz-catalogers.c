@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         hf_buf_addz(&path, w->pattern ? w->pattern : "bin/x");
     }
-    struct hf_cat_file f = {hf_buf_span(&path), size - 1, 0100755, hf_ra_mem(hf_span((const char *)data + 1, size - 1))};
+    struct hf_cat_file f = {hf_buf_span(&path), size - 1, 0100755, hf_ra_mem(hf_span((const char *)data + 1, size - 1)), false};
     struct hf_cat_scratch scratch;
     struct hf_facts facts;
     struct hf_err err = HF_ERR_INIT;

@@ -4,6 +4,8 @@
 #include "formats/gobuild/gobuild.h"
 #include "packages/catalogers.h"
 
+enum { FRAGMENT = 9 << 20 }; /* of a program too large to hold: more than the longest module list */
+
 static struct hf_span field(struct hf_span *rest)
 {
     struct hf_span f = {NULL, 0};
@@ -95,7 +97,10 @@ static int run(const struct hf_cat_file *files, size_t n, struct hf_cat_scratch 
 {
     struct hf_span version, text;
     (void)n;
-    int rc = hf_gobuild_read(&files->ra, &scratch->file, &scratch->other, &version, &text, err);
+    int rc = files->fragment ? hf_gobuild_fragment(&files->ra, &scratch->file, &version, &text, err)
+                             : hf_gobuild_read(&files->ra, &scratch->file, &scratch->other, &version, &text, err);
+    if (files->fragment && rc < 0) /* the whole file is out of reach: what could not be read must be said */
+        return rc;
     if (rc != 1)
         return rc == HF_E_TRUNCATED || rc == HF_E_FORMAT ? (hf_fail(err, rc, "ELF: %s", "headers point outside the file"), 0) : rc;
     /* "go1.22.3 X:nocoverageredesign", "go1.21.5-custom" */
@@ -108,5 +113,5 @@ static int run(const struct hf_cat_file *files, size_t n, struct hf_cat_scratch 
     return rc < 0 ? rc : modules(text, out, err);
 }
 
-static const struct hf_want wants[] = {{HF_WANT_ELF, NULL, NULL, UINT64_C(8) << 30, false, " Go buildinf:"}};
+static const struct hf_want wants[] = {{HF_WANT_ELF, NULL, NULL, UINT64_C(8) << 30, false, HF_GOBUILD_MAGIC, FRAGMENT}};
 const struct hf_cataloger hf_cataloger_go = {"go", 1, wants, HF_ARRAY_LEN(wants), run};

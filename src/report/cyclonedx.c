@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "report/report.h"
+#include "report/spdx.h"
 
 static void ref(struct hf_jw *w, const char *key, size_t package)
 {
@@ -23,27 +24,42 @@ static void property(struct hf_jw *w, const char *name, struct hf_span value)
     hf_jw_object_end(w);
 }
 
+/* The schema takes licences one by one, or a single expression. */
+static void licenses(struct hf_jw *w, const struct hf_span *v, size_t n)
+{
+    if (!n)
+        return;
+    hf_jw_key(w, "licenses");
+    hf_jw_array(w);
+    for (size_t i = 0; i < n; i++) {
+        const char *id = hf_spdx_id(v[i]);
+        hf_jw_object(w);
+        if (n == 1 && !id && hf_spdx_is_expression(v[i])) {
+            hf_jw_kstr(w, "expression", v[i]);
+        } else {
+            hf_jw_key(w, "license");
+            hf_jw_object(w);
+            if (id)
+                hf_jw_kstrz(w, "id", id);
+            else
+                hf_jw_kstr(w, "name", v[i]);
+            hf_jw_object_end(w);
+        }
+        hf_jw_object_end(w);
+    }
+    hf_jw_array_end(w);
+}
+
 static void component(struct hf_jw *w, const struct hf_scan *s, size_t i)
 {
     const struct hf_scan_package *p = &s->packages[i];
     hf_jw_object(w);
     hf_jw_kstrz(w, "type", "library");
     ref(w, "bom-ref", i);
+    hf_jw_kstr_opt(w, "publisher", p->p.vendor);
     hf_jw_kstr(w, "name", p->p.name);
     hf_jw_kstr(w, "version", p->p.version);
-    if (p->p.n_licenses) {
-        hf_jw_key(w, "licenses");
-        hf_jw_array(w);
-        for (size_t k = 0; k < p->p.n_licenses; k++) {
-            hf_jw_object(w);
-            hf_jw_key(w, "license");
-            hf_jw_object(w);
-            hf_jw_kstr(w, "name", p->p.licenses[k]); /* the words used; an SPDX id would have to be one of the list */
-            hf_jw_object_end(w);
-            hf_jw_object_end(w);
-        }
-        hf_jw_array_end(w);
-    }
+    licenses(w, p->p.licenses, p->p.n_licenses);
     hf_jw_kstr(w, "purl", p->purl);
     hf_jw_key(w, "properties");
     hf_jw_array(w);

@@ -50,3 +50,31 @@ def shared_advdb(run, tmp_path_factory):
     rc, out, err = run("db", "build", "--from", SHARED, "--output", path, timeout=300)
     assert rc in (0, 4), err
     return path
+
+
+CYCLONEDX_WHEEL = ("cyclonedx-python-lib", "8.5.0")
+
+
+@pytest.fixture(scope="session")
+def cyclonedx_schema(tmp_path_factory):
+    """A validator of the official CycloneDX 1.6 schema, which the reference library on PyPI carries; kept between runs."""
+    import json
+    import zipfile
+
+    import jsonschema
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "holdfast-tests"
+    wheels = list(cache.glob("cyclonedx_python_lib-*.whl"))
+    if not wheels:
+        cache.mkdir(parents=True, exist_ok=True)
+        p = subprocess.run(["/usr/bin/python3", "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", cache, "==".join(CYCLONEDX_WHEEL)],
+                           capture_output=True, text=True, timeout=120)
+        wheels = list(cache.glob("cyclonedx_python_lib-*.whl"))
+        if not wheels:
+            pytest.skip("the official schema is on PyPI, which cannot be reached: " + p.stderr.strip()[-200:])
+    with zipfile.ZipFile(wheels[0]) as z:
+        docs = {name: json.loads(z.read("cyclonedx/schema/_res/" + name)) for name in ("bom-1.6.SNAPSHOT.schema.json", "spdx.SNAPSHOT.schema.json", "jsf-0.82.SNAPSHOT.schema.json")}
+    top = docs["bom-1.6.SNAPSHOT.schema.json"]
+    store = {"http://cyclonedx.org/schema/" + name: doc for name, doc in docs.items()}
+    store.update({doc["$id"]: doc for doc in docs.values()})
+    resolver = jsonschema.RefResolver(base_uri=top["$id"], referrer=top, store=store)
+    return jsonschema.Draft7Validator(top, resolver=resolver, format_checker=jsonschema.FormatChecker())

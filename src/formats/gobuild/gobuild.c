@@ -10,7 +10,7 @@ enum {
     ALIGN = 16,
     HEADER = 32,
 };
-static const char magic[] = "\xff Go buildinf:";
+static const char magic[] = HF_GOBUILD_MAGIC;
 
 /* Offset of the header: its section, else an aligned search at the start of the first writable segment. */
 static int find(const struct hf_elf *e, const struct hf_ra *ra, struct hf_buf *tables, uint64_t *ret, struct hf_err *err)
@@ -97,6 +97,25 @@ static int pointed_string(const struct hf_elf *e, const struct hf_ra *ra, uint64
     return 0;
 }
 
+/* The strings behind the header at `at`; flag 2 of the header says that they are there. */
+static int inline_strings(const struct hf_ra *ra, uint64_t at, struct hf_buf *work, size_t *n_version, size_t *n_modules, struct hf_err *err)
+{
+    at += HEADER;
+    int rc = inline_string(ra, &at, MAX_VERSION_TEXT, work, n_version, err);
+    return rc < 0 ? rc : inline_string(ra, &at, MAX_MODULES, work, n_modules, err);
+}
+
+static void result(const struct hf_buf *work, size_t n_version, size_t n_modules, struct hf_span *ret_version, struct hf_span *ret_modules)
+{
+    *ret_version = hf_span(work->p, n_version);
+    *ret_modules = hf_span(work->p + n_version, n_modules);
+    /* The module text stands between two 16-byte marks. */
+    if (n_modules >= 33 && ret_modules->p[n_modules - 17] == '\n')
+        *ret_modules = hf_span_sub(*ret_modules, 16, n_modules - 32);
+    else
+        *ret_modules = hf_span("", 0);
+}
+
 int hf_gobuild_read(const struct hf_ra *ra, struct hf_buf *work, struct hf_buf *tables, struct hf_span *ret_version, struct hf_span *ret_modules, struct hf_err *err)
 {
     struct hf_elf e;
@@ -114,10 +133,7 @@ int hf_gobuild_read(const struct hf_ra *ra, struct hf_buf *work, struct hf_buf *
         return rc;
     unsigned word = (unsigned char)head[14], flags = (unsigned char)head[15];
     if (flags & 2) {
-        at += HEADER;
-        rc = inline_string(ra, &at, MAX_VERSION_TEXT, work, &n_version, err);
-        if (rc >= 0)
-            rc = inline_string(ra, &at, MAX_MODULES, work, &n_modules, err);
+        rc = inline_strings(ra, at, work, &n_version, &n_modules, err);
     } else if (word == 4 || word == 8) {
         struct hf_rd r = hf_rd(hf_span(head + 16, 16));
         uint64_t version = hf_rd_int(&r, word, flags & 1), modules = hf_rd_int(&r, word, flags & 1);
@@ -129,12 +145,25 @@ int hf_gobuild_read(const struct hf_ra *ra, struct hf_buf *work, struct hf_buf *
     }
     if (rc < 0)
         return rc;
-    *ret_version = hf_span(work->p, n_version);
-    *ret_modules = hf_span(work->p + n_version, n_modules);
-    /* The module text stands between two 16-byte marks. */
-    if (n_modules >= 33 && ret_modules->p[n_modules - 17] == '\n')
-        *ret_modules = hf_span_sub(*ret_modules, 16, n_modules - 32);
-    else
-        *ret_modules = hf_span("", 0);
+    result(work, n_version, n_modules, ret_version, ret_modules);
+    return 1;
+}
+
+int hf_gobuild_fragment(const struct hf_ra *ra, struct hf_buf *work, struct hf_span *ret_version, struct hf_span *ret_modules, struct hf_err *err)
+{
+    char head[HEADER];
+    size_t n_version = 0, n_modules = 0;
+    int rc = hf_ra_read(ra, 0, head, sizeof head, err);
+    if (rc < 0)
+        return rc;
+    if (memcmp(head, magic, sizeof magic - 1) != 0)
+        return hf_fail(err, HF_E_FORMAT, "no Go build information where it was looked for");
+    if (!((unsigned char)head[15] & 2))
+        return hf_fail(err, HF_E_UNSUPPORTED, "Go build information of before Go 1.18, whose strings lie elsewhere in the program");
+    hf_buf_clear(work);
+    rc = inline_strings(ra, 0, work, &n_version, &n_modules, err);
+    if (rc < 0)
+        return rc;
+    result(work, n_version, n_modules, ret_version, ret_modules);
     return 1;
 }

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SBOMs as input: what an image gives, its SBOM gives; lists of purls; what cannot be used is said."""
+import json
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tools"))
+import mkimage  # noqa: E402
+from test_scan import BASE, TOP  # noqa: E402
+
+
+@pytest.fixture
+def scan(run, advdb, tmp_path):
+    def call(target, *options, fmt="json", input=None):
+        rc, out, err = run("scan", "--db", advdb, "--cache-dir", tmp_path / "cache", "--format", fmt, "--quiet", *options, target, input=input)
+        return rc, json.loads(out) if out.strip() else None, err
+    return call
+
+
+def found(result):
+    names = {p["purl"]: p["name"] for p in result["packages"]}
+    return sorted((v["id"], names[v["purl"]]) for v in result["vulnerabilities"])
+
+
+def test_an_image_and_its_sbom_say_the_same(scan, tmp_path, cyclonedx_schema):
+    image = tmp_path / "image.tar"
+    mkimage.write_image(str(image), [BASE, TOP])
+    _, direct, _ = scan(image)
+    _, bom, _ = scan(image, fmt="cyclonedx")
+    path = tmp_path / "bom.json"
+    path.write_text(json.dumps(bom))
+    for target in (f"sbom:{path}", path):
+        rc, result, err = scan(target)
+        assert rc == 0, err
+        assert found(result) == found(direct) and found(result)
+        assert sorted(p["purl"] for p in result["packages"]) == sorted(p["purl"] for p in direct["packages"])
+        assert result["os"]["id"] == "debian" and result["os"]["version"] == "12"
+        where = {p["name"]: p["locations"][0]["path"] for p in result["packages"]}
+        assert where["lodash"] == "app/node_modules/lodash/package.json"
+        assert {p["name"]: p["licenses"] for p in result["packages"]}["lodash"] == ["MIT"]
+
+
+def test_an_sbom_of_another_tool(scan, tmp_path):
+    """As Syft writes it: upstream qualifiers, location properties, one component twice, a component without purl."""
+    component = {"type": "library", "name": "libssl3", "version": "3.0.11-1~deb12u1", "publisher": "Debian OpenSSL Team <x@alioth-lists.debian.net>",
+                 "purl": "pkg:deb/debian/libssl3@3.0.11-1~deb12u1?arch=amd64&distro=debian-12&upstream=openssl",
+                 "properties": [{"name": "syft:location:0:path", "value": "/var/lib/dpkg/status"}]}
+    again = {**component, "bom-ref": "2", "properties": [{"name": "syft:location:0:path", "value": "/usr/lib/x"}]}
+    bom = {"bomFormat": "CycloneDX", "specVersion": "1.5", "components": [
+        component, again, {"type": "operating-system", "name": "debian", "version": "12"}, {"type": "application", "name": "mystery", "version": "1"},
+        {"type": "file", "name": "/etc/passwd"}, {"type": "library", "name": "old", "purl": "pkg:deb/debian/bash@4.3-11?distro=debian-8"},
+        {"type": "library", "name": "x", "purl": "pkg:swift/github.com/a/b@1.0"}]}
+    rc, result, err = scan("sbom:-", input=json.dumps(bom))
+    assert rc == 4, err
+    assert {p["name"] for p in result["packages"]} == {"libssl3", "bash"}
+    libssl = next(p for p in result["packages"] if p["name"] == "libssl3")
+    assert [l["path"] for l in libssl["locations"]] == ["var/lib/dpkg/status", "usr/lib/x"]
+    assert ("CVE-2023-5363", "libssl3") in found(result) and len(found(result)) == len(set(found(result)))
+    assert "another release" in next(p for p in result["packages"] if p["name"] == "bash")["unmatched"]
+    reasons = [i["reason"] for i in result["incomplete"]]
+    assert len(reasons) == 2 and any("mystery" in r and "no purl" in r for r in reasons) and any("swift" in r for r in reasons)
+
+
+def test_a_list_of_purls(scan, tmp_path):
+    path = tmp_path / "purls.txt"
+    path.write_text("# from somewhere\n\npkg:npm/lodash@4.17.15\r\npkg:pypi/Requests@2.19.0\npkg:deb/debian/openssl@3.0.11-1~deb12u1?arch=amd64&distro=debian-12\n")
+    rc, result, err = scan(path)
+    assert rc == 0, err
+    assert {"CVE-2023-5363", "CVE-2018-18074", "CVE-2021-23337"} <= {i for i, _ in found(result)}
+    path.write_text("pkg:npm/lodash@4.17.15\nnot a purl\npkg:npm/unversioned\n")
+    rc, result, err = scan(path)
+    assert rc == 4 and len(result["packages"]) == 1 and len(result["incomplete"]) == 2
+
+
+@pytest.mark.parametrize("text,code,word", [
+    ('{"spdxVersion": "SPDX-2.3"}', 3, "SPDX"), ("<bom/>", 3, "XML"), ("", 3, "empty"), ('{"bomFormat": "Other"}', 3, "bomFormat"), ('{"bomFormat": "CycloneDX", ', 3, "byte"),
+    ('{"bomFormat": "CycloneDX", "components": {}}', 3, "list"), ('{"bomFormat":"CycloneDX","components":' + "[" * 100000, 3, "nested"),
+])
+def test_what_is_no_sbom(scan, tmp_path, text, code, word):
+    path = tmp_path / "x"
+    path.write_text(text)
+    rc, _, err = scan(f"sbom:{path}")
+    assert rc == code and word in err and str(path) in err
+
+
+def test_missing_file_and_nothing_named(scan):
+    assert scan("sbom:/nonexistent/x")[0] == 3
+    assert scan("sbom:")[0] == 2
