@@ -72,8 +72,9 @@ static void *worker(void *ctx)
 {
     struct examine *x = ctx;
     struct hf_cat_scratch scratch;
-    hf_buf_init(&scratch.file, x->layer_opts.max_file);
-    hf_buf_init(&scratch.other, x->layer_opts.max_file / 2);
+    size_t share = x->layer_opts.max_siblings;
+    hf_buf_init(&scratch.file, share);
+    hf_buf_init(&scratch.other, share / 2);
     for (;;) {
         size_t i = atomic_fetch_add(&x->next, 1);
         if (i >= x->n_jobs || atomic_load(&x->stop))
@@ -315,13 +316,16 @@ int hf_examine(struct hf_image *img, const struct hf_examine_opts *o, struct hf_
     struct examine x = {.img = img, .o = o};
     *ret = (struct hf_examined){NULL, 0};
     unsigned threads = HF_MAX(o->threads, 1u);
+    struct hf_budget held;
+    hf_budget_init(&held, (size_t)(o->max_memory / 4));
     x.dispatch = hf_dispatch_new(hf_catalogers);
     x.results = calloc(img->n_layers + 1, sizeof *x.results);
     x.plan = calloc(img->n_layers + 1, sizeof *x.plan);
     int rc = x.dispatch && x.results && x.plan ? 0 : hf_fail(err, -ENOMEM, "out of memory");
     x.layer_opts = (struct hf_layer_opts){
             .dispatch = x.dispatch,
-            .max_file = (size_t)(o->max_memory / 4 / threads),
+            .held = &held,
+            .max_siblings = (size_t)(o->max_memory / 4 / threads),
             .max_facts = (size_t)(o->max_memory / 4),
             .max_log = (size_t)(o->max_memory / 4),
             .max_window = o->max_memory / 4,
@@ -341,5 +345,6 @@ int hf_examine(struct hf_image *img, const struct hf_examine_opts *o, struct hf_
     free(x.plan);
     free(x.jobs);
     hf_dispatch_free(x.dispatch);
+    hf_budget_done(&held);
     return rc;
 }

@@ -63,7 +63,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (fd < 0 || write(fd, data, size) != (ssize_t)size)
         abort();
     struct hf_layer_source l = {.fd = fd, .size = size};
-    struct hf_layer_opts o = {.dispatch = dispatch, .max_file = 1 << 20, .max_facts = 1 << 20, .max_log = 1 << 20, .max_window = 8 << 20, .verify = true};
+    struct hf_budget held;
+    hf_budget_init(&held, 1 << 20);
+    struct hf_layer_opts o = {.dispatch = dispatch, .held = &held, .max_siblings = 1 << 20, .max_facts = 1 << 20, .max_log = 1 << 20, .max_window = 8 << 20, .verify = true};
     struct hf_cat_scratch scratch;
     struct hf_layer_result r;
     struct hf_err err = HF_ERR_INIT;
@@ -85,6 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     hf_record_done(&r.rec);
     hf_buf_done(&scratch.file);
     hf_buf_done(&scratch.other);
+    hf_budget_done(&held);
     close(fd);
     return 0;
 }

@@ -12,9 +12,41 @@
 
 enum {
     MAX_HELD = 64,       /* files kept until the layer's end because they are read together with their neighbours */
-    MAX_ALIASES = 4096,  /* wanted names that are hard links */
+    MAX_ALIASES = 4096,  /* files of a layer that are read a second time */
     HASH_BLOCK = 512 * 1024,
+    MARKED = 4 << 20,    /* larger programs of a stream are searched for marks before they are held */
 };
+
+void hf_budget_init(struct hf_budget *b, size_t total)
+{
+    pthread_mutex_init(&b->lock, NULL);
+    pthread_cond_init(&b->freed, NULL);
+    b->total = b->left = total;
+}
+
+void hf_budget_done(struct hf_budget *b)
+{
+    pthread_mutex_destroy(&b->lock);
+    pthread_cond_destroy(&b->freed);
+}
+
+/* n bytes, at most the total. */
+static void take_budget(struct hf_budget *b, size_t n)
+{
+    pthread_mutex_lock(&b->lock);
+    while (b->left < n)
+        pthread_cond_wait(&b->freed, &b->lock);
+    b->left -= n;
+    pthread_mutex_unlock(&b->lock);
+}
+
+static void give_budget(struct hf_budget *b, size_t n)
+{
+    pthread_mutex_lock(&b->lock);
+    b->left += n;
+    pthread_cond_broadcast(&b->freed);
+    pthread_mutex_unlock(&b->lock);
+}
 
 struct held {
     struct hf_dispatch_hit hit;
@@ -24,7 +56,7 @@ struct held {
     struct hf_ra ra;
     char *copy;
 };
-struct alias {
+struct alias { /* what the second pass reads: the content of `target` under the name `path` */
     struct hf_span path, target;
     bool found;
 };
@@ -95,7 +127,7 @@ static int hold(struct hf_walk *w, const struct hf_dispatch_hit *hit, struct hf_
     if (hf_arena_dup(&w->rec->facts.arena, path, &h->path) < 0)
         return hf_fail(err, HF_E_LIMIT, "facts of this layer are over the memory limit");
     if (ra->fd < 0) {
-        if (ra->mem.n > w->o->max_file - HF_MIN(w->o->max_file, w->held_bytes) || !(h->copy = malloc(ra->mem.n ? ra->mem.n : 1))) {
+        if (ra->mem.n > w->o->max_siblings - HF_MIN(w->o->max_siblings, w->held_bytes) || !(h->copy = malloc(ra->mem.n ? ra->mem.n : 1))) {
             hf_walk_incomplete(w, path, "over the memory limit; raise --max-memory");
             return 0;
         }
@@ -185,7 +217,20 @@ int hf_walk_file(struct hf_walk *w, struct hf_span path, uint64_t size, uint32_t
     return n ? give(w, hits, n, path, size, mode, ra, err) : 0;
 }
 
-/* What is looked for in a file of a stream that is too large to hold: each wish's mark, and behind one of them a fragment. */
+/* Has the file read once more, whole, after the layer's end. */
+static int again(struct hf_walk *w, struct hf_span path, struct hf_span target, struct hf_err *err)
+{
+    struct alias *a = hf_grow((void **)&w->aliases, &w->n_aliases, &w->cap_aliases, sizeof *a, MAX_ALIASES);
+    if (!a) {
+        hf_walk_incomplete(w, path, "too many files of this layer would have to be read again");
+        return 0;
+    }
+    if (hf_arena_dup(&w->rec->facts.arena, path, &a->path) < 0 || hf_arena_dup(&w->rec->facts.arena, target, &a->target) < 0)
+        return hf_fail(err, HF_E_LIMIT, "facts of this layer are over the memory limit");
+    return 0;
+}
+
+/* What is looked for in a large program of a stream: each wish's mark, and behind one of them a fragment. */
 struct marks {
     const struct hf_dispatch_hit *hits;
     size_t n;
@@ -193,7 +238,7 @@ struct marks {
     size_t fragment; /* whose fragment is in stream_file; n: none */
 };
 
-/* First aligned place of the mark in the window that begins at byte `base` of the file. */
+/* First place of the mark in the window that begins at byte `base` of the file; aligned where a fragment is taken from it. */
 static size_t find_mark(struct hf_span window, uint64_t base, const struct hf_want *want)
 {
     struct hf_span mark = hf_span_z(want->stream_magic);
@@ -209,7 +254,7 @@ static void look(struct hf_walk *w, struct marks *m, struct hf_span window, uint
 {
     for (size_t i = 0; i < m->n; i++) {
         const struct hf_want *want = m->hits[i].want;
-        size_t at = m->found[i] || !want->stream_magic ? SIZE_MAX : find_mark(window, base, want);
+        size_t at = m->found[i] ? SIZE_MAX : find_mark(window, base, want);
         if (at == SIZE_MAX)
             continue;
         m->found[i] = true;
@@ -220,31 +265,26 @@ static void look(struct hf_walk *w, struct marks *m, struct hf_span window, uint
     }
 }
 
-/* A file too large to hold matters only when it is of the kind a cataloger reads, which a mark in it tells. */
-static int large_file(struct hf_walk *w, const struct hf_dispatch_hit *hits, size_t n, const struct hf_tar_entry *e, uint64_t max, struct hf_tar *t,
-        struct hf_span piece, struct hf_err *err)
+/* Reads the file to its end, so that *m knows which marks are in it. */
+static int find_marks(struct hf_walk *w, struct marks *m, struct hf_tar *t, struct hf_span piece, struct hf_err *err)
 {
     enum { EDGE = 63, WINDOW = 16 << 20 };
-    struct marks m = {.hits = hits, .n = n, .fragment = n};
     hf_autobuf window = HF_BUF_INIT(WINDOW);
     uint64_t off = 0, base = 0;
-    bool all = false;
     int rc = 1;
-    for (size_t i = 0; i < n; i++) /* a wish without a mark wants the whole file */
-        all |= m.found[i] = !hits[i].want->stream_magic;
     hf_buf_clear(&w->stream_file);
-    while (rc == 1 && !all) {
-        bool gathering = m.fragment < n;
-        if (gathering && w->stream_file.n < HF_MIN((uint64_t)hits[m.fragment].want->stream_bytes, max))
-            hf_buf_adds(&w->stream_file, hf_span_sub(piece, 0, HF_MIN(hits[m.fragment].want->stream_bytes, (size_t)max) - w->stream_file.n));
+    while (rc == 1) {
+        size_t want = m->fragment < m->n ? m->hits[m->fragment].want->stream_bytes : 0;
+        if (w->stream_file.n < want)
+            hf_buf_adds(&w->stream_file, hf_span_sub(piece, 0, want - w->stream_file.n));
         if (base + window.n != off) { /* a hole of a sparse file */
             hf_buf_clear(&window);
             base = off;
         }
         hf_buf_adds(&window, piece);
+        look(w, m, hf_buf_span(&window), base);
         if (!hf_buf_ok(&window) || !hf_buf_ok(&w->stream_file))
             return hf_fail(err, HF_E_LIMIT, "out of memory");
-        look(w, &m, hf_buf_span(&window), base);
         if (window.n > EDGE) {
             size_t drop = window.n - EDGE;
             memmove(window.p, window.p + drop, EDGE);
@@ -253,46 +293,39 @@ static int large_file(struct hf_walk *w, const struct hf_dispatch_hit *hits, siz
         }
         rc = hf_tar_read(t, &piece, &off, err);
     }
-    if (rc < 0)
-        return rc;
-    for (size_t i = 0; i < n; i++) {
-        if (!m.found[i] || (i > 0 && hits[i].cataloger == hits[i - 1].cataloger))
-            continue;
-        if (i == m.fragment) {
-            struct hf_cat_file f = {e->path, e->size, e->mode, hf_ra_mem(hf_buf_span(&w->stream_file)), true};
-            rc = run(w, hits[i].cataloger, &f, 1, err);
-            if (rc < 0)
-                return rc;
-            continue;
-        }
-        char reason[160];
-        snprintf(reason, sizeof reason, "%s: %llu bytes inside a compressed layer, at most %llu are held in memory; raise --max-memory", hits[i].cataloger->name,
-                (unsigned long long)e->size, (unsigned long long)max);
-        hf_walk_incomplete(w, e->path, reason);
-    }
-    return 0;
+    return rc;
 }
 
-/* A file of a stream: its first piece decides; wanted ones are gathered in memory up to the limit. */
-static int stream_file(struct hf_walk *w, const struct hf_tar_entry *e, struct hf_tar *t, struct hf_err *err)
+/* A large program matters only when it is of the kind a cataloger reads, which a mark in it tells; often what follows the mark is
+ * enough, else the layer is read a second time for it. */
+static int marked_file(struct hf_walk *w, const struct hf_dispatch_hit *hits, size_t n, const struct hf_tar_entry *e, struct hf_tar *t, struct hf_span piece,
+        struct hf_err *err)
 {
-    struct hf_dispatch_hit hits[HF_DISPATCH_MAX];
-    size_t n = hf_dispatch_path(w->o->dispatch, e->path, hits);
-    struct hf_span piece;
-    uint64_t off, max = w->o->max_file;
-    if (n == 0 && e->size < 64)
-        return 0;
-    int rc = hf_tar_read(t, &piece, &off, err);
-    if (rc < 0)
+    struct marks m = {.hits = hits, .n = n, .fragment = n};
+    int rc = find_marks(w, &m, t, piece, err);
+    bool any = false, whole = false;
+    for (size_t i = 0; i < n; i++) {
+        any |= m.found[i];
+        whole |= m.found[i] && i != m.fragment;
+    }
+    if (rc < 0 || !any)
         return rc;
-    if (n == 0 && rc == 1 && off == 0)
-        n = hf_dispatch_content(w->o->dispatch, piece, hits);
-    if (n == 0)
-        return 0;
-    for (size_t i = 0; i < n; i++)
-        max = HF_MIN(max, hits[i].want->max_bytes);
-    if (e->size > max)
-        return rc == 1 ? large_file(w, hits, n, e, max, t, piece, err) : 0;
+    if (!whole) {
+        struct hf_cat_file f = {e->path, e->size, e->mode, hf_ra_mem(hf_buf_span(&w->stream_file)), true};
+        uint32_t file = w->rec->facts.file;
+        if ((rc = hf_record_file(w->rec, e->path, e->size, err)) < 0)
+            return rc;
+        rc = hits[m.fragment].cataloger->run(&f, 1, w->scratch, &w->rec->facts, NULL);
+        w->rec->facts.file = file;
+        if (rc >= 0)
+            return 0;
+    }
+    return again(w, e->path, e->path, err);
+}
+
+/* Gathers the rest of a file in stream_file. */
+static int hold_file(struct hf_walk *w, const struct hf_tar_entry *e, struct hf_tar *t, struct hf_span piece, uint64_t off, int rc, struct hf_err *err)
+{
     hf_buf_clear(&w->stream_file);
     if (!hf_buf_reserve(&w->stream_file, (size_t)e->size))
         return hf_fail(err, HF_E_LIMIT, "out of memory");
@@ -307,8 +340,49 @@ static int stream_file(struct hf_walk *w, const struct hf_tar_entry *e, struct h
         return rc;
     memset(w->stream_file.p + w->stream_file.n, 0, (size_t)e->size - w->stream_file.n);
     w->stream_file.n = (size_t)e->size;
-    struct hf_ra ra = hf_ra_mem(hf_buf_span(&w->stream_file));
-    return give(w, hits, n, e->path, e->size, e->mode, &ra, err);
+    return 0;
+}
+
+/* A file of a stream: its first piece decides; wanted ones are gathered in memory up to the limit. */
+static int stream_file(struct hf_walk *w, const struct hf_tar_entry *e, struct hf_tar *t, struct hf_err *err)
+{
+    struct hf_dispatch_hit hits[HF_DISPATCH_MAX];
+    size_t n = hf_dispatch_path(w->o->dispatch, e->path, hits);
+    struct hf_span piece = {NULL, 0};
+    uint64_t off = 0, max = w->o->held->total;
+    if (n == 0 && e->size < 64)
+        return 0;
+    int rc = hf_tar_read(t, &piece, &off, err);
+    if (rc < 0)
+        return rc;
+    if (n == 0 && rc == 1 && off == 0)
+        n = hf_dispatch_content(w->o->dispatch, piece, hits);
+    if (n == 0)
+        return 0;
+    bool marked = rc == 1 && !w->second && e->size > MARKED;
+    for (size_t i = 0; i < n; i++)
+        marked &= hits[i].want->stream_magic != NULL;
+    if (marked)
+        return marked_file(w, hits, n, e, t, piece, err);
+    for (size_t i = 0; i < n; i++)
+        max = HF_MIN(max, hits[i].want->max_bytes);
+    if (e->size > max) {
+        char reason[160];
+        snprintf(reason, sizeof reason, "%llu bytes inside a compressed layer, at most %llu are held in memory; raise --max-memory",
+                (unsigned long long)e->size, (unsigned long long)max);
+        hf_walk_incomplete(w, e->path, reason);
+        return 0;
+    }
+    take_budget(w->o->held, (size_t)e->size);
+    rc = hold_file(w, e, t, piece, off, rc, err);
+    if (rc >= 0) {
+        struct hf_ra ra = hf_ra_mem(hf_buf_span(&w->stream_file));
+        rc = give(w, hits, n, e->path, e->size, e->mode, &ra, err);
+    }
+    if (w->stream_file.cap > MARKED)
+        hf_buf_done(&w->stream_file); /* others may need the room */
+    give_budget(w->o->held, (size_t)e->size);
+    return rc;
 }
 
 static int tar_file(struct hf_walk *w, const struct hf_tar_entry *e, struct hf_tar *t, struct hf_err *err)
@@ -348,25 +422,11 @@ static int log_entry(struct hf_walk *w, const struct hf_tar_entry *e)
     return 1;
 }
 
-static int add_alias(struct hf_walk *w, const struct hf_tar_entry *e, struct hf_err *err)
-{
-    if (!hf_walk_wants_path(w, e->path))
-        return 0;
-    struct alias *a = hf_grow((void **)&w->aliases, &w->n_aliases, &w->cap_aliases, sizeof *a, MAX_ALIASES);
-    if (!a) {
-        hf_walk_incomplete(w, e->path, "too many hard links among package data");
-        return 0;
-    }
-    if (hf_arena_dup(&w->rec->facts.arena, e->path, &a->path) < 0 || hf_arena_dup(&w->rec->facts.arena, e->link, &a->target) < 0)
-        return hf_fail(err, HF_E_LIMIT, "facts of this layer are over the memory limit");
-    return 0;
-}
-
 static int on_entry(void *ctx, const struct hf_tar_entry *e, struct hf_tar *t, struct hf_err *err)
 {
     struct hf_walk *w = ctx;
     if (w->second) {
-        /* Only what hard links with wanted names point to, under those names. */
+        /* Only what the first pass asked for. */
         for (size_t i = 0; i < w->n_aliases && e->type == HF_TAR_FILE; i++) {
             if (w->aliases[i].found || !hf_span_eq(w->aliases[i].target, e->path))
                 continue;
@@ -382,7 +442,7 @@ static int on_entry(void *ctx, const struct hf_tar_entry *e, struct hf_tar *t, s
     if (log_entry(w, e) == 0)
         return 0;
     if (e->type == HF_TAR_HARDLINK)
-        return add_alias(w, e, err);
+        return hf_walk_wants_path(w, e->path) ? again(w, e->path, e->link, err) : 0;
     if (e->type != HF_TAR_FILE)
         return 0;
     hf_walk_count(w, e->size);
@@ -474,7 +534,7 @@ int hf_layer_walk(const struct hf_layer_source *l, const struct hf_span *skip, s
     w->scratch = scratch;
     w->rec = &ret->rec;
     w->fd = -1;
-    hf_buf_init(&w->stream_file, o->max_file);
+    hf_buf_init(&w->stream_file, o->held->total);
     hf_buf_init(&w->name, 8192);
     int rc = l->fd >= 0 ? walk_blob(w, l, &ret->diff_id, err) : hf_dir_walk(w, l->dir.p, l->overlay, skip, n_skip, err);
     struct hf_err late = HF_ERR_INIT;

@@ -1,14 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* layer.h - walking one layer: every entry logged, every wanted file handed to its catalogers, digests computed on the way. */
 #pragma once
+#include <pthread.h>
+
 #include "image/dispatch.h"
 #include "image/image.h"
 #include "image/record.h"
 
 struct hf_progress;
+/* Bytes that files of compressed layers may take together, shared by the workers: who finds no room waits, and holds nothing meanwhile. */
+struct hf_budget {
+    pthread_mutex_t lock;
+    pthread_cond_t freed;
+    size_t total, left;
+};
+void hf_budget_init(struct hf_budget *b, size_t total);
+void hf_budget_done(struct hf_budget *b);
+
 struct hf_layer_opts {
     const struct hf_dispatch *dispatch;
-    size_t max_file;  /* bytes of one file held in memory */
+    struct hf_budget *held; /* files of compressed layers; its total is the largest that is held */
+    size_t max_siblings;    /* bytes of databases kept until the layer's end */
     size_t max_facts, max_log;
     uint64_t max_window;
     bool verify;      /* compute the diff id of what is walked */

@@ -379,8 +379,6 @@ static int check_feeds(struct hf_match *m, const bool used[HF_PKG_TYPES])
         unsigned long long days = (m->o->now_unix - t) / 86400;
         int rc = hf_scan_warn(s, "the feed " HF_SPAN_FMT " is stale: its newest record is of %s, %llu days ago (R20)", HF_SPAN_ARG(all[i].name),
                 day, days);
-        if (rc == 0)
-            rc = hf_scan_incomplete(s, HF_S(""), UINT32_MAX, "the feed " HF_SPAN_FMT " knows nothing after %s", HF_SPAN_ARG(all[i].name), day);
         if (rc < 0)
             return rc;
     }

@@ -2,7 +2,6 @@
 """Programs that say what they were built from: Go build information, Rust audit sections, in every place a layer can hold them."""
 import json
 import os
-import struct
 import subprocess
 import sys
 import zlib
@@ -97,10 +96,24 @@ def test_go_program_of_any_size(scan, tmp_path, compress, before):
 
 
 def test_large_program_of_before_go_1_18_is_said(scan, tmp_path):
+    """Its strings lie elsewhere, so it must be held whole: read a second time when it fits, listed when it does not."""
     program = with_section(tmp_path, ".x", b"x") + b"\0" * (70 << 20)
     program += b"\0" * (-len(program) % 16) + buildinfo(MODULES, inline=False)
     rc, result, err = scan({"usr/bin/tool": program}, compress="gzip")
-    assert rc == 4 and any("1.18" in i["reason"] and i["path"] == "usr/bin/tool" for i in result["incomplete"])
+    assert rc == 4 and any("--max-memory" in i["reason"] and i["path"] == "usr/bin/tool" for i in result["incomplete"])
+    rc, result, err = scan({"usr/bin/tool": program}, "--max-memory", "512M", compress="gzip")
+    assert rc == 0, err  # no section says that it is Go's: nothing of it is believed
+
+
+@pytest.mark.parametrize("compress", ["none", "gzip", "zstd"])
+def test_large_rust_program(scan, tmp_path, compress):
+    """Found by the name of its section, which comes last: the layer is read a second time for it."""
+    (tmp_path / "fill").write_bytes(os.urandom(1 << 20) * 20)
+    (tmp_path / "section").write_bytes(zlib.compress(json.dumps(AUDIT).encode()))
+    subprocess.run(["objcopy", "--add-section", f".fill={tmp_path / 'fill'}", "--add-section", f".dep-v0={tmp_path / 'section'}", "/bin/true", tmp_path / "p"], check=True)
+    rc, result, err = scan([("usr/bin/a", b"x"), ("usr/bin/big", (tmp_path / "p").read_bytes()), ("usr/bin/z", b"x")], compress=compress)
+    assert rc == 0, err
+    assert len(packages(result, "cargo")) == 4 and result["packages"][0]["locations"][0]["path"] == "usr/bin/big"
 
 
 def test_large_file_that_is_nobodys_needs_no_mention(scan, tmp_path):
