@@ -18,7 +18,13 @@ struct node {
     uint32_t layer, file;                       /* winner with facts; file UINT32_MAX: none */
     uint32_t link_layer;
     struct hf_span link;                        /* symbolic link's text; p NULL: not a link */
+    uint32_t cand, cand_layer;                  /* 1 + index of the last file with facts of this path in the layer being applied */
     const struct hf_package *owner;             /* OS package that lists this path */
+};
+/* A directory as package databases write it, and where it is after its links were followed. */
+struct real_dir {
+    struct hf_span path;
+    uint32_t node; /* UINT32_MAX: nothing that matters lies there */
 };
 
 struct merge {
@@ -29,9 +35,11 @@ struct merge {
     struct node *v;
     size_t n_nodes, cap_nodes;
     struct hf_map by_path;
-    struct hf_map dirs; /* directory as written -> resolved node path cache, values index into resolved */
-    struct hf_span *resolved;
+    struct hf_map dirs; /* directory as written -> index in resolved + 1 */
+    struct real_dir *resolved;
     size_t n_resolved, cap_resolved;
+    struct hf_span last_dir; /* the last one asked for: files of one directory follow each other */
+    size_t last_resolved;
     bool any_dir_link;
 };
 
@@ -137,32 +145,55 @@ static int collect(struct merge *m, struct hf_err *err)
     return 0;
 }
 
-/* Files of a record by path: the last one of equal names wins, as when unpacking.  Files that exist only to carry an
- * incomplete record are found too; they hide nothing by themselves. */
-static int index_files(const struct hf_record *r, struct hf_map *out, struct hf_err *err)
+/* Files of a record: the last one of equal names wins, as when unpacking.  Files that exist only to carry an incomplete record are
+ * found too; they hide nothing by themselves. */
+static void mark_files(struct merge *m, uint32_t layer)
 {
+    const struct hf_record *r = m->records[layer];
     for (size_t i = 0; i < r->n_files; i++) {
-        uint64_t *slot = hf_map_at(out, r->files[i].path, NULL);
-        if (!slot)
-            return out_of_room(err);
-        *slot = i + 1;
+        uint64_t at;
+        if (!hf_map_get(&m->by_path, r->files[i].path, &at))
+            continue;
+        m->v[at].cand = (uint32_t)i + 1;
+        m->v[at].cand_layer = layer;
     }
-    return 0;
+}
+
+/* The node of a path met in a log, where it matters.  Most files lie in directories without any such, so the directory is looked up
+ * once for all its files. */
+struct finder {
+    struct hf_buf dir;
+    bool known, matters;
+};
+
+static bool find_node(const struct merge *m, struct finder *f, struct hf_span path, uint64_t *ret)
+{
+    *ret = 0;
+    if (!path.n)
+        return true;
+    struct hf_span dir = hf_span_dirname(path);
+    if (!f->known || !hf_span_eq(dir, hf_buf_span(&f->dir))) {
+        uint64_t at = 0;
+        hf_buf_clear(&f->dir);
+        hf_buf_adds(&f->dir, dir);
+        f->known = hf_buf_ok(&f->dir);
+        f->matters = (!dir.n || hf_map_get(&m->by_path, dir, &at)) && m->v[at].first_child;
+    }
+    return f->matters && hf_map_get(&m->by_path, path, ret);
 }
 
 static int apply_layer(struct merge *m, uint32_t layer, struct hf_err *err)
 {
     const struct hf_record *r = m->records[layer];
-    hf_automap files = {NULL, 0, 0};
-    int rc = index_files(r, &files, err);
-    if (rc < 0)
-        return rc;
     struct hf_log_iter it;
     struct hf_log_entry e;
+    struct finder finder = {.dir = HF_BUF_INIT(8192)};
+    int rc;
+    mark_files(m, layer);
     hf_log_iter_init(&it, r);
     while ((rc = hf_log_next(&it, &e)) == 1) {
-        uint64_t at = 0, file;
-        if (e.path.n && !hf_map_get(&m->by_path, e.path, &at))
+        uint64_t at;
+        if (!find_node(m, &finder, e.path, &at))
             continue;
         struct node *x = &m->v[at];
         switch (e.type) {
@@ -188,14 +219,15 @@ static int apply_layer(struct merge *m, uint32_t layer, struct hf_err *err)
             hide(m, (uint32_t)at, layer, true);
             x->link.p = NULL;
             x->file = UINT32_MAX;
-            if (e.type != HF_LOG_OTHER && hf_map_get(&files, e.path, &file)) {
+            if (e.type != HF_LOG_OTHER && x->cand && x->cand_layer == layer) {
                 x->layer = layer;
-                x->file = (uint32_t)(file - 1);
+                x->file = x->cand - 1;
             }
             break;
         }
     }
     hf_log_iter_done(&it);
+    hf_buf_done(&finder.dir);
     return rc < 0 ? hf_fail(err, rc, "layer %u: damaged record", layer) : 0;
 }
 
@@ -247,43 +279,53 @@ static bool resolve(const struct merge *m, struct hf_span path, bool follow_last
     return hf_buf_ok(out) && hf_buf_ok(&rest);
 }
 
-/* Node a path listed by a package database means, after following links in its directory; UINT32_MAX: not one that matters.
- * Directories repeat, so their resolution is kept. */
+/* Where a directory is after its links were followed.  Directories repeat, so the answer is kept; NULL without room. */
+static const struct real_dir *real_dir(struct merge *m, struct hf_span dir)
+{
+    if (m->last_resolved && hf_span_eq(dir, m->last_dir))
+        return &m->resolved[m->last_resolved - 1];
+    bool fresh;
+    uint64_t *slot = hf_map_at(&m->dirs, dir, &fresh);
+    if (!slot)
+        return NULL;
+    if (fresh) {
+        hf_autobuf out = HF_BUF_INIT(64 << 10);
+        uint64_t at = 0;
+        struct real_dir *r = hf_grow((void **)&m->resolved, &m->n_resolved, &m->cap_resolved, sizeof *r, MAX_NODES);
+        *slot = m->n_resolved;
+        if (!r)
+            return NULL;
+        r->path = dir;
+        if (m->any_dir_link && resolve(m, dir, true, &out) && !hf_span_eq(hf_buf_span(&out), dir) &&
+                hf_arena_dup(&m->scan->arena, hf_buf_span(&out), &r->path) < 0)
+            r->path = dir;
+        r->node = !r->path.n || hf_map_get(&m->by_path, r->path, &at) ? (uint32_t)at : UINT32_MAX;
+    }
+    if (*slot == 0)
+        return NULL;
+    m->last_dir = dir;
+    m->last_resolved = (size_t)*slot;
+    return &m->resolved[*slot - 1];
+}
+
+/* Node a path listed by a package database means, after following links in its directory; UINT32_MAX: not one that matters. */
 static uint32_t owned_node(struct merge *m, struct hf_span path)
 {
     uint64_t at;
     struct hf_span dir = hf_span_dirname(path), name = hf_span_basename(path);
-    if (!m->any_dir_link)
-        return hf_map_get(&m->by_path, path, &at) ? (uint32_t)at : UINT32_MAX;
-    bool fresh;
-    uint64_t *slot = hf_map_at(&m->dirs, dir, &fresh);
-    if (!slot)
+    const struct real_dir *d = real_dir(m, dir);
+    if (!d || d->node == UINT32_MAX || !m->v[d->node].first_child)
         return UINT32_MAX;
-    if (fresh) {
-        hf_autobuf out = HF_BUF_INIT(64 << 10);
-        struct hf_span *r = hf_grow((void **)&m->resolved, &m->n_resolved, &m->cap_resolved, sizeof *r, MAX_NODES);
-        *slot = m->n_resolved;
-        if (!r)
-            return UINT32_MAX;
-        if (!resolve(m, dir, true, &out))
-            *r = dir;
-        else if (hf_span_eq(hf_buf_span(&out), dir))
-            *r = dir;
-        else if (hf_arena_dup(&m->scan->arena, hf_buf_span(&out), r) < 0)
-            *r = dir;
-    }
-    if (*slot == 0)
-        return UINT32_MAX;
-    struct hf_span real = m->resolved[*slot - 1];
-    if (real.p == dir.p)
+    if (d->path.p == dir.p || hf_span_eq(d->path, dir))
         return hf_map_get(&m->by_path, path, &at) ? (uint32_t)at : UINT32_MAX;
     char text[HF_TAR_MAX_PATH * 2];
-    if (real.n + name.n + 1 > sizeof text)
+    if (d->path.n + name.n + 1 > sizeof text)
         return UINT32_MAX;
-    memcpy(text, real.p, real.n);
-    size_t n = real.n;
-    if (n)
+    size_t n = d->path.n;
+    if (n) {
+        memcpy(text, d->path.p, n);
         text[n++] = '/';
+    }
     if (name.n)
         memcpy(text + n, name.p, name.n);
     return hf_map_get(&m->by_path, hf_span(text, n + name.n), &at) ? (uint32_t)at : UINT32_MAX;
@@ -491,8 +533,7 @@ static int gather_facts(struct gather *g, uint32_t layer, struct hf_err *err)
                 return out_of_room(err);
             continue;
         }
-        const struct node *x = winner(m, layer, f);
-        if (!x)
+        if ((f->kind != HF_FACT_PACKAGE && f->kind != HF_FACT_OS) || !winner(m, layer, f))
             continue;
         int rc = 0;
         if (f->kind == HF_FACT_PACKAGE) {

@@ -24,6 +24,8 @@ void hf_record_done(struct hf_record *r)
 {
     hf_facts_done(&r->facts);
     free(r->files);
+    if (r->log_borrowed)
+        r->log.p = NULL;
     hf_buf_done(&r->log);
     hf_buf_done(&r->last);
     hf_buf_done(&r->storage);
@@ -285,8 +287,10 @@ int hf_record_read(struct hf_record *rec, struct hf_span bytes, struct hf_err *e
         rec->facts.n++;
     }
     struct hf_span log = get_span(&r);
-    hf_buf_adds(&rec->log, log);
-    if (r.bad || !hf_buf_ok(&rec->log))
+    hf_buf_done(&rec->log);
+    rec->log = (struct hf_buf){.p = (char *)(uintptr_t)log.p, .n = log.n, .cap = log.n, .max = log.n};
+    rec->log_borrowed = true;
+    if (r.bad)
         return hf_fail(err, HF_E_FORMAT, "layer record: damaged log");
     return 0;
 }

@@ -20,6 +20,7 @@ struct hf_record {
     struct hf_record_file *files; /* facts' `file` is an index here */
     size_t n_files, cap_files;
     struct hf_buf log;
+    bool log_borrowed; /* log lies in storage and cannot grow */
     struct hf_buf last; /* previous path while writing */
     uint64_t entries, bytes; /* entries met, bytes of content */
     uint64_t unlogged;       /* entries over the log's cap */
