@@ -10,6 +10,7 @@ const struct hf_cataloger *const hf_catalogers[] = {
         &hf_cataloger_python,
         &hf_cataloger_npm,
         &hf_cataloger_go,
+        &hf_cataloger_java,
         &hf_cataloger_ruby,
         &hf_cataloger_rust,
         NULL,
