@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
@@ -36,7 +37,8 @@ static bool pseudo_fs(int fd)
 struct tree {
     struct hf_walk *w;
     int root;
-    bool overlay;
+    bool overlay, user_xattr;
+    bool seek_redirect, redirected; /* only look for renamed directories */
     const struct hf_span *skip;
     size_t n_skip;
     struct hf_buf pending; /* directories to do: path, length (4 bytes), dev (8 bytes) behind it: a stack read from its end */
@@ -47,7 +49,9 @@ static void push(struct tree *t, struct hf_span path, uint64_t dev)
 {
     uint32_t n = (uint32_t)path.n;
     if (path.n + 12 > t->pending.max - t->pending.n) {
-        hf_walk_incomplete(t->w, path, "too many directories wait to be read");
+        t->redirected = true;
+        if (t->w)
+            hf_walk_incomplete(t->w, path, "too many directories wait to be read");
         return;
     }
     hf_buf_adds(&t->pending, path);
@@ -70,14 +74,44 @@ static uint64_t pop(struct tree *t)
 
 static void problem(struct tree *t, const char *what, int code)
 {
+    if (!t->w)
+        return;
     hf_autobuf text = HF_BUF_INIT(256);
     hf_buf_addf(&text, "%s: %s", what, hf_err_name(code));
     hf_walk_incomplete(t->w, hf_buf_span(&t->path), hf_buf_z(&text));
 }
 
+/* An overlay attribute, in either of its name spaces: the kernel uses user.* for mounts made without privilege, and only then. */
+static ssize_t overlay_attr(const struct tree *t, int fd, const char *name, char *ret, size_t n)
+{
+    char full[64];
+    snprintf(full, sizeof full, "trusted.overlay.%s", name);
+    ssize_t rc = fgetxattr(fd, full, ret, n);
+    if (rc < 0 && t->user_xattr) {
+        snprintf(full, sizeof full, "user.overlay.%s", name);
+        rc = fgetxattr(fd, full, ret, n);
+    }
+    return rc;
+}
+
+/* With metacopy=on a changed owner or mode copies up a file without its content: no blocks, and the lower file still counts. */
+static bool metadata_only(struct tree *t, int dir, const char *name, const struct stat *st)
+{
+    if (!t->overlay || st->st_blocks || !st->st_size)
+        return false;
+    hf_autoclose int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0 || overlay_attr(t, fd, "metacopy", NULL, 0) < 0)
+        return false;
+    if (overlay_attr(t, fd, "redirect", NULL, 0) >= 0)
+        hf_walk_incomplete(t->w, hf_buf_span(&t->path), "a renamed file whose content stayed in a lower layer (overlay metacopy)");
+    return true;
+}
+
 static int regular(struct tree *t, int dir, const char *name, const struct stat *st, struct hf_err *err)
 {
     struct hf_span path = hf_buf_span(&t->path);
+    if (metadata_only(t, dir, name, st))
+        return 0;
     hf_walk_count(t->w, (uint64_t)st->st_size);
     hf_walk_log(t->w, HF_LOG_FILE, path, hf_span("", 0));
     /* Programs carry an x bit or are shared objects; opening every data file of a tree only to look at four bytes doubles the
@@ -153,7 +187,12 @@ static int directory(struct tree *t, uint64_t parent_dev, struct hf_err *err)
         close(fd);
         return 0;
     }
-    if (t->overlay && fgetxattr(fd, "trusted.overlay.opaque", &opaque, 1) == 1 && opaque == 'y')
+    if (t->overlay && path.n && overlay_attr(t, fd, "redirect", NULL, 0) >= 0) {
+        t->redirected = true;
+        if (t->w)
+            hf_walk_incomplete(t->w, path, "a renamed directory (overlay redirect_dir): what lower layers have in it was not examined");
+    }
+    if (t->w && t->overlay && overlay_attr(t, fd, "opaque", &opaque, 1) == 1 && opaque == 'y')
         hf_walk_log(t->w, HF_LOG_OPAQUE, path, hf_span("", 0));
     DIR *d = fdopendir(fd);
     if (!d) {
@@ -181,6 +220,11 @@ static int directory(struct tree *t, uint64_t parent_dev, struct hf_err *err)
         if (base)
             hf_buf_addc(&t->path, '/');
         hf_buf_addz(&t->path, e->d_name);
+        if (t->seek_redirect) {
+            if (e->d_type == DT_DIR || e->d_type == DT_UNKNOWN)
+                push(t, hf_buf_span(&t->path), (uint64_t)st.st_dev);
+            continue;
+        }
         if ((rc = entry(t, dirfd(d), e->d_name, (uint64_t)st.st_dev, err)) < 0)
             break;
     }
@@ -188,25 +232,38 @@ static int directory(struct tree *t, uint64_t parent_dev, struct hf_err *err)
     return rc;
 }
 
-int hf_dir_walk(struct hf_walk *w, const char *root, bool overlay, const struct hf_span *skip, size_t n_skip, struct hf_err *err)
+static int walk_tree(struct tree *t, const char *root, struct hf_err *err)
 {
-    struct tree t = {.w = w, .overlay = overlay, .skip = skip, .n_skip = n_skip};
     hf_autoclose int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return hf_fail(err, -errno, "%s: %s", root, hf_err_name(-errno));
-    t.root = fd;
-    hf_buf_init(&t.pending, MAX_PENDING_BYTES);
-    hf_buf_init(&t.path, 2 * HF_TAR_MAX_PATH);
-    hf_buf_init(&t.link, HF_TAR_MAX_PATH);
-    push(&t, hf_span("", 0), 0);
+    t->root = fd;
+    hf_buf_init(&t->pending, MAX_PENDING_BYTES);
+    hf_buf_init(&t->path, 2 * HF_TAR_MAX_PATH);
+    hf_buf_init(&t->link, HF_TAR_MAX_PATH);
+    push(t, hf_span("", 0), 0);
     int rc = 0;
-    while (rc >= 0 && t.pending.n) {
-        uint64_t dev = pop(&t);
-        rc = directory(&t, dev, err);
+    while (rc >= 0 && t->pending.n && !(t->seek_redirect && t->redirected)) {
+        uint64_t dev = pop(t);
+        rc = directory(t, dev, err);
     }
-    hf_buf_done(&t.pending);
-    hf_buf_done(&t.path);
-    hf_buf_done(&t.link);
+    hf_buf_done(&t->pending);
+    hf_buf_done(&t->path);
+    hf_buf_done(&t->link);
+    return rc;
+}
+
+int hf_dir_walk(struct hf_walk *w, const struct hf_layer_source *l, const struct hf_span *skip, size_t n_skip, struct hf_err *err)
+{
+    struct tree t = {.w = w, .overlay = l->overlay, .user_xattr = l->user_xattr, .skip = skip, .n_skip = n_skip};
+    return walk_tree(&t, l->dir.p, err);
+}
+
+int hf_dir_redirected(const char *root, bool *ret, struct hf_err *err)
+{
+    struct tree t = {.overlay = true, .user_xattr = true, .seek_redirect = true};
+    int rc = walk_tree(&t, root, err);
+    *ret = t.redirected;
     return rc;
 }
 

@@ -1,78 +1,50 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Images and containers of a local docker daemon: facts from its API (Unix socket), content straight from the overlay2 store
- * when it can be read, which needs no export.  API: docs.docker.com/engine/api v1.24. */
-#include <curl/curl.h>
+/* Images and containers of a local docker daemon: facts from its API, content straight from the overlay2 store when it can be
+ * read, which needs no export; else from the export as it streams (docs/formats/docker.md). */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/fs.h"
 #include "base/json.h"
+#include "image/docker-api.h"
 #include "image/image-internal.h"
+#include "image/layer.h"
 
-enum { MAX_ANSWER = 16 << 20, MAX_LAYERS = 1000 };
+enum { MAX_ANSWER = 16 << 20, MAX_LAYERS = 1000, MAX_CONFIG = 8 << 20, CAP_SYS_ADMIN_BIT = 21 };
 
-static size_t on_body(char *p, size_t size, size_t n, void *ctx)
+/* Names, ids and digests as the daemon takes them; paths and options are none. */
+static bool is_reference(struct hf_span s)
 {
-    struct hf_buf *out = ctx;
-    hf_buf_add(out, p, size * n);
-    return hf_buf_ok(out) ? size * n : 0;
+    if (!s.n || s.n > 4096 || hf_span_search(s, HF_S("..")) != SIZE_MAX || hf_span_search(s, HF_S("//")) != SIZE_MAX)
+        return false;
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!word && (i == 0 || i + 1 == s.n || !memchr("._:/@-", c, 6)))
+            return false;
+    }
+    return true;
 }
 
-/* GET path from the daemon: the HTTP status, or < 0. */
-static int api_get(const struct hf_image_opts *o, const char *path, struct hf_buf *out, struct hf_err *err)
+/* what: "image" or "container". */
+static int inspect(const char *what, const char *name, const struct hf_image_opts *o, struct hf_json_doc **ret, struct hf_err *err)
 {
-    const char *host = o->docker_host && *o->docker_host ? o->docker_host : "unix:///var/run/docker.sock";
-    if (strncmp(host, "unix://", 7) != 0)
-        return hf_fail(err, HF_E_UNSUPPORTED, "docker host \"%s\": only unix:// sockets are used", host);
-    CURL *c = curl_easy_init();
-    if (!c)
-        return hf_fail(err, -ENOMEM, "out of memory");
-    hf_autobuf url = HF_BUF_INIT(8192);
-    hf_buf_addf(&url, "http://localhost/v1.24%s", path);
-    long status = 0;
-    curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, host + 7);
-    curl_easy_setopt(c, CURLOPT_URL, hf_buf_z(&url));
-    curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http");
-    curl_easy_setopt(c, CURLOPT_NOPROXY, "*");
-    curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(c, CURLOPT_TIMEOUT, 60L);
-    curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(c, CURLOPT_WRITEDATA, out);
-    CURLcode rc = curl_easy_perform(c);
-    curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_cleanup(c);
-    if (rc != CURLE_OK)
-        return hf_fail(err, -ECONNREFUSED, "docker daemon at %s: %s", host, curl_easy_strerror(rc));
-    return (int)status;
-}
-
-static void add_escaped(struct hf_buf *b, const char *ref)
-{
-    /* References hold [a-zA-Z0-9._:/@-]; anything else is percent-encoded so that it cannot change the request. */
-    for (; *ref; ref++)
-        if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:/@-", *ref))
-            hf_buf_addc(b, *ref);
-        else
-            hf_buf_addf(b, "%%%02X", (unsigned char)*ref);
-}
-
-static int inspect(const char *kind, const char *name, const struct hf_image_opts *o, struct hf_json_doc **ret, struct hf_err *err)
-{
-    hf_autobuf path = HF_BUF_INIT(8192);
+    hf_autobuf path = HF_BUF_INIT(16384);
     hf_autobuf body = HF_BUF_INIT(MAX_ANSWER);
-    if (strstr(name, ".."))
-        return hf_fail(err, HF_E_USAGE, "\"%s\" is not a name", name);
-    hf_buf_addf(&path, "/%s/", kind);
-    add_escaped(&path, name);
+    if (!is_reference(hf_span_z(name)))
+        return hf_fail(err, HF_E_USAGE, "\"%s\" is not the name or id of %s %s", name, *what == 'i' ? "an" : "a", what);
+    hf_buf_addf(&path, "/%ss/", what);
+    hf_docker_add_name(&path, hf_span_z(name));
     hf_buf_addz(&path, "/json");
-    int status = api_get(o, hf_buf_z(&path), &body, err);
+    int status = hf_docker_get(o, hf_buf_z(&path), &body, err);
     if (status < 0)
         return status;
     if (status == 404)
-        return hf_fail(err, HF_E_NOT_FOUND, "the docker daemon has no %.*s \"%s\"", (int)strlen(kind) - 1, kind, name);
+        return hf_fail(err, HF_E_NOT_FOUND, "the docker daemon has no %s \"%s\"; it has what \"docker %s\" lists", what, name, *what == 'i' ? "images" : "ps -a");
     if (status != 200)
-        return hf_fail(err, -EIO, "the docker daemon answered %d for %s", status, name);
+        return hf_docker_refused(status, hf_buf_span(&body), name, err);
     int rc = hf_json_parse(hf_buf_span(&body), ret, err);
     return rc < 0 ? hf_wrap(err, rc, "answer of the docker daemon") : rc;
 }
@@ -80,7 +52,7 @@ static int inspect(const char *kind, const char *name, const struct hf_image_opt
 int hf_docker_has_image(const char *ref, const struct hf_image_opts *o, struct hf_err *err)
 {
     hf_cleanup(hf_json_doc_freep) struct hf_json_doc *doc = NULL;
-    int rc = inspect("images", ref, o, &doc, err);
+    int rc = inspect("image", ref, o, &doc, err);
     return rc == 0 ? 1 : rc == HF_E_NOT_FOUND ? 0 : rc;
 }
 
@@ -107,17 +79,44 @@ static int overlay_dirs(struct hf_image *img, hf_jnode data, struct hf_span **re
     return rc;
 }
 
-static bool readable(struct hf_span dir)
+/* The kernel shows trusted.* attributes, which mark opaque directories, only to CAP_SYS_ADMIN of the first user namespace; to others
+ * they seem not to be there.  So do the store's files of other owners. */
+static bool may_read_store(void)
 {
-    hf_autoclose int fd = open(dir.p, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd >= 0;
+    hf_autobuf text = HF_BUF_INIT(64 << 10);
+    hf_autobuf map = HF_BUF_INIT(64 << 10);
+    struct hf_span rest, line, word;
+    uint64_t caps = 0, field[3] = {0, 0, 0};
+    size_t n = 0;
+    if (hf_read_file("/proc/self/status", &text, NULL) < 0 || hf_read_file("/proc/self/uid_map", &map, NULL) < 0)
+        return false;
+    for (rest = hf_buf_span(&text); hf_span_line(&rest, &line);)
+        if (hf_span_starts(line, HF_S("CapEff:")) && hf_parse_u64(hf_span_trim(hf_span_from(line, 7)), 16, 0, UINT64_MAX, &caps) < 0)
+            return false;
+    for (rest = hf_span_trim(hf_buf_span(&map)); hf_span_cut(&rest, ' ', &word);)
+        if (word.n && (n == 3 || hf_parse_u64(word, 10, 0, UINT32_MAX, &field[n++]) < 0))
+            return false;
+    return (caps >> CAP_SYS_ADMIN_BIT & 1) && n == 3 && field[0] == 0 && field[1] == 0 && field[2] == UINT32_MAX;
 }
 
-static void use_dir(struct hf_layer_source *l, struct hf_span dir)
+/* dir is DATA-ROOT/overlay2/ID/diff. */
+static struct hf_span store_of(struct hf_span dir)
 {
+    return hf_span_dirname(hf_span_dirname(dir));
+}
+
+static int use_dir(struct hf_layer_source *l, struct hf_span dir, struct hf_err *err)
+{
+    struct stat st;
+    hf_autofree char *store = hf_span_dupz(store_of(dir));
+    hf_autoclose int fd = open(dir.p, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || !store || stat(store, &st) < 0)
+        return hf_fail(err, fd < 0 ? -errno : -ENOENT, "overlay directory " HF_SPAN_FMT ": %s", HF_SPAN_ARG(dir), hf_err_name(-errno));
     l->fd = -1;
     l->dir = dir;
     l->overlay = true;
+    l->user_xattr = st.st_uid != 0; /* a rootless daemon's */
+    return 0;
 }
 
 /* Image facts the daemon gives beside the layers. */
@@ -134,101 +133,171 @@ static int image_facts(struct hf_image *img, hf_jnode root, struct hf_err *err)
     return 0;
 }
 
-static int image_layers(struct hf_image *img, hf_jnode image, hf_jnode graph, bool container, struct hf_err *err)
+/* The layers as the daemon counts them: their diff ids, no content yet; n_extra more on top. */
+static int name_layers(struct hf_image *img, hf_jnode image, size_t n_extra, struct hf_err *err)
 {
-    struct hf_span *dirs;
-    size_t n_dirs, n = 0, i = 0;
-    if (!hf_span_eqz(hf_jgetstr(graph, "Name"), "overlay2"))
-        return hf_fail(err, HF_E_UNSUPPORTED, "storage driver \"" HF_SPAN_FMT "\" cannot be read directly", HF_SPAN_ARG(hf_jgetstr(graph, "Name")));
-    int rc = overlay_dirs(img, hf_jget(graph, "Data"), &dirs, &n_dirs, err);
-    if (rc < 0)
-        return rc;
     hf_jnode ids = hf_jget(hf_jget(image, "RootFS"), "Layers");
+    size_t n = 0, i = 0;
     HF_JFOREACH(id, ids)
         n++;
-    /* A container has two more on top: the runtime's "-init" directory and its own changes. */
-    size_t extra = container ? 2 : 0;
-    if (n + extra != n_dirs)
-        return hf_fail(err, HF_E_UNSUPPORTED, "%zu layers but %zu overlay directories", n, n_dirs);
-    for (size_t k = 0; k < n_dirs; k++)
-        if (!readable(dirs[k]))
-            return hf_fail(err, -EACCES, "overlay directory " HF_SPAN_FMT " cannot be read; run as root", HF_SPAN_ARG(dirs[k]));
-    img->layers = hf_arena_calloc(&img->arena, n_dirs ? n_dirs : 1, sizeof *img->layers);
+    if (n > MAX_LAYERS)
+        return hf_fail(err, HF_E_LIMIT, "the image has %zu layers, at most %d are read", n, MAX_LAYERS);
+    img->layers = hf_arena_calloc(&img->arena, n + n_extra + 1, sizeof *img->layers);
     if (!img->layers)
         return hf_fail(err, HF_E_LIMIT, "out of memory");
-    img->n_layers = n_dirs;
-    img->has_layers = true;
     HF_JFOREACH(id, ids) {
-        if (hf_digest_parse(hf_jstr(id), &img->layers[i].diff_id) < 0)
+        if (hf_digest_parse(hf_jstr(id), &img->layers[i++].diff_id) < 0)
             return hf_fail(err, HF_E_FORMAT, "layer id \"" HF_SPAN_FMT "\" is not a digest", HF_SPAN_ARG(hf_jstr(id)));
-        use_dir(&img->layers[i], dirs[i]);
-        i++;
     }
-    if (container) {
-        use_dir(&img->layers[n], dirs[n]);
-        img->layers[n].created_by = HF_S("container runtime (init files)");
-        use_dir(&img->layers[n + 1], dirs[n + 1]);
-        img->layers[n + 1].created_by = HF_S("container: changed since start");
-    }
+    img->n_layers = n + n_extra;
+    img->has_layers = true;
+    for (i = 0; i < img->n_layers; i++)
+        img->layers[i].fd = -1;
     return 0;
 }
 
-/* history of the image: created_by of the layers that have content. */
-static int add_history(struct hf_image *img, const char *id, const struct hf_image_opts *o, struct hf_err *err)
+/* Content of the layers from the store's directories.  < 0: it has to be exported, err says why. */
+static int find_dirs(struct hf_image *img, hf_jnode graph, struct hf_err *err)
 {
-    hf_autobuf path = HF_BUF_INIT(8192);
+    struct hf_span *dirs, driver = hf_jgetstr(graph, "Name");
+    size_t n = 0;
+    if (!hf_span_eqz(driver, "overlay2"))
+        return hf_fail(err, HF_E_UNSUPPORTED, "storage driver \"" HF_SPAN_FMT "\"", HF_SPAN_ARG(driver));
+    if (!may_read_store())
+        return hf_fail(err, -EPERM, "not run as root");
+    int rc = overlay_dirs(img, hf_jget(graph, "Data"), &dirs, &n, err);
+    if (rc >= 0 && n != img->n_layers)
+        rc = hf_fail(err, HF_E_UNSUPPORTED, "%zu layers but %zu overlay directories", img->n_layers, n);
+    for (size_t i = 0; i < img->n_layers && rc >= 0; i++)
+        rc = use_dir(&img->layers[i], dirs[i], err);
+    return rc;
+}
+
+/* The image's config as the store keeps it: created_by for each layer, and which steps made none. */
+static int stored_config(struct hf_image *img, size_t n_image, struct hf_err *err)
+{
+    char text[HF_DIGEST_TEXT];
+    hf_autobuf path = HF_BUF_INIT(16384);
+    hf_autobuf config = HF_BUF_INIT(MAX_CONFIG);
+    struct hf_digest got;
+    if (!n_image || img->digest.n != 32)
+        return 0;
+    struct hf_span store = store_of(img->layers[0].dir);
+    hf_buf_addf(&path, HF_SPAN_FMT "/image/" HF_SPAN_FMT "/imagedb/content/sha256/%s", HF_SPAN_ARG(hf_span_dirname(store)),
+            HF_SPAN_ARG(hf_span_basename(store)), hf_digest_text(&img->digest, text) + 7);
+    if (!hf_buf_ok(&path) || hf_read_file(hf_buf_z(&path), &config, NULL) < 0)
+        return 0;
+    hf_digest_of(HF_SHA256, hf_buf_span(&config), &got);
+    if (!hf_digest_eq(&got, &img->digest))
+        return 0;
+    size_t n = img->n_layers;
+    img->n_layers = n_image;
+    int rc = hf_oci_config(img, hf_buf_span(&config), err);
+    img->n_layers = n;
+    return rc < 0 ? rc : 1;
+}
+
+/* created_by from the daemon's history: 1, or 0 when its steps cannot be told from layers. */
+static int add_history(struct hf_image *img, size_t n_image, hf_jnode image, const struct hf_image_opts *o, struct hf_err *err)
+{
+    hf_autobuf path = HF_BUF_INIT(16384);
     hf_autobuf body = HF_BUF_INIT(MAX_ANSWER);
     hf_cleanup(hf_json_doc_freep) struct hf_json_doc *doc = NULL;
     hf_buf_addz(&path, "/images/");
-    add_escaped(&path, id);
+    hf_docker_add_name(&path, hf_jgetstr(image, "Id"));
     hf_buf_addz(&path, "/history");
-    if (api_get(o, hf_buf_z(&path), &body, err) != 200 || hf_json_parse(hf_buf_span(&body), &doc, err) < 0)
+    if (hf_docker_get(o, hf_buf_z(&path), &body, NULL) != 200 || hf_json_parse(hf_buf_span(&body), &doc, NULL) < 0)
         return 0; /* nice to have: the scan does not depend on it */
-    /* Newest first; the API does not mark empty layers but gives them size 0, as real empty layers are rare. */
-    size_t with_size = 0, n_image = 0;
-    for (size_t i = 0; i < img->n_layers; i++)
-        n_image += img->layers[i].diff_id.n != 0;
-    HF_JFOREACH(h, hf_json_root(doc)) {
-        double size = 0;
+    /* Newest first.  Steps without a layer are not marked but have size 0, as have layers that only remove or are empty: sure only
+     * when as many steps have a size as there are layers. */
+    size_t with_size = 0, i = n_image;
+    double size;
+    HF_JFOREACH(h, hf_json_root(doc))
         with_size += hf_jnum(hf_jget(h, "Size"), &size) && size > 0;
-    }
     if (with_size != n_image)
         return 0;
-    size_t i = n_image;
     HF_JFOREACH(h, hf_json_root(doc)) {
-        double size = 0;
         if (!hf_jnum(hf_jget(h, "Size"), &size) || size <= 0 || i == 0)
             continue;
         int rc = hf_image_dup(img, hf_span_sub(hf_jgetstr(h, "CreatedBy"), 0, 4096), &img->layers[--i].created_by, err);
         if (rc < 0)
             return rc;
     }
-    return 0;
+    return 1;
+}
+
+/* --- exports --- */
+
+struct export {
+    struct hf_image_stream stream;
+    const struct hf_image_opts *o;
+    const char *path;
+};
+
+static int export_open(const struct hf_image_stream *s, void **ret, struct hf_err *err)
+{
+    const struct export *e = s->ctx;
+    struct hf_docker_stream *d;
+    int rc = hf_docker_stream_open(&d, e->o, e->path, err);
+    if (rc >= 0)
+        *ret = d;
+    return rc;
+}
+
+static int export_pull(void *stream, struct hf_span *ret, struct hf_err *err)
+{
+    return hf_docker_stream_pull(stream, ret, err);
+}
+
+static void export_close(void *stream)
+{
+    hf_docker_stream_close(stream);
+}
+
+static void use_export(struct hf_image *img, struct export *e, const struct hf_image_opts *o, const char *path, bool archive)
+{
+    e->o = o;
+    e->path = path;
+    e->stream = (struct hf_image_stream){export_open, export_pull, export_close, e, 0, archive, false};
+    img->stream = &e->stream;
 }
 
 int hf_source_docker(const char *ref, const struct hf_image_opts *o, hf_image_cb cb, void *ctx, struct hf_err *err)
 {
     hf_cleanup(hf_json_doc_freep) struct hf_json_doc *doc = NULL;
-    int rc = inspect("images", ref, o, &doc, err);
+    int rc = inspect("image", ref, o, &doc, err);
     if (rc < 0)
         return rc;
     struct hf_image img;
+    struct export export = {.path = NULL};
     hf_image_init(&img);
     hf_jnode root = hf_json_root(doc);
     hf_autobuf target = HF_BUF_INIT(8192);
+    hf_autobuf path = HF_BUF_INIT(16384);
     hf_buf_addf(&target, "docker:%s", ref);
     rc = image_facts(&img, root, err);
     if (rc >= 0)
         rc = hf_image_dup(&img, hf_buf_span(&target), &img.target, err);
     if (rc >= 0)
         rc = hf_image_dup(&img, hf_span_z(ref), &img.ref, err);
-    if (rc >= 0) {
-        struct hf_err why = HF_ERR_INIT;
-        rc = image_layers(&img, root, hf_jget(root, "GraphDriver"), false, &why);
-        if (rc >= 0)
-            rc = add_history(&img, ref, o, err);
-        else
-            hf_fail(err, rc, "%s; or save it and scan the file: docker save -o image.tar %s", why.msg, ref);
+    if (rc >= 0)
+        rc = name_layers(&img, root, 0, err);
+    bool direct = rc >= 0 && find_dirs(&img, hf_jget(root, "GraphDriver"), NULL) >= 0;
+    if (rc >= 0 && !direct) {
+        double size;
+        /* By id: a tag may move between the requests. */
+        hf_buf_addz(&path, "/images/");
+        hf_docker_add_name(&path, hf_jgetstr(root, "Id").n ? hf_jgetstr(root, "Id") : hf_span_z(ref));
+        hf_buf_addz(&path, "/get");
+        use_export(&img, &export, o, hf_buf_z(&path), true);
+        if (hf_jnum(hf_jget(root, "Size"), &size) && size > 0 && size < 1e18)
+            export.stream.size = (uint64_t)size;
+    }
+    if (direct)
+        rc = stored_config(&img, img.n_layers, err);
+    if (rc == 0) {
+        rc = add_history(&img, img.n_layers, root, o, err);
+        export.stream.described = rc == 1;
     }
     if (rc >= 0)
         rc = cb(ctx, &img, err);
@@ -236,33 +305,64 @@ int hf_source_docker(const char *ref, const struct hf_image_opts *o, hf_image_cb
     return rc;
 }
 
+/* A container's layers: those of its image, the runtime's "-init" directory and its own changes. */
+static int container_layers(struct hf_image *img, hf_jnode image, hf_jnode container, const struct hf_image_opts *o, struct hf_err *err)
+{
+    bool redirected = true;
+    int rc = name_layers(img, image, 2, err);
+    if (rc >= 0)
+        rc = find_dirs(img, hf_jget(container, "GraphDriver"), err);
+    if (rc < 0)
+        return rc;
+    size_t n = img->n_layers - 2;
+    rc = hf_dir_redirected(img->layers[n + 1].dir.p, &redirected, err);
+    if (rc < 0 || redirected)
+        return rc < 0 ? rc : hf_fail(err, HF_E_UNSUPPORTED, "renamed directories (overlay redirect_dir)");
+    img->layers[n].created_by = HF_S("container runtime (init files)");
+    img->layers[n + 1].created_by = HF_S("container: changed since start");
+    rc = stored_config(img, n, err);
+    return rc == 0 ? add_history(img, n, image, o, err) : rc;
+}
+
 int hf_source_container(const char *id, const struct hf_image_opts *o, hf_image_cb cb, void *ctx, struct hf_err *err)
 {
     hf_cleanup(hf_json_doc_freep) struct hf_json_doc *doc = NULL;
     hf_cleanup(hf_json_doc_freep) struct hf_json_doc *image = NULL;
-    int rc = inspect("containers", id, o, &doc, err);
+    int rc = inspect("container", id, o, &doc, err);
     if (rc < 0)
         return rc;
     hf_jnode root = hf_json_root(doc);
     hf_autofree char *image_id = hf_span_dupz(hf_jgetstr(root, "Image"));
     if (!image_id || !*image_id)
         return hf_fail(err, HF_E_FORMAT, "the docker daemon did not say which image container %s has", id);
-    rc = inspect("images", image_id, o, &image, err);
-    if (rc < 0)
-        return rc;
+    rc = inspect("image", image_id, o, &image, err);
+    if (rc < 0 && rc != HF_E_NOT_FOUND) /* "docker rmi -f" leaves containers without an image */
+        return hf_wrap(err, rc, "container %s", id);
     struct hf_image img;
+    struct export export = {.path = NULL};
     hf_image_init(&img);
     hf_autobuf target = HF_BUF_INIT(8192);
+    hf_autobuf path = HF_BUF_INIT(16384);
     hf_buf_addf(&target, "container:%s", id);
-    rc = image_facts(&img, hf_json_root(image), err);
+    rc = image ? image_facts(&img, hf_json_root(image), err) : 0;
     if (rc >= 0)
         rc = hf_image_dup(&img, hf_buf_span(&target), &img.target, err);
     if (rc >= 0)
         rc = hf_image_dup(&img, hf_jgetstr(hf_jget(root, "Config"), "Image"), &img.ref, err);
-    if (rc >= 0)
-        rc = image_layers(&img, hf_json_root(image), hf_jget(root, "GraphDriver"), true, err);
-    if (rc >= 0)
-        rc = add_history(&img, image_id, o, err);
+    if (rc >= 0 && (!image || container_layers(&img, hf_json_root(image), root, o, NULL) < 0)) {
+        hf_buf_addz(&path, "/containers/");
+        hf_docker_add_name(&path, hf_jgetstr(root, "Id"));
+        hf_buf_addz(&path, "/export");
+        use_export(&img, &export, o, hf_buf_z(&path), false);
+        export.stream.described = true;
+        img.layers = hf_arena_calloc(&img.arena, 1, sizeof *img.layers);
+        img.n_layers = 1;
+        img.has_layers = false;
+        if (img.layers)
+            img.layers[0].fd = -1;
+        else
+            rc = hf_fail(err, HF_E_LIMIT, "out of memory");
+    }
     if (rc >= 0)
         rc = cb(ctx, &img, err);
     hf_image_done(&img);

@@ -9,6 +9,7 @@
 #include "image/inflate.h"
 #include "image/layer.h"
 #include "image/merge.h"
+#include "image/stream.h"
 #include "packages/catalogers.h"
 
 /* A layer needs up to two independent jobs: hashing the stored blob, and walking it. */
@@ -32,6 +33,7 @@ struct examine {
     struct plan {
         bool cached, plain, hash, walk, trusted; /* trusted: facts may enter the shared cache once digests agree */
         enum hf_compression kind;
+        size_t same; /* 1 + the lower layer of the same diff id, whose record is this one's too; 0: none (streams only) */
     } *plan;
     struct job *jobs;
     size_t n_jobs;
@@ -176,6 +178,44 @@ static int run_jobs(struct examine *x, struct hf_err *err)
     return 0;
 }
 
+/* Layers that come by in one stream: those not known yet are taken from it, and it is not begun when none is missing. */
+static int stream_layers(struct examine *x, struct hf_err *err)
+{
+    struct hf_image *img = x->img;
+    bool missing = img->n_layers && !img->stream->described;
+    struct hf_streamed *v = calloc(img->n_layers + 1, sizeof *v);
+    x->jobs = calloc(img->n_layers + 1, sizeof *x->jobs);
+    if (!v || !x->jobs) {
+        free(v);
+        return hf_fail(err, -ENOMEM, "out of memory");
+    }
+    for (size_t i = 0; i < img->n_layers; i++) {
+        struct plan *p = &x->plan[i];
+        p->plain = p->trusted = true; /* what is taken from a stream is found by the digest of its content */
+        for (size_t k = 0; k < i && !p->same && img->layers[i].diff_id.n; k++)
+            if (hf_digest_eq(&img->layers[i].diff_id, &img->layers[k].diff_id))
+                p->same = k + 1;
+        if (p->same)
+            p->cached = x->plan[p->same - 1].cached;
+        else
+            p->cached = img->layers[i].diff_id.n && hf_cache_get(x->o->cache, &img->layers[i].diff_id, &x->results[i].rec) == 1;
+        p->walk = !p->cached && !p->same;
+        missing |= p->walk;
+        v[i].known = !p->walk;
+    }
+    hf_progress_total(x->progress, img->stream->size, 0);
+    int rc = missing ? hf_stream_layers(img, &x->layer_opts, v, err) : 0;
+    for (size_t i = 0; i < img->n_layers; i++) {
+        if (!v[i].got)
+            continue;
+        hf_record_done(&x->results[i].rec);
+        x->results[i] = v[i].result;
+        x->jobs[x->n_jobs++] = (struct job){.kind = JOB_WALK, .layer = i, .rc = v[i].rc, .err = v[i].err};
+    }
+    free(v);
+    return rc;
+}
+
 static int digest_error(const struct hf_digest *want, const struct hf_digest *got, const char *what, size_t layer, struct hf_err *err)
 {
     char a[HF_DIGEST_TEXT], b[HF_DIGEST_TEXT];
@@ -257,7 +297,7 @@ static int describe(struct examine *x, struct hf_scan *s, struct hf_err *err)
     int rc = v ? 0 : HF_E_LIMIT;
     for (size_t i = 0; i < img->n_layers && rc >= 0; i++) {
         const struct hf_layer_source *l = &img->layers[i];
-        v[i].size = l->fd >= 0 ? l->size : x->results[i].rec.bytes;
+        v[i].size = l->fd >= 0 ? l->size : x->results[x->plan[i].same ? x->plan[i].same - 1 : i].rec.bytes;
         v[i].cached = x->plan[i].cached;
         rc = hf_arena_dup(&s->arena, hf_span_z(hf_digest_text(&l->digest, text)), &v[i].digest);
         if (rc >= 0)
@@ -280,10 +320,10 @@ static int describe(struct examine *x, struct hf_scan *s, struct hf_err *err)
 
 static int examine(struct examine *x, struct hf_scan *scan, struct hf_examined *ret, struct hf_err *err)
 {
-    int rc = plan_layers(x, err);
-    if (rc >= 0)
+    int rc = x->img->stream ? stream_layers(x, err) : plan_layers(x, err);
+    if (rc >= 0 && !x->img->stream)
         rc = make_jobs(x, err);
-    if (rc >= 0)
+    if (rc >= 0 && !x->img->stream)
         rc = run_jobs(x, err);
     if (rc >= 0)
         rc = check_digests(x, err);
@@ -302,7 +342,7 @@ static int examine(struct examine *x, struct hf_scan *scan, struct hf_examined *
         for (size_t i = 0; i < x->img->n_layers; i++) {
             ret->records[i] = x->results[i].rec;
             memset(&x->results[i].rec, 0, sizeof x->results[i].rec);
-            records[i] = &ret->records[i];
+            records[i] = &ret->records[x->plan[i].same ? x->plan[i].same - 1 : i];
         }
         ret->n = x->img->n_layers;
         rc = hf_merge(scan, records, x->img->n_layers, x->img->has_layers, err);

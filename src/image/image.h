@@ -15,7 +15,19 @@ struct hf_layer_source {
     uint64_t offset, size;    /* region in fd, bytes */
     struct hf_span dir;       /* directory that holds the layer's files (overlay2 "diff"); empty for blobs */
     bool overlay;             /* dir: overlay whiteouts (character device 0:0, opaque xattr) mean removal */
+    bool user_xattr;          /* ... by an unprivileged daemon, which marks with user.overlay.* attributes */
     struct hf_span created_by;
+};
+
+/* An image whose layers can only be had one after another, as a stream that can be asked for again. */
+struct hf_image_stream {
+    int (*open)(const struct hf_image_stream *s, void **ret, struct hf_err *err);
+    int (*pull)(void *stream, struct hf_span *ret, struct hf_err *err); /* hf_tar_pull */
+    void (*close)(void *stream);
+    const void *ctx;
+    uint64_t size;  /* about, bytes: for progress */
+    bool archive;   /* docker save layout: layers are found by their diff id.  false: a tar of the tree itself, the one layer */
+    bool described; /* created_by of the layers is known without it */
 };
 
 struct hf_image {
@@ -29,6 +41,7 @@ struct hf_image {
     bool has_layers; /* false: a plain directory, locations carry no layer */
     int *fds;        /* open files; every layer's fd is one of them */
     size_t n_fds;
+    const struct hf_image_stream *stream; /* NULL: layers are in files or directories */
     struct hf_span *skip; /* directory sources: paths not to descend into */
     size_t n_skip;
 };

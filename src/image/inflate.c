@@ -41,8 +41,11 @@ int hf_compression_of(int fd, uint64_t offset, uint64_t size, enum hf_compressio
     unsigned char m[6] = {0};
     struct hf_ra ra = hf_ra_fd(fd, offset, size);
     int rc = hf_ra_read(&ra, 0, m, (size_t)HF_MIN(size, (uint64_t)sizeof m), err);
-    if (rc < 0)
-        return rc;
+    return rc < 0 ? rc : hf_compression_of_head(m, ret, err);
+}
+
+int hf_compression_of_head(const unsigned char m[6], enum hf_compression *ret, struct hf_err *err)
+{
     if (m[0] == 0x1f && m[1] == 0x8b)
         *ret = HF_GZIP;
     else if (memcmp(m, "\x28\xb5\x2f\xfd", 4) == 0 || ((m[0] & 0xf0) == 0x50 && memcmp(m + 1, "\x2a\x4d\x18", 3) == 0))
@@ -81,11 +84,18 @@ static void publish(struct hf_inflate *f, size_t n)
 static int read_input(struct hf_inflate *f, void *buf, size_t cap, size_t *ret)
 {
     size_t n = (size_t)HF_MIN((uint64_t)cap, f->end - f->pos);
-    struct hf_ra ra = hf_ra_fd(f->fd, 0, f->end);
-    int rc = hf_ra_read(&ra, f->pos, buf, n, &f->err);
+    int rc;
+    if (f->o.source) {
+        rc = f->o.source(f->o.source_ctx, buf, n, &n, &f->err);
+    } else {
+        struct hf_ra ra = hf_ra_fd(f->fd, 0, f->end);
+        rc = hf_ra_read(&ra, f->pos, buf, n, &f->err);
+    }
     if (rc < 0)
         return rc;
     f->pos += n;
+    if (n == 0)
+        f->end = f->pos;
     *ret = n;
     if (f->o.progress)
         f->o.progress(f->o.progress_ctx, n);
@@ -114,7 +124,8 @@ static int run_plain(struct hf_inflate *f)
         int rc = read_input(f, out, BLOCK, &n);
         if (rc < 0)
             return rc;
-        publish(f, n);
+        if (n)
+            publish(f, n);
     }
     return 0;
 }
@@ -277,7 +288,7 @@ int hf_inflate_start(struct hf_inflate **ret, int fd, uint64_t offset, uint64_t 
     }
     f->fd = fd;
     f->pos = f->start = offset;
-    f->end = offset + size;
+    f->end = o->source ? UINT64_MAX : offset + size; /* a source tells its end */
     f->kind = c;
     f->o = *o;
     for (unsigned i = 0; i < RING; i++)

@@ -5,8 +5,12 @@
 #include "base/ra.h"
 
 enum hf_compression { HF_PLAIN, HF_GZIP, HF_ZSTD };
-/* From the first bytes; HF_E_UNSUPPORTED names what it is (xz, bzip2, encrypted) when it is not a layer we read. */
+/* From the first six bytes; HF_E_UNSUPPORTED names what it is (xz, bzip2, encrypted) when it is not a layer we read. */
+HF_MUSTUSE int hf_compression_of_head(const unsigned char head[6], enum hf_compression *ret, struct hf_err *err);
 HF_MUSTUSE int hf_compression_of(int fd, uint64_t offset, uint64_t size, enum hf_compression *ret, struct hf_err *err);
+
+/* Compressed bytes that arrive as a stream, read by the inflating thread: up to cap bytes, *ret is 0 only at the end. */
+typedef int (*hf_inflate_source)(void *ctx, void *buf, size_t cap, size_t *ret, struct hf_err *err);
 
 struct hf_inflate;
 struct hf_inflate_opts {
@@ -14,6 +18,8 @@ struct hf_inflate_opts {
     uint64_t max_window;  /* zstd window, bytes */
     void (*progress)(void *ctx, uint64_t compressed_bytes);
     void *progress_ctx;
+    hf_inflate_source source; /* in place of fd, offset and size, which are then not used */
+    void *source_ctx;
 };
 HF_MUSTUSE int hf_inflate_start(struct hf_inflate **ret, int fd, uint64_t offset, uint64_t size, enum hf_compression c,
         const struct hf_inflate_opts *o, struct hf_err *err);

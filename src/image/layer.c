@@ -71,6 +71,7 @@ struct hf_walk {
     struct alias *aliases;
     size_t n_aliases, cap_aliases;
     bool second; /* second pass: only targets of aliases */
+    bool streamed;
     struct hf_buf stream_file;
     struct hf_buf name;
 };
@@ -168,6 +169,7 @@ static int flush_held(struct hf_walk *w, struct hf_err *err)
             close(w->held[i].ra.fd);
     }
     w->n_held = 0;
+    w->held_bytes = 0;
     return rc;
 }
 
@@ -468,14 +470,17 @@ static void on_progress(void *ctx, uint64_t n)
     hf_progress_add(ctx, n);
 }
 
-static int walk_stream(struct hf_walk *w, const struct hf_layer_source *l, enum hf_compression kind, struct hf_digest *ret, struct hf_err *err)
+/* ret: the digest to compute, NULL for none. */
+static int walk_stream(struct hf_walk *w, const struct hf_layer_source *l, hf_inflate_source source, void *source_ctx, enum hf_compression kind,
+        struct hf_digest *ret, struct hf_err *err)
 {
-    struct hf_inflate_opts io = {.max_window = w->o->max_window, .progress = w->second ? NULL : on_progress, .progress_ctx = w->o->progress};
+    struct hf_inflate_opts io = {.max_window = w->o->max_window, .progress = w->second ? NULL : on_progress, .progress_ctx = w->o->progress,
+            .source = source, .source_ctx = source_ctx};
     struct hashed_pull p = {NULL, NULL};
     int rc = hf_inflate_start(&p.in, l->fd, l->offset, l->size, kind, &io, err);
     if (rc < 0)
         return rc;
-    if (w->o->verify && ret)
+    if (ret)
         p.hash = hf_hash_new(l->diff_id.n ? l->diff_id.kind : HF_SHA256);
     struct hf_tar_limits limits = {0, skipped, w};
     rc = hf_tar_walk_pull(hashed_pull, &p, on_entry, w, &limits, err);
@@ -500,10 +505,17 @@ static int walk_stream(struct hf_walk *w, const struct hf_layer_source *l, enum 
 static int walk_pass(struct hf_walk *w, const struct hf_layer_source *l, enum hf_compression kind, struct hf_digest *ret, struct hf_err *err)
 {
     if (kind != HF_PLAIN)
-        return walk_stream(w, l, kind, ret, err);
+        return walk_stream(w, l, NULL, NULL, kind, w->o->verify ? ret : NULL, err);
     struct hf_tar_limits limits = {0, skipped, w};
     w->fd = l->fd;
     return hf_tar_walk_fd(l->fd, l->offset, l->size, on_entry, w, &limits, err);
+}
+
+static void note_unfound(struct hf_walk *w)
+{
+    for (size_t i = 0; i < w->n_aliases; i++)
+        if (!w->aliases[i].found)
+            hf_walk_incomplete(w, w->aliases[i].path, "hard link whose content could not be read together with its name");
 }
 
 static int walk_blob(struct hf_walk *w, const struct hf_layer_source *l, struct hf_digest *ret, struct hf_err *err)
@@ -515,39 +527,72 @@ static int walk_blob(struct hf_walk *w, const struct hf_layer_source *l, struct 
     if (rc >= 0 && w->n_aliases) {
         w->second = true;
         rc = walk_pass(w, l, kind, NULL, err);
-        for (size_t i = 0; rc >= 0 && i < w->n_aliases; i++)
-            if (!w->aliases[i].found)
-                hf_walk_incomplete(w, w->aliases[i].path, "hard link whose content could not be read together with its name");
+        if (rc >= 0)
+            note_unfound(w);
     }
     return rc;
 }
 
-int hf_layer_walk(const struct hf_layer_source *l, const struct hf_span *skip, size_t n_skip, const struct hf_layer_opts *o,
-        struct hf_cat_scratch *scratch, struct hf_layer_result *ret, struct hf_err *err)
+struct hf_walk *hf_layer_begin(const struct hf_layer_opts *o, struct hf_cat_scratch *scratch, struct hf_layer_result *ret)
 {
     struct hf_walk *w = calloc(1, sizeof *w);
     hf_record_init(&ret->rec, o->max_facts, o->max_log);
     ret->diff_id.n = 0;
     if (!w)
-        return hf_fail(err, -ENOMEM, "out of memory");
+        return NULL;
     w->o = o;
     w->scratch = scratch;
     w->rec = &ret->rec;
     w->fd = -1;
     hf_buf_init(&w->stream_file, o->held->total);
     hf_buf_init(&w->name, 8192);
-    int rc = l->fd >= 0 ? walk_blob(w, l, &ret->diff_id, err) : hf_dir_walk(w, l->dir.p, l->overlay, skip, n_skip, err);
-    struct hf_err late = HF_ERR_INIT;
-    int flushed = flush_held(w, &late);
-    if (rc >= 0 && flushed < 0) {
-        rc = flushed;
-        if (err)
-            *err = late;
-    }
+    return w;
+}
+
+int hf_layer_stream(struct hf_walk *w, hf_inflate_source source, void *ctx, enum hf_compression kind, struct hf_digest *ret_digest,
+        struct hf_err *err)
+{
+    static const struct hf_layer_source none = {.fd = -1};
+    w->second = w->streamed;
+    w->streamed = true;
+    int rc = walk_stream(w, &none, source, ctx, kind, ret_digest, err);
+    if (rc >= 0 && w->second)
+        note_unfound(w);
+    /* Other layers of the stream follow: what is held until this one's end need not wait. */
+    return rc < 0 ? rc : flush_held(w, err);
+}
+
+bool hf_layer_again(const struct hf_walk *w)
+{
+    return w->n_aliases && !w->second;
+}
+
+int hf_layer_end(struct hf_walk *w, struct hf_err *err)
+{
+    if (!w)
+        return 0;
+    int rc = flush_held(w, err);
     hf_buf_done(&w->stream_file);
     hf_buf_done(&w->name);
     free(w->aliases);
     free(w);
+    return rc;
+}
+
+int hf_layer_walk(const struct hf_layer_source *l, const struct hf_span *skip, size_t n_skip, const struct hf_layer_opts *o,
+        struct hf_cat_scratch *scratch, struct hf_layer_result *ret, struct hf_err *err)
+{
+    struct hf_walk *w = hf_layer_begin(o, scratch, ret);
+    if (!w)
+        return hf_fail(err, -ENOMEM, "out of memory");
+    int rc = l->fd >= 0 ? walk_blob(w, l, &ret->diff_id, err) : hf_dir_walk(w, l, skip, n_skip, err);
+    struct hf_err late = HF_ERR_INIT;
+    int ended = hf_layer_end(w, &late);
+    if (rc >= 0 && ended < 0) {
+        rc = ended;
+        if (err)
+            *err = late;
+    }
     return rc;
 }
 

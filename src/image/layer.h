@@ -5,6 +5,7 @@
 
 #include "image/dispatch.h"
 #include "image/image.h"
+#include "image/inflate.h"
 #include "image/record.h"
 
 struct hf_progress;
@@ -34,12 +35,23 @@ struct hf_layer_result {
  * skip: paths of a directory source not to descend into. */
 HF_MUSTUSE int hf_layer_walk(const struct hf_layer_source *l, const struct hf_span *skip, size_t n_skip,
         const struct hf_layer_opts *o, struct hf_cat_scratch *scratch, struct hf_layer_result *ret, struct hf_err *err);
+/* The same for a layer that cannot be read twice at will: begin, stream, and when hf_layer_again says so (wanted files are hard
+ * links to content that came by under another name) the same bytes streamed once more; then end, always.  *ret is initialised by
+ * begin (NULL: out of memory) and must stay where it is until end. */
+struct hf_walk;
+struct hf_walk *hf_layer_begin(const struct hf_layer_opts *o, struct hf_cat_scratch *scratch, struct hf_layer_result *ret);
+/* *ret_digest: SHA-256 of the uncompressed bytes to their end, n == 0 when they could not be read to it. */
+HF_MUSTUSE int hf_layer_stream(struct hf_walk *w, hf_inflate_source source, void *ctx, enum hf_compression kind, struct hf_digest *ret_digest,
+        struct hf_err *err);
+bool hf_layer_again(const struct hf_walk *w);
+HF_MUSTUSE int hf_layer_end(struct hf_walk *w, struct hf_err *err);
 /* SHA-256/512 of a region. */
 HF_MUSTUSE int hf_region_digest(int fd, uint64_t offset, uint64_t size, enum hf_hash_kind kind, struct hf_progress *progress,
         struct hf_digest *ret, struct hf_err *err);
 /* Reads a directory tree the same way (dir.c). */
-struct hf_walk;
-HF_MUSTUSE int hf_dir_walk(struct hf_walk *w, const char *root, bool overlay, const struct hf_span *skip, size_t n_skip, struct hf_err *err);
+HF_MUSTUSE int hf_dir_walk(struct hf_walk *w, const struct hf_layer_source *l, const struct hf_span *skip, size_t n_skip, struct hf_err *err);
+/* Whether a directory below root was renamed by the kernel on top of lower layers (overlay redirect_dir). */
+HF_MUSTUSE int hf_dir_redirected(const char *root, bool *ret, struct hf_err *err);
 /* For dir.c: log an entry, and give a regular file to whoever wants it. */
 void hf_walk_log(struct hf_walk *w, enum hf_log_type type, struct hf_span path, struct hf_span target);
 void hf_walk_incomplete(struct hf_walk *w, struct hf_span path, const char *reason);

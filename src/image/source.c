@@ -85,6 +85,7 @@ int hf_image_open(const char *target, const struct hf_image_opts *o, bool all, h
     int rc = hf_docker_has_image(target, o, &daemon);
     if (rc == 1)
         return hf_source_docker(target, o, cb, ctx, err);
-    return hf_fail(err, HF_E_NOT_FOUND, "\"%s\" is neither a file or folder here nor an image of the local daemon (%s)", target,
-            daemon.msg[0] ? daemon.msg : "not known there");
+    if (rc == HF_E_USAGE) /* a path: the daemon was not asked */
+        return hf_fail(err, -ENOENT, "there is no file or folder \"%s\"", target);
+    return hf_fail(err, HF_E_NOT_FOUND, "\"%s\" is no file or folder here, and %s", target, daemon.msg[0] ? daemon.msg : "not known to the docker daemon");
 }
