@@ -43,6 +43,7 @@ struct tree {
     size_t n_skip;
     struct hf_buf pending; /* directories to do: path, length (4 bytes), dev (8 bytes) behind it: a stack read from its end */
     struct hf_buf path, link;
+    struct hf_buf names; /* of the directory being read, each with its NUL */
 };
 
 static void push(struct tree *t, struct hf_span path, uint64_t dev)
@@ -170,6 +171,74 @@ static int entry(struct tree *t, int dir, const char *name, uint64_t dev, struct
     return 0;
 }
 
+static bool sub_path(struct tree *t, size_t base, const char *name)
+{
+    t->path.n = base;
+    if (base + strlen(name) + 1 > HF_TAR_MAX_PATH) {
+        problem(t, "holds paths longer than 4096 bytes", HF_E_LIMIT);
+        return false;
+    }
+    if (base)
+        hf_buf_addc(&t->path, '/');
+    hf_buf_addz(&t->path, name);
+    return true;
+}
+
+/* Reads the names into t->names. */
+static size_t read_names(struct tree *t, DIR *d, uint64_t dev)
+{
+    size_t base = t->path.n, n = 0;
+    hf_buf_clear(&t->names);
+    for (;;) {
+        errno = 0;
+        struct dirent *e = readdir(d);
+        t->path.n = base;
+        if (!e) {
+            if (errno)
+                problem(t, "directory cannot be read to its end", -errno);
+            return n;
+        }
+        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+            continue;
+        if (t->seek_redirect) {
+            if ((e->d_type == DT_DIR || e->d_type == DT_UNKNOWN) && sub_path(t, base, e->d_name))
+                push(t, hf_buf_span(&t->path), dev);
+            continue;
+        }
+        if (strlen(e->d_name) + 1 > t->names.max - t->names.n) {
+            problem(t, "directory has too many entries", HF_E_LIMIT);
+            return n;
+        }
+        hf_buf_add(&t->names, e->d_name, strlen(e->d_name) + 1);
+        n++;
+    }
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The entries in order of their names: that of the file system differs from machine to machine. */
+static int entries(struct tree *t, DIR *d, uint64_t dev, struct hf_err *err)
+{
+    size_t base = t->path.n, n = read_names(t, d, dev);
+    hf_autofree const char **v = calloc(n + 1, sizeof *v);
+    if (!v || !hf_buf_ok(&t->names))
+        return hf_fail(err, -ENOMEM, "out of memory");
+    const char *at = t->names.p;
+    for (size_t i = 0; i < n; i++, at += strlen(at) + 1)
+        v[i] = at;
+    if (n)
+        qsort(v, n, sizeof *v, by_name);
+    int rc = 0;
+    for (size_t i = 0; i < n && rc >= 0; i++)
+        if (sub_path(t, base, v[i]))
+            rc = entry(t, dirfd(d), v[i], dev, err);
+    t->path.n = base;
+    return rc;
+}
+
 static int directory(struct tree *t, uint64_t parent_dev, struct hf_err *err)
 {
     struct hf_span path = hf_buf_span(&t->path);
@@ -200,34 +269,7 @@ static int directory(struct tree *t, uint64_t parent_dev, struct hf_err *err)
         close(fd);
         return 0;
     }
-    size_t base = t->path.n;
-    int rc = 0;
-    for (;;) {
-        errno = 0;
-        struct dirent *e = readdir(d);
-        t->path.n = base;
-        if (!e) {
-            if (errno)
-                problem(t, "directory cannot be read to its end", -errno);
-            break;
-        }
-        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
-            continue;
-        if (base + strlen(e->d_name) + 1 > HF_TAR_MAX_PATH) {
-            problem(t, "holds paths longer than 4096 bytes", HF_E_LIMIT);
-            continue;
-        }
-        if (base)
-            hf_buf_addc(&t->path, '/');
-        hf_buf_addz(&t->path, e->d_name);
-        if (t->seek_redirect) {
-            if (e->d_type == DT_DIR || e->d_type == DT_UNKNOWN)
-                push(t, hf_buf_span(&t->path), (uint64_t)st.st_dev);
-            continue;
-        }
-        if ((rc = entry(t, dirfd(d), e->d_name, (uint64_t)st.st_dev, err)) < 0)
-            break;
-    }
+    int rc = entries(t, d, (uint64_t)st.st_dev, err);
     closedir(d);
     return rc;
 }
@@ -241,6 +283,7 @@ static int walk_tree(struct tree *t, const char *root, struct hf_err *err)
     hf_buf_init(&t->pending, MAX_PENDING_BYTES);
     hf_buf_init(&t->path, 2 * HF_TAR_MAX_PATH);
     hf_buf_init(&t->link, HF_TAR_MAX_PATH);
+    hf_buf_init(&t->names, MAX_PENDING_BYTES);
     push(t, hf_span("", 0), 0);
     int rc = 0;
     while (rc >= 0 && t->pending.n && !(t->seek_redirect && t->redirected)) {
@@ -250,6 +293,7 @@ static int walk_tree(struct tree *t, const char *root, struct hf_err *err)
     hf_buf_done(&t->pending);
     hf_buf_done(&t->path);
     hf_buf_done(&t->link);
+    hf_buf_done(&t->names);
     return rc;
 }
 

@@ -70,6 +70,8 @@ struct hf_walk {
     size_t n_held, held_bytes;
     struct alias *aliases;
     size_t n_aliases, cap_aliases;
+    struct hf_map wanted; /* target -> how many aliases of it still have no content */
+    struct hf_span target; /* second pass: what is being read */
     bool second; /* second pass: only targets of aliases */
     bool streamed;
     struct hf_buf stream_file;
@@ -229,6 +231,10 @@ static int again(struct hf_walk *w, struct hf_span path, struct hf_span target, 
     }
     if (hf_arena_dup(&w->rec->facts.arena, path, &a->path) < 0 || hf_arena_dup(&w->rec->facts.arena, target, &a->target) < 0)
         return hf_fail(err, HF_E_LIMIT, "facts of this layer are over the memory limit");
+    uint64_t *left = hf_map_at(&w->wanted, a->target, NULL);
+    if (!left)
+        return hf_fail(err, -ENOMEM, "out of memory");
+    ++*left;
     return 0;
 }
 
@@ -325,6 +331,19 @@ static int marked_file(struct hf_walk *w, const struct hf_dispatch_hit *hits, si
     return again(w, e->path, e->path, err);
 }
 
+/* The next name under which the file being read is still wanted; NULL: none. */
+static struct alias *next_alias(struct hf_walk *w)
+{
+    uint64_t *left = hf_map_at(&w->wanted, w->target, NULL);
+    for (size_t i = 0; left && *left && i < w->n_aliases; i++)
+        if (!w->aliases[i].found && hf_span_eq(w->aliases[i].target, w->target)) {
+            w->aliases[i].found = true;
+            --*left;
+            return &w->aliases[i];
+        }
+    return NULL;
+}
+
 /* Gathers the rest of a file in stream_file. */
 static int hold_file(struct hf_walk *w, const struct hf_tar_entry *e, struct hf_tar *t, struct hf_span piece, uint64_t off, int rc, struct hf_err *err)
 {
@@ -380,6 +399,9 @@ static int stream_file(struct hf_walk *w, const struct hf_tar_entry *e, struct h
     if (rc >= 0) {
         struct hf_ra ra = hf_ra_mem(hf_buf_span(&w->stream_file));
         rc = give(w, hits, n, e->path, e->size, e->mode, &ra, err);
+        /* A stream gives the content once, for all of its names. */
+        for (struct alias *a; w->second && rc >= 0 && (a = next_alias(w));)
+            rc = hf_walk_file(w, a->path, e->size, e->mode, &ra, err);
     }
     if (w->stream_file.cap > MARKED)
         hf_buf_done(&w->stream_file); /* others may need the room */
@@ -429,17 +451,19 @@ static int on_entry(void *ctx, const struct hf_tar_entry *e, struct hf_tar *t, s
     struct hf_walk *w = ctx;
     if (w->second) {
         /* Only what the first pass asked for. */
-        for (size_t i = 0; i < w->n_aliases && e->type == HF_TAR_FILE; i++) {
-            if (w->aliases[i].found || !hf_span_eq(w->aliases[i].target, e->path))
-                continue;
+        uint64_t left = 0;
+        int rc = 0;
+        if (e->type != HF_TAR_FILE || !hf_map_get(&w->wanted, e->path, &left) || !left)
+            return 0;
+        w->target = e->path;
+        for (struct alias *a; rc >= 0 && (a = next_alias(w));) {
             struct hf_tar_entry named = *e;
-            named.path = w->aliases[i].path;
-            w->aliases[i].found = true;
-            int rc = tar_file(w, &named, t, err);
-            if (rc < 0 || w->fd < 0)
-                return rc; /* a stream gives the content once; others of the same target are listed as incomplete */
+            named.path = a->path;
+            rc = tar_file(w, &named, t, err);
+            if (w->fd < 0)
+                break; /* what is left now could not be held, and is listed as incomplete */
         }
-        return 0;
+        return rc;
     }
     if (log_entry(w, e) == 0)
         return 0;
@@ -575,6 +599,7 @@ int hf_layer_end(struct hf_walk *w, struct hf_err *err)
     hf_buf_done(&w->stream_file);
     hf_buf_done(&w->name);
     free(w->aliases);
+    hf_map_done(&w->wanted);
     free(w);
     return rc;
 }

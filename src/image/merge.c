@@ -609,6 +609,15 @@ static struct hf_span outer_path(struct hf_span path)
     return i == SIZE_MAX ? path : hf_span(path.p, i);
 }
 
+/* By layer, then path: the order they were met in depends on how the source lists them. */
+static int by_place(const void *a, const void *b)
+{
+    const struct hf_location *x = a, *y = b;
+    if (x->layer != y->layer)
+        return x->layer < y->layer ? -1 : 1;
+    return hf_span_cmp(x->path, y->path);
+}
+
 static int finish_packages(struct gather *g, struct hf_err *err)
 {
     struct merge *m = g->m;
@@ -618,7 +627,10 @@ static int finish_packages(struct gather *g, struct hf_err *err)
         struct hf_location *l = hf_arena_calloc(&s->arena, p->n_locations ? p->n_locations : 1, sizeof *l);
         if (!l)
             return out_of_room(err);
-        memcpy(l, g->locations[i], p->n_locations * sizeof *l);
+        if (p->n_locations) {
+            memcpy(l, g->locations[i], p->n_locations * sizeof *l);
+            qsort(l, p->n_locations, sizeof *l, by_place);
+        }
         p->locations = l;
         if (os_type(p->p.type)) {
             if (!p->p.namespace.n)
