@@ -22,7 +22,7 @@ static bool is_reference(struct hf_span s)
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
         bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!word && (i == 0 || i + 1 == s.n || !memchr("._:/@-", c, 6)))
+        if (!word && (i == 0 || !memchr("._-:/@", c, i + 1 == s.n ? 3 : 6)))
             return false;
     }
     return true;
@@ -197,6 +197,29 @@ static int stored_config(struct hf_image *img, size_t n_image, struct hf_err *er
     return rc < 0 ? rc : 1;
 }
 
+/* Steps that never make a layer, as the builders write them: "/bin/sh -c #(nop)  ENV A=1", "ENV A=1". */
+static bool never_a_layer(struct hf_span by)
+{
+    static const char *const words[] = {"ENV", "CMD", "LABEL", "EXPOSE", "ENTRYPOINT", "USER", "VOLUME", "STOPSIGNAL", "HEALTHCHECK", "SHELL", "ONBUILD",
+            "ARG", "MAINTAINER"};
+    size_t nop = hf_span_search(hf_span_sub(by, 0, 64), HF_S("#(nop) "));
+    struct hf_span rest = hf_span_trim(hf_span_from(by, nop == SIZE_MAX ? 0 : nop + 7)), word;
+    if (!hf_span_cut(&rest, ' ', &word))
+        return false;
+    for (size_t i = 0; i < HF_ARRAY_LEN(words); i++)
+        if (hf_span_eqz(word, words[i]))
+            return true;
+    return false;
+}
+
+static bool has_layer(hf_jnode step, bool by_size)
+{
+    double size = 0;
+    if (hf_jnum(hf_jget(step, "Size"), &size) && size > 0)
+        return true;
+    return !by_size && !never_a_layer(hf_jgetstr(step, "CreatedBy"));
+}
+
 /* created_by from the daemon's history: 1, or 0 when its steps cannot be told from layers. */
 static int add_history(struct hf_image *img, size_t n_image, hf_jnode image, const struct hf_image_opts *o, struct hf_err *err)
 {
@@ -208,16 +231,17 @@ static int add_history(struct hf_image *img, size_t n_image, hf_jnode image, con
     hf_buf_addz(&path, "/history");
     if (hf_docker_get(o, hf_buf_z(&path), &body, NULL) != 200 || hf_json_parse(hf_buf_span(&body), &doc, NULL) < 0)
         return 0; /* nice to have: the scan does not depend on it */
-    /* Newest first.  Steps without a layer are not marked but have size 0, as have layers that only remove or are empty: sure only
-     * when as many steps have a size as there are layers. */
-    size_t with_size = 0, i = n_image;
-    double size;
-    HF_JFOREACH(h, hf_json_root(doc))
-        with_size += hf_jnum(hf_jget(h, "Size"), &size) && size > 0;
-    if (with_size != n_image)
+    /* Newest first.  Steps without a layer are not marked.  Those with a size have one; those that are not of the kinds that never
+     * do may have one.  Which it is is sure when there are as many of either as layers. */
+    size_t n[2] = {0, 0}, i = n_image;
+    HF_JFOREACH(h, hf_json_root(doc)) {
+        n[0] += has_layer(h, true);
+        n[1] += has_layer(h, false);
+    }
+    if (n[0] != n_image && n[1] != n_image)
         return 0;
     HF_JFOREACH(h, hf_json_root(doc)) {
-        if (!hf_jnum(hf_jget(h, "Size"), &size) || size <= 0 || i == 0)
+        if (!has_layer(h, n[0] == n_image) || i == 0)
             continue;
         int rc = hf_image_dup(img, hf_span_sub(hf_jgetstr(h, "CreatedBy"), 0, 4096), &img->layers[--i].created_by, err);
         if (rc < 0)

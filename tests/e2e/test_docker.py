@@ -214,7 +214,8 @@ def test_image_in_overlay2_is_its_archive(scan, image, archive):
     by = [l["created_by"] for l in layers]
     assert "COPY file" in by[0] and " in /tool" in by[0] and by[1].endswith(" in / ") and by[2].endswith("/app ")
     assert by[3].startswith("/tool rm /app") and by[4].startswith("/tool rmtree /app/opaque") and by[5].startswith("/tool link")
-    assert layer_number(direct, "openssl") == 1 and layer_number(direct, "lodash") == 2 and layer_number(direct, "new") == 4
+    assert layer_number(direct, "openssl") == 1 and layer_number(direct, "requests") == 1 and layer_number(direct, "new") == 4
+    assert layer_number(direct, "lodash") == 5  # "link" copied it up
 
 
 def test_names_of_an_image(scan, image):
@@ -239,10 +240,7 @@ def test_second_scan_needs_no_export(scan, copied):
     before = copied.exports()
     second = scan("hf/app:1", copied)
     assert comparable(first) == comparable(second)
-    # Steps that only remove have size 0 in the history, so created_by needs the config: then the export is read again.
-    sizes = [int(h.split()[0]) for h in copied.text("history", "-H=false", "--format", "{{.Size}} x", "hf/app:1").splitlines()]
-    if sum(s > 0 for s in sizes) == len(first["image"]["layers"]):
-        assert copied.exports() == before
+    assert copied.exports() == before
     copied("import", "-", "hf/flat:1", input=mkimage.tar_of_files({"etc/os-release": OS_RELEASE, "x/node_modules/flat/package.json": npm("flat")}))
     first = scan("hf/flat:1", copied)
     before = copied.exports()
@@ -347,14 +345,14 @@ def test_container_without_its_image(scan, image):
 
 def test_renamed_directories_are_exported(scan, image):
     """redirect_dir=on leaves a renamed directory's files in the lower layer under their old name."""
-    with container(image, "renamed", "/tool", "mkdir", "/moved", ";", "wait") as name:
+    with container(image, "renamed", "/tool", "rmtree", "/app", ";", "mkdir", "/moved", ";", "wait") as name:
         image("stop", "-t", "5", name)
         upper = image.text("inspect", "-f", "{{.GraphDriver.Data.UpperDir}}", name)
         os.setxattr(upper + "/moved", "trusted.overlay.redirect", b"/app")
         before = image.exports()
         result = scan("container:" + name, image)
         assert image.exports() > before
-        assert NAMES <= names(result)
+        assert names(result) == NAMES and any(l["path"].startswith("moved/") for p in result["packages"] for l in p["locations"])
 
 
 def test_user_without_rights_to_the_store(binary, image, archive, scan, tmp_path):
@@ -413,7 +411,7 @@ def test_image_pulled_by_digest(scan, image):
                 self.wfile.write(body or b"")
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Registry)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         name = f"127.0.0.1:{server.server_port}/hf/pulled"
         image("pull", "-q", f"{name}@{digest}")
@@ -469,7 +467,7 @@ class FakeDaemon(socketserver.ThreadingUnixStreamServer):
         self.host = f"unix://{self.root}/sock"
         self.answers, self.asked = answers, []
         super().__init__(self.root + "/sock", Handler)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
     def stop(self):
         self.shutdown()
