@@ -355,6 +355,33 @@ def test_renamed_directories_are_exported(scan, image):
         assert names(result) == NAMES and any(l["path"].startswith("moved/") for p in result["packages"] for l in p["locations"])
 
 
+def test_attributes_of_the_overlay_file_system(scan, image):
+    with container(image, "marked", "/tool", "put", "/app/node_modules/lodash/package.json", '{"name": "lodash", "version": "9.9.9"}', ";", "mkdir", "/app/new", ";", "wait") as name:
+        image("stop", "-t", "5", name)
+        upper = image.text("inspect", "-f", "{{.GraphDriver.Data.UpperDir}}", name)
+        assert ("lodash", "9.9.9") in versions(scan("container:" + name, image))
+        # user.* is the image's own where the store belongs to root: it must not hide anything
+        os.setxattr(upper + "/app", "user.overlay.opaque", b"y")
+        assert NAMES == names(scan("container:" + name, image))
+        os.setxattr(upper + "/app", "trusted.overlay.opaque", b"x")  # this value means something else
+        assert NAMES == names(scan("container:" + name, image))
+        # metacopy=on: owner or mode changed, the content is still the lower file's
+        package = upper + "/app/node_modules/lodash/package.json"
+        os.truncate(package, 0)
+        os.truncate(package, 38)
+        os.setxattr(package, "trusted.overlay.metacopy", b"")
+        assert ("lodash", "4.17.15") in versions(scan("container:" + name, image))
+        os.setxattr(upper + "/app", "trusted.overlay.opaque", b"y")
+        assert names(scan("container:" + name, image)) == {"openssl", "libc6", "requests"}
+    top = image.text("inspect", "-f", "{{.GraphDriver.Data.UpperDir}}", "hf/app:1")
+    os.setxattr(top + "/app/node_modules", "trusted.overlay.redirect", b"x")
+    try:
+        rc, out, _ = scan("docker:hf/app:1", image, ok=False)
+        assert rc == 4 and "redirect_dir" in json.loads(out)["incomplete"][0]["reason"]
+    finally:
+        os.removexattr(top + "/app/node_modules", "trusted.overlay.redirect")
+
+
 def test_user_without_rights_to_the_store(binary, image, archive, scan, tmp_path):
     """Direct reading needs trusted.* attributes; others get the export, and the same result."""
     want = comparable(scan(f"docker-archive:{archive}", None, "--no-cache"))
