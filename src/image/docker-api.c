@@ -32,7 +32,8 @@ static int find_host(const struct hf_image_opts *o, struct hf_buf *out, struct h
         }
     }
     if (strncmp(host, "unix:///", 8) != 0)
-        return hf_fail(err, HF_E_UNSUPPORTED, "docker host \"%s\": only unix:///PATH sockets are used; save the image and scan the file: docker save -o image.tar NAME", host);
+        return hf_fail(err, HF_E_UNSUPPORTED, "docker host \"%s\": only unix:///PATH sockets are used; "
+                "save the image and scan the file: docker save -o image.tar NAME", host);
     hf_buf_addz(out, host);
     return hf_buf_ok(out) ? 0 : hf_fail(err, HF_E_LIMIT, "docker host: longer than a socket's path can be");
 }

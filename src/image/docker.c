@@ -42,7 +42,8 @@ static int inspect(const char *what, const char *name, const struct hf_image_opt
     if (status < 0)
         return status;
     if (status == 404)
-        return hf_fail(err, HF_E_NOT_FOUND, "the docker daemon has no %s \"%s\"; it has what \"docker %s\" lists", what, name, *what == 'i' ? "images" : "ps -a");
+        return hf_fail(err, HF_E_NOT_FOUND, "the docker daemon has no %s \"%s\"; it has what \"docker %s\" lists", what, name,
+                *what == 'i' ? "images" : "ps -a");
     if (status != 200)
         return hf_docker_refused(status, hf_buf_span(&body), name, err);
     int rc = hf_json_parse(hf_buf_span(&body), ret, err);
