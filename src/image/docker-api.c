@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "image/docker-api.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <time.h>
 
+#include "base/curl.h"
 #include "base/json.h"
 
 enum {
@@ -15,11 +15,14 @@ enum {
 };
 
 static const char preset[] = "unix:///var/run/docker.sock";
+static const struct hf_curl *curl; /* set before the first request; always the same */
 
 /* Configured socket; else what the docker command uses: DOCKER_HOST, the system's socket, a rootless daemon's. */
 static int find_host(const struct hf_image_opts *o, struct hf_buf *out, struct hf_err *err)
 {
     const char *host = o->docker_host && *o->docker_host ? o->docker_host : preset;
+    if (!(curl = hf_curl(err)))
+        return HF_E_UNSUPPORTED;
     if (!strcmp(host, preset)) {
         const char *env = getenv("DOCKER_HOST"), *run = getenv("XDG_RUNTIME_DIR");
         if (env && *env) {
@@ -42,14 +45,14 @@ static CURL *request(const char *host, const char *path)
 {
     hf_autobuf url = HF_BUF_INIT(16384);
     hf_buf_addf(&url, "http://localhost%s", path);
-    CURL *c = hf_buf_ok(&url) ? curl_easy_init() : NULL;
+    CURL *c = hf_buf_ok(&url) ? curl->init() : NULL;
     if (!c)
         return NULL;
-    curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, host + 7);
-    curl_easy_setopt(c, CURLOPT_URL, hf_buf_z(&url));
-    curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http");
-    curl_easy_setopt(c, CURLOPT_NOPROXY, "*");
-    curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    curl->setopt(c, CURLOPT_UNIX_SOCKET_PATH, host + 7);
+    curl->setopt(c, CURLOPT_URL, hf_buf_z(&url));
+    curl->setopt(c, CURLOPT_PROTOCOLS_STR, "http");
+    curl->setopt(c, CURLOPT_NOPROXY, "*");
+    curl->setopt(c, CURLOPT_NOSIGNAL, 1L);
     return c;
 }
 
@@ -59,8 +62,8 @@ static int no_connection(CURL *c, CURLcode rc, const char *host, struct hf_err *
     if (rc == CURLE_OPERATION_TIMEDOUT)
         return hf_fail(err, -ETIMEDOUT, "the docker daemon at %s does not answer in time", host);
     if (rc != CURLE_COULDNT_CONNECT)
-        return hf_fail(err, -EIO, "docker daemon at %s: %s", host, curl_easy_strerror(rc));
-    curl_easy_getinfo(c, CURLINFO_OS_ERRNO, &code);
+        return hf_fail(err, -EIO, "docker daemon at %s: %s", host, curl->strerror(rc));
+    curl->getinfo(c, CURLINFO_OS_ERRNO, &code);
     switch ((int)code) {
     case ENOENT:
         return hf_fail(err, -ENOENT, "there is no docker daemon at %s: no such socket; start docker, or name its socket in docker.host or DOCKER_HOST", host);
@@ -70,7 +73,7 @@ static int no_connection(CURL *c, CURLcode rc, const char *host, struct hf_err *
     case EPERM:
         return hf_fail(err, -EACCES, "no permission to use the docker socket %s; run as root or as a member of the socket's group (often \"docker\")", host);
     default:
-        return hf_fail(err, -EIO, "docker daemon at %s: %s", host, code ? hf_err_name(-(int)code) : curl_easy_strerror(rc));
+        return hf_fail(err, -EIO, "docker daemon at %s: %s", host, code ? hf_err_name(-(int)code) : curl->strerror(rc));
     }
 }
 
@@ -90,19 +93,19 @@ int hf_docker_get(const struct hf_image_opts *o, const char *path, struct hf_buf
     CURL *c = request(hf_buf_z(&host), path);
     if (!c)
         return hf_fail(err, -ENOMEM, "out of memory");
-    curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)ANSWER_S);
-    curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(c, CURLOPT_WRITEDATA, body);
-    CURLcode done = curl_easy_perform(c);
+    curl->setopt(c, CURLOPT_TIMEOUT, (long)ANSWER_S);
+    curl->setopt(c, CURLOPT_WRITEFUNCTION, on_body);
+    curl->setopt(c, CURLOPT_WRITEDATA, body);
+    CURLcode done = curl->perform(c);
     long status = 0;
-    curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
+    curl->getinfo(c, CURLINFO_RESPONSE_CODE, &status);
     if (!hf_buf_ok(body))
         rc = hf_fail(err, HF_E_LIMIT, "the docker daemon's answer is over %zu bytes", body->max);
     else if (done != CURLE_OK)
         rc = no_connection(c, done, hf_buf_z(&host), err);
     else
         rc = (int)status;
-    curl_easy_cleanup(c);
+    curl->cleanup(c);
     return rc;
 }
 
@@ -141,7 +144,7 @@ static size_t on_piece(char *p, size_t size, size_t n, void *ctx)
 {
     struct hf_docker_stream *s = ctx;
     if (!s->status)
-        curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &s->status);
+        curl->getinfo(s->easy, CURLINFO_RESPONSE_CODE, &s->status);
     if (s->status != 200) {
         hf_buf_add(&s->in, p, HF_MIN(size * n, MAX_MESSAGE - HF_MIN(s->in.n, (size_t)MAX_MESSAGE)));
         return size * n;
@@ -165,15 +168,15 @@ int hf_docker_stream_open(struct hf_docker_stream **ret, const struct hf_image_o
     int rc = find_host(o, &s->host, err);
     if (rc >= 0) {
         s->easy = request(hf_buf_z(&s->host), path);
-        s->multi = curl_multi_init();
+        s->multi = curl->multi_init();
         if (!s->easy || !s->multi)
             rc = hf_fail(err, -ENOMEM, "out of memory");
     }
     if (rc >= 0) {
-        curl_easy_setopt(s->easy, CURLOPT_BUFFERSIZE, 256L * 1024);
-        curl_easy_setopt(s->easy, CURLOPT_WRITEFUNCTION, on_piece);
-        curl_easy_setopt(s->easy, CURLOPT_WRITEDATA, s);
-        if (curl_multi_add_handle(s->multi, s->easy) != CURLM_OK)
+        curl->setopt(s->easy, CURLOPT_BUFFERSIZE, 256L * 1024);
+        curl->setopt(s->easy, CURLOPT_WRITEFUNCTION, on_piece);
+        curl->setopt(s->easy, CURLOPT_WRITEDATA, s);
+        if (curl->multi_add_handle(s->multi, s->easy) != CURLM_OK)
             rc = hf_fail(err, -ENOMEM, "out of memory");
     }
     if (rc < 0) {
@@ -200,11 +203,11 @@ static int receive(struct hf_docker_stream *s, struct hf_err *err)
         int running, left;
         if (s->paused) {
             s->paused = false;
-            curl_easy_pause(s->easy, CURLPAUSE_CONT); /* gives what it held back at once */
+            curl->pause(s->easy, CURLPAUSE_CONT); /* gives what it held back at once */
         }
-        if (curl_multi_perform(s->multi, &running) != CURLM_OK)
+        if (curl->multi_perform(s->multi, &running) != CURLM_OK)
             return hf_fail(err, -EIO, "docker daemon at %s: the transfer failed", hf_buf_z(&s->host));
-        for (CURLMsg *m; (m = curl_multi_info_read(s->multi, &left));)
+        for (CURLMsg *m; (m = curl->multi_info_read(s->multi, &left));)
             if (m->msg == CURLMSG_DONE) {
                 s->done = true;
                 s->result = m->data.result;
@@ -213,7 +216,7 @@ static int receive(struct hf_docker_stream *s, struct hf_err *err)
             continue;
         if (seconds() - since > IDLE_S)
             return hf_fail(err, -ETIMEDOUT, "the docker daemon at %s sent nothing for %d s", hf_buf_z(&s->host), IDLE_S);
-        curl_multi_poll(s->multi, NULL, 0, 1000, NULL);
+        curl->multi_poll(s->multi, NULL, 0, 1000, NULL);
     }
     return 0;
 }
@@ -232,9 +235,9 @@ int hf_docker_stream_pull(struct hf_docker_stream *s, struct hf_span *ret, struc
         return 1;
     }
     if (s->result != CURLE_OK)
-        return s->status ? hf_fail(err, HF_E_TRUNCATED, "the docker daemon broke off the export: %s", curl_easy_strerror(s->result))
+        return s->status ? hf_fail(err, HF_E_TRUNCATED, "the docker daemon broke off the export: %s", curl->strerror(s->result))
                          : no_connection(s->easy, s->result, hf_buf_z(&s->host), err);
-    curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &s->status);
+    curl->getinfo(s->easy, CURLINFO_RESPONSE_CODE, &s->status);
     return s->status == 200 ? 0 : hf_docker_refused((int)s->status, hf_buf_span(&s->in), s->path, err);
 }
 
@@ -243,11 +246,11 @@ void hf_docker_stream_close(struct hf_docker_stream *s)
     if (!s)
         return;
     if (s->multi && s->easy)
-        curl_multi_remove_handle(s->multi, s->easy);
+        curl->multi_remove_handle(s->multi, s->easy);
     if (s->easy)
-        curl_easy_cleanup(s->easy);
+        curl->cleanup(s->easy);
     if (s->multi)
-        curl_multi_cleanup(s->multi);
+        curl->multi_cleanup(s->multi);
     hf_buf_done(&s->host);
     hf_buf_done(&s->in);
     hf_buf_done(&s->lent);
