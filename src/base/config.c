@@ -29,6 +29,12 @@ static const struct row {
                 "advisory database"},
         {"db.max_age_hours", NUMBER, offsetof(struct hf_config, db_max_age_h), 1, 24 * 366 * 100, 120, NULL, NULL,
                 "older sources are reported as stale"},
+        {"db.mirror", TEXT, offsetof(struct hf_config, db_mirror), 0, 0, 0, "public", "public",
+                "where db update fetches from: public, or an https:// or file:// address laid out alike"},
+        {"db.download_dir", TEXT, offsetof(struct hf_config, db_download_dir), 0, 0, 0, "/var/lib/holdfast/feeds", "XDG_DATA_HOME:.local/share:holdfast/feeds",
+                "what db update fetched"},
+        {"db.trusted_key", TEXT, offsetof(struct hf_config, db_trusted_key), 0, 0, 0, "/etc/holdfast/advisories.pub", "/etc/holdfast/advisories.pub",
+                "public key (PEM, ed25519) of databases that db import takes"},
         {"docker.host", TEXT, offsetof(struct hf_config, docker_host), 0, 0, 0, "unix:///var/run/docker.sock", "unix:///var/run/docker.sock",
                 "socket of the docker daemon"},
 };

@@ -10,6 +10,9 @@
 struct hf_config {
     char *cache_dir;    /* scan.cache_dir: layer facts */
     char *db_path;      /* db.path: advisory database */
+    char *db_mirror;       /* db.mirror: "public" or the address of a mirror */
+    char *db_download_dir; /* db.download_dir: what was fetched */
+    char *db_trusted_key;  /* db.trusted_key: PEM file */
     uint64_t db_max_age_h;  /* db.max_age_hours: older sources are reported as stale */
     uint64_t max_memory;    /* scan.max_memory, bytes */
     char *docker_host;  /* docker.host: socket of the daemon */

@@ -7,6 +7,10 @@
 enum { HF_EXIT_OK, HF_EXIT_FINDINGS, HF_EXIT_USAGE, HF_EXIT_FAILED, HF_EXIT_INCOMPLETE };
 int hf_cmd_scan(int argc, char **argv);
 int hf_cmd_db(int argc, char **argv);
+int hf_cmd_db_build(int argc, char **argv);
+int hf_cmd_db_update(int argc, char **argv);
+int hf_cmd_db_export(int argc, char **argv);
+int hf_cmd_db_import(int argc, char **argv);
 int hf_cmd_db_cmp(int argc, char **argv);
 int hf_cmd_config(int argc, char **argv);
 /* Prints the one line of an error and gives its exit code. */

@@ -3,9 +3,8 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "advisories/db/build.h"
+#include "advisories/db/advdb.h"
 #include "base/config.h"
-#include "base/fs.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "cli/cli.h"
@@ -18,60 +17,6 @@ static int parse(const struct hf_command *cmd, int argc, char **argv, const char
     if (argc > MAX_ARGS)
         return hf_fail(err, HF_E_USAGE, "too many arguments");
     return hf_opts_parse(cmd, argc, argv, args, n, err);
-}
-
-static int db_build(int argc, char **argv)
-{
-    struct hf_strs from = {.n = 0};
-    const char *output = NULL, *args[MAX_ARGS];
-    bool quiet = false;
-    const struct hf_opt opts[] = {
-            {"from", 0, HF_OPT_LIST, &from, "DIR|FILE", NULL, 0, 0, "folder laid out as the public bucket, zip, or single document; may be repeated"},
-            {"output", 'o', HF_OPT_STR, &output, "FILE", NULL, 0, 0, "database to write (default: db.path of the settings)"},
-            {"quiet", 'q', HF_OPT_FLAG, &quiet, NULL, NULL, 0, 0, "no progress, no summary"},
-            {0},
-    };
-    const struct hf_command cmd = {"db build", "--from DIR|FILE... [--output FILE]", "make the advisory database from files", NULL, opts, 0, 0};
-    struct hf_err err = HF_ERR_INIT;
-    size_t n;
-    int rc = parse(&cmd, argc, argv, args, &n, &err);
-    if (rc != 0)
-        return rc > 0 ? HF_EXIT_OK : hf_cli_fail(&err, rc);
-    if (!from.n)
-        return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "nothing to build from; give --from DIR"));
-    hf_cleanup(hf_config_freep) struct hf_config *config = NULL;
-    rc = hf_config_load(&config, NULL, &err);
-    if (rc < 0)
-        return hf_cli_fail(&err, rc);
-    const char *path = output ? output : config->db_path;
-    hf_autobuf dir = HF_BUF_INIT(8192);
-    hf_buf_adds(&dir, hf_span_dirname(hf_span_z(path)));
-    if (dir.n && (rc = hf_mkdirs(hf_buf_z(&dir), 0755, &err)) < 0)
-        return hf_cli_fail(&err, rc);
-    hf_autobuf report = HF_BUF_INIT(1 << 20);
-    struct hf_advdb_build_opts o = {.quiet = quiet};
-    rc = hf_advdb_build(from.v, from.n, &o, path, &report, &err);
-    if (rc < 0 && rc != HF_E_INCOMPLETE)
-        return hf_cli_fail(&err, rc);
-    struct hf_span rest = hf_buf_span(&report), line;
-    while (hf_span_line(&rest, &line))
-        hf_log(HF_LOG_WARNING, "feed", HF_SPAN_FMT, HF_SPAN_ARG(line));
-    hf_cleanup(hf_advdb_closep) struct hf_advdb *db = NULL;
-    int opened = hf_advdb_open(&db, path, &err);
-    if (opened < 0)
-        return hf_cli_fail(&err, opened);
-    const struct hf_adv_source *s;
-    uint64_t records = 0, rejected = 0;
-    size_t count = hf_advdb_sources(db, &s);
-    for (size_t i = 0; i < count; i++) {
-        records += s[i].records;
-        rejected += s[i].rejected;
-    }
-    if (!quiet)
-        printf("%s: %llu records from %zu sources%s", path, (unsigned long long)records, count, rejected ? "" : "\n");
-    if (!quiet && rejected)
-        printf(", %llu left out because they are malformed\n", (unsigned long long)rejected);
-    return rc == HF_E_INCOMPLETE ? HF_EXIT_INCOMPLETE : HF_EXIT_OK;
 }
 
 static int open_db(const char *path, struct hf_config **config, struct hf_advdb **db, const char **ret_path, struct hf_err *err)
@@ -282,9 +227,12 @@ int hf_cmd_db(int argc, char **argv)
         int (*run)(int argc, char **argv);
         const char *summary;
     } commands[] = {
-            {"build", db_build, "make the database from files"},
+            {"update", hf_cmd_db_update, "fetch what changed and make the database anew"},
+            {"build", hf_cmd_db_build, "make the database from files or a mirror"},
             {"status", db_status, "what it holds and how old each source is"},
             {"show", db_show, "everything it knows of an id"},
+            {"export", hf_cmd_db_export, "write it as one signed file"},
+            {"import", hf_cmd_db_import, "take such a file"},
             {"cmp", hf_cmd_db_cmp, "the order of versions"},
     };
     const char *names[HF_ARRAY_LEN(commands) + 1] = {NULL};
@@ -301,6 +249,6 @@ int hf_cmd_db(int argc, char **argv)
         names[i] = commands[i].name;
     }
     const char *near = argc >= 2 ? hf_nearest(argv[1], names) : NULL;
-    return hf_cli_fail(&err, argc < 2 ? hf_fail(&err, HF_E_USAGE, "which? holdfast db build, status, show or cmp")
-                                      : hf_fail(&err, HF_E_USAGE, "unknown command \"db %s\"%s%s", argv[1], near ? "; did you mean db " : "; there are build, status, show, cmp", near ? near : ""));
+    return hf_cli_fail(&err, argc < 2 ? hf_fail(&err, HF_E_USAGE, "which? holdfast db update, build, status, show, export, import or cmp")
+                                      : hf_fail(&err, HF_E_USAGE, "unknown command \"db %s\"%s%s", argv[1], near ? "; did you mean db " : "; there are update, build, status, show, export, import, cmp", near ? near : ""));
 }

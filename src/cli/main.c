@@ -14,7 +14,7 @@ static const struct {
     const char *summary;
 } commands[] = {
         {"scan", hf_cmd_scan, "what is in an image, and what of it is vulnerable"},
-        {"db", hf_cmd_db, "the advisory database: build, status, show, cmp"},
+        {"db", hf_cmd_db, "the advisory database: update, build, status, show, export, import, cmp"},
         {"config", hf_cmd_config, "show or check the settings"},
 };
 

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The public addresses.  A new source is a row here; its format is known by src/advisories/feeds. */
+#include "advisories/fetch/fetch.h"
+
+#define MIB ((uint64_t)1 << 20)
+#define OSV(name, url) {"osv:" name, name "/all.zip", "https://osv-vulnerabilities.storage.googleapis.com/" url "/all.zip", 4096 * MIB}
+#define SECDB(release, repo) {"alpine-secdb", "native/alpine-secdb/" release "/" repo ".json", "https://secdb.alpinelinux.org/" release "/" repo ".json", 64 * MIB}
+
+const struct hf_fetch_source hf_fetch_sources[] = {
+        OSV("Debian", "Debian"),
+        OSV("Ubuntu", "Ubuntu"),
+        OSV("Alpine", "Alpine"),
+        OSV("AlmaLinux", "AlmaLinux"),
+        OSV("Rocky Linux", "Rocky%20Linux"),
+        OSV("Red Hat", "Red%20Hat"),
+        OSV("SUSE", "SUSE"),
+        OSV("openSUSE", "openSUSE"),
+        OSV("Mageia", "Mageia"),
+        OSV("openEuler", "openEuler"),
+        OSV("Wolfi", "Wolfi"),
+        OSV("Chainguard", "Chainguard"),
+        OSV("MinimOS", "MinimOS"),
+        OSV("Echo", "Echo"),
+        OSV("Go", "Go"),
+        OSV("PyPI", "PyPI"),
+        OSV("npm", "npm"),
+        OSV("Maven", "Maven"),
+        OSV("RubyGems", "RubyGems"),
+        OSV("crates.io", "crates.io"),
+        OSV("Packagist", "Packagist"),
+        OSV("NuGet", "NuGet"),
+        OSV("Hex", "Hex"),
+        OSV("Pub", "Pub"),
+        OSV("Bitnami", "Bitnami"),
+        {"debian-tracker", "native/debian/tracker.json", "https://security-tracker.debian.org/tracker/data/json", 512 * MIB},
+        SECDB("edge", "main"), SECDB("edge", "community"),
+        SECDB("v3.22", "main"), SECDB("v3.22", "community"),
+        SECDB("v3.21", "main"), SECDB("v3.21", "community"),
+        SECDB("v3.20", "main"), SECDB("v3.20", "community"),
+        SECDB("v3.19", "main"), SECDB("v3.19", "community"),
+        SECDB("v3.18", "main"), SECDB("v3.18", "community"),
+        SECDB("v3.17", "main"), SECDB("v3.17", "community"),
+        SECDB("v3.16", "main"), SECDB("v3.16", "community"),
+        SECDB("v3.15", "main"), SECDB("v3.15", "community"),
+        SECDB("v3.14", "main"), SECDB("v3.14", "community"),
+        SECDB("v3.13", "main"), SECDB("v3.13", "community"),
+        SECDB("v3.12", "main"), SECDB("v3.12", "community"),
+        SECDB("v3.11", "main"), SECDB("v3.11", "community"),
+        SECDB("v3.10", "main"), SECDB("v3.10", "community"),
+        {"wolfi", "native/wolfi/security.json", "https://packages.wolfi.dev/os/security.json", 64 * MIB},
+        {"chainguard", "native/chainguard/security.json", "https://packages.cgr.dev/chainguard/security.json", 64 * MIB},
+        {"kev", "native/kev/known_exploited_vulnerabilities.json", "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json", 64 * MIB},
+        {"epss", "native/epss/epss_scores-current.csv.gz", "https://epss.empiricalsecurity.com/epss_scores-current.csv.gz", 64 * MIB},
+        {NULL, NULL, NULL, 0},
+};
