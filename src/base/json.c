@@ -366,6 +366,15 @@ static size_t utf8_len(const unsigned char *p, size_t n)
     return 0;
 }
 
+/* The code point where it is one that changes how a terminal shows what is around it (C1 controls, bidirectional and zero-width
+ * marks), else 0. JSON may be read by people too. */
+static unsigned moves_cursor(const unsigned char *p, size_t len)
+{
+    unsigned c = len == 2 ? (p[0] & 0x1fu) << 6 | (p[1] & 0x3fu) : (p[0] & 0x0fu) << 12 | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu);
+    bool bad = (c >= 0x80 && c <= 0x9f) || c == 0x61c || (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0xfeff;
+    return bad ? c : 0;
+}
+
 static void string(struct hf_jw *w, struct hf_span s)
 {
     const unsigned char *p = (const unsigned char *)s.p;
@@ -388,7 +397,10 @@ static void string(struct hf_jw *w, struct hf_span s)
             hf_buf_addf(w->out, "\\u%04x", c);
         } else {
             size_t len = utf8_len(p + i, s.n - i);
-            if (len)
+            unsigned invisible = len == 2 || len == 3 ? moves_cursor(p + i, len) : 0;
+            if (invisible)
+                hf_buf_addf(w->out, "\\u%04x", invisible);
+            else if (len)
                 hf_buf_add(w->out, p + i, len);
             else
                 hf_buf_addz(w->out, "\xef\xbf\xbd");

@@ -161,7 +161,7 @@ static void vulnerability(struct hf_jw *w, const struct hf_scan *s, const struct
     hf_jw_object_end(w);
 }
 
-static void tail(struct hf_jw *w, const struct hf_scan *s)
+static void tail(struct hf_jw *w, const struct hf_scan *s, const struct hf_report_opts *o)
 {
     uint64_t by[HF_SEV_CRITICAL + 1] = {0}, ignored = 0, collapsed = 0, fixable = 0, exploited = 0;
     for (size_t i = 0; i < s->n_vulns; i++) {
@@ -170,7 +170,7 @@ static void tail(struct hf_jw *w, const struct hf_scan *s)
             ignored++;
         } else if (v->collapsed) {
             collapsed++;
-        } else {
+        } else if (hf_report_shows(v, o)) {
             by[v->severity]++;
             fixable += v->n_fixed_in != 0;
             exploited += v->has_kev;
@@ -240,7 +240,7 @@ static int write_json(const struct hf_scan *s, const struct hf_report_opts *o, h
         rc = hf_report_flush(&out, false, sink, ctx);
     }
     hf_jw_array_end(&w);
-    tail(&w, s);
+    tail(&w, s, o);
     hf_jw_object_end(&w);
     hf_buf_addc(&out, '\n');
     return rc < 0 ? rc : hf_report_flush(&out, true, sink, ctx);
