@@ -218,9 +218,9 @@ static void writing(void)
         hf_jw_ku64(&w, "u", 0);
         hf_jw_kbool(&w, "t", true);
         hf_jw_object_end(&w);
-        EQ_S(hf_buf_span(&b), pretty ? "{\n  \"s\": \"q\\\"\\\\\\n\\u0001\\u007f/\xc3\xbc\xef\xbf\xbd\xe2\x80\xae\",\n  \"l\": [\n    18446744073709551615,\n"
+        EQ_S(hf_buf_span(&b), pretty ? "{\n  \"s\": \"q\\\"\\\\\\n\\u0001\\u007f/\xc3\xbc\xef\xbf\xbd\\u202e\",\n  \"l\": [\n    18446744073709551615,\n"
                                        "    -9223372036854775808,\n    7.2,\n    null,\n    [],\n    {},\n    null\n  ],\n  \"e\": \"\",\n  \"u\": 0,\n  \"t\": true\n}"
-                                     : "{\"s\":\"q\\\"\\\\\\n\\u0001\\u007f/\xc3\xbc\xef\xbf\xbd\xe2\x80\xae\",\"l\":[18446744073709551615,-9223372036854775808,7.2,null,[],{},null],"
+                                     : "{\"s\":\"q\\\"\\\\\\n\\u0001\\u007f/\xc3\xbc\xef\xbf\xbd\\u202e\",\"l\":[18446744073709551615,-9223372036854775808,7.2,null,[],{},null],"
                                        "\"e\":\"\",\"u\":0,\"t\":true}");
     }
     /* As deep as it can go, and one deeper. */

@@ -58,6 +58,10 @@ static int judge(struct job *j, struct hf_scan *s, struct hf_err *err)
     struct hf_match_opts mo = {.now_unix = s->started_unix, .stale_after_s = j->config->db_max_age_h * 3600};
     if (j->why_not)
         mo.why_not = hf_span_z(j->why_not);
+    for (size_t i = 0; i < s->n_marks; i++)
+        mo.ubuntu_pro |= hf_span_eqz(s->marks[i].key, "ubuntu-pro");
+    for (size_t i = 0; i < s->n_packages && hf_span_eqz(s->release.id, "ubuntu"); i++)
+        mo.ubuntu_pro |= s->packages[i].p.type == HF_PKG_DEB && hf_span_search(s->packages[i].p.version, HF_S("+esm")) != SIZE_MAX;
     int rc = add_purls(s, err);
     s->eol_unix = hf_os_eol(&s->release);
     if (rc >= 0 && s->eol_unix && s->eol_unix < s->started_unix) {

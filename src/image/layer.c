@@ -55,6 +55,7 @@ struct held {
     uint32_t mode;
     struct hf_ra ra;
     char *copy;
+    uint64_t entry;
 };
 struct alias { /* what the second pass reads: the content of `target` under the name `path` */
     struct hf_span path, target;
@@ -80,7 +81,7 @@ struct hf_walk {
 
 void hf_walk_log(struct hf_walk *w, enum hf_log_type type, struct hf_span path, struct hf_span target)
 {
-    w->rec->entries++;
+    w->rec->current = ++w->rec->entries;
     hf_record_log(w->rec, type, path, target);
 }
 
@@ -121,12 +122,15 @@ static int run(struct hf_walk *w, const struct hf_cataloger *c, const struct hf_
 static int hold(struct hf_walk *w, const struct hf_dispatch_hit *hit, struct hf_span path, uint64_t size, uint32_t mode,
         const struct hf_ra *ra, struct hf_err *err)
 {
+    for (size_t i = 0; i < w->n_held; i++) /* the same name again: only the last counts */
+        if (w->held[i].hit.cataloger == hit->cataloger && hf_span_eq(w->held[i].path, path))
+            w->held[i].hit.cataloger = NULL;
     struct held *h = &w->held[w->n_held];
     if (w->n_held == MAX_HELD) {
         hf_walk_incomplete(w, path, "too many package databases in one layer");
         return 0;
     }
-    *h = (struct held){*hit, path, size, mode, *ra, NULL};
+    *h = (struct held){*hit, path, size, mode, *ra, NULL, w->rec->current};
     if (hf_arena_dup(&w->rec->facts.arena, path, &h->path) < 0)
         return hf_fail(err, HF_E_LIMIT, "facts of this layer are over the memory limit");
     if (ra->fd < 0) {
@@ -163,6 +167,7 @@ static int flush_held(struct hf_walk *w, struct hf_err *err)
             files[n++] = (struct hf_cat_file){h->path, h->size, h->mode, h->ra, false};
             h->hit.cataloger = NULL;
         }
+        w->rec->current = w->held[i].entry;
         rc = run(w, c, files, n, err);
     }
     for (size_t i = 0; i < w->n_held; i++) {

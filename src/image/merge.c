@@ -8,6 +8,7 @@
 
 enum {
     MAX_NODES = 4 << 20,
+    MAX_MARKS = 4096,
     MAX_LINK_STEPS = 40, /* as the kernel (path_resolution(7)) */
 };
 
@@ -154,8 +155,11 @@ static void mark_files(struct merge *m, uint32_t layer)
         uint64_t at;
         if (!hf_map_get(&m->by_path, r->files[i].path, &at))
             continue;
-        m->v[at].cand = (uint32_t)i + 1;
-        m->v[at].cand_layer = layer;
+        struct node *x = &m->v[at];
+        if (x->cand && x->cand_layer == layer && r->files[x->cand - 1].entry > r->files[i].entry)
+            continue;
+        x->cand = (uint32_t)i + 1;
+        x->cand_layer = layer;
     }
 }
 
@@ -340,9 +344,9 @@ static const struct node *winner(const struct merge *m, uint32_t layer, const st
     if (f->file >= r->n_files || !hf_map_get(&m->by_path, r->files[f->file].path, &at))
         return NULL;
     const struct node *x = &m->v[at];
-    if (x->file == UINT32_MAX || x->layer != layer)
+    /* Several records of one file (each cataloger registers it) share the path and the entry. */
+    if (x->file == UINT32_MAX || x->layer != layer || r->files[x->file].entry != r->files[f->file].entry)
         return NULL;
-    /* Several records of one file (each cataloger registers it) share the path. */
     return x;
 }
 
@@ -514,6 +518,15 @@ static int add_package(struct gather *g, const struct hf_fact *f, uint32_t layer
     g->locations[at - 1][p->n_locations++] = loc;
     if (f->pkg->owner_key.n) {
         hf_autobuf key = HF_BUF_INIT(16384);
+        /* Debian: a licence lies in a folder named by the package alone, whatever its list of files is called */
+        size_t colon = f->type == HF_PKG_DEB ? hf_span_find(f->pkg->owner_key, ':') : SIZE_MAX;
+        if (colon != SIZE_MAX) {
+            hf_buf_addf(&key, "%u\n" HF_SPAN_FMT, (unsigned)f->type, HF_SPAN_ARG(hf_span_sub(f->pkg->owner_key, 0, colon)));
+            int rc = keep_key(g->m, &g->keys, &key, at, err);
+            if (rc < 0)
+                return rc;
+            hf_buf_clear(&key);
+        }
         hf_buf_addf(&key, "%u\n" HF_SPAN_FMT, (unsigned)f->type, HF_SPAN_ARG(f->pkg->owner_key));
         return keep_key(g->m, &g->keys, &key, at, err);
     }
@@ -533,9 +546,14 @@ static int gather_facts(struct gather *g, uint32_t layer, struct hf_err *err)
                 return out_of_room(err);
             continue;
         }
-        if ((f->kind != HF_FACT_PACKAGE && f->kind != HF_FACT_OS) || !winner(m, layer, f))
+        if ((f->kind != HF_FACT_PACKAGE && f->kind != HF_FACT_OS && f->kind != HF_FACT_MARK) || !winner(m, layer, f))
             continue;
         int rc = 0;
+        if (f->kind == HF_FACT_MARK) {
+            struct hf_mark *mark = hf_grow((void **)&m->scan->marks, &m->scan->n_marks, &m->scan->cap_marks, sizeof *mark, MAX_MARKS);
+            if (mark)
+                *mark = (struct hf_mark){f->key, f->text};
+        }
         if (f->kind == HF_FACT_PACKAGE) {
             rc = add_package(g, f, layer, path, err);
         } else if (f->kind == HF_FACT_OS && os_rank(path) > g->os_best && f->os->id.n) {
@@ -601,6 +619,42 @@ static int join(struct gather *g, struct hf_err *err)
         }
     }
     return 0;
+}
+
+/* Release of an Alpine repository: "https://dl-cdn.alpinelinux.org/alpine/v3.19/main" to "3.19", ".../edge/main" to "edge". */
+static struct hf_span repository_release(struct hf_span line)
+{
+    struct hf_span part;
+    while (hf_span_cut(&line, '/', &part)) {
+        if (hf_span_eqz(part, "edge"))
+            return part;
+        if (part.n > 2 && part.p[0] == 'v' && part.p[1] >= '0' && part.p[1] <= '9' && hf_span_find(part, '.') != SIZE_MAX)
+            return hf_span_from(part, 1);
+    }
+    return hf_span("", 0);
+}
+
+/* What Alpine's packages are from is what its repositories say, where they agree: os-release belongs to one package of them, which may
+ * lag behind (field notes 2e). */
+static int apk_release(struct merge *m, struct hf_err *err)
+{
+    struct hf_os_release *o = &m->scan->release;
+    struct hf_span all = {NULL, 0};
+    if (!hf_span_eqz(o->id, "alpine"))
+        return 0;
+    for (size_t i = 0; i < m->scan->n_marks; i++) {
+        struct hf_span one = hf_span_eqz(m->scan->marks[i].key, "apk-repositories") ? repository_release(m->scan->marks[i].text) : hf_span("", 0);
+        if (one.n && all.n && !hf_span_eq(one, all))
+            return 0;
+        all = one.n ? one : all;
+    }
+    bool same = hf_span_starts(o->version_id, all) && (o->version_id.n == all.n || o->version_id.p[all.n] == '.' || o->version_id.p[all.n] == '_');
+    if (!all.n || same)
+        return 0;
+    int rc = hf_scan_warn(m->scan, "os-release says Alpine " HF_SPAN_FMT " but its packages come from " HF_SPAN_FMT ": they are matched as that", HF_SPAN_ARG(o->version_id),
+            HF_SPAN_ARG(all));
+    o->version_id = all;
+    return rc < 0 ? out_of_room(err) : 0;
 }
 
 static struct hf_span outer_path(struct hf_span path)
@@ -718,6 +772,8 @@ int hf_merge(struct hf_scan *scan, const struct hf_record *const *records, size_
         rc = note_lower(&g, err);
     for (uint32_t l = 0; l < n && rc >= 0; l++)
         rc = gather_facts(&g, l, err);
+    if (rc >= 0)
+        rc = apk_release(&m, err);
     if (rc >= 0)
         rc = join(&g, err);
     if (rc >= 0)

@@ -6,7 +6,7 @@
 #include "base/rd.h"
 
 enum {
-    RECORD_VERSION = 1,
+    RECORD_VERSION = 2,
     MAX_FILES = 4 << 20,
     MAX_RECORD = 512 << 20, /* uncompressed, a cache entry over this is not believed */
 };
@@ -88,7 +88,7 @@ int hf_record_file(struct hf_record *r, struct hf_span path, uint64_t size, stru
     struct hf_record_file *f = hf_grow((void **)&r->files, &r->n_files, &r->cap_files, sizeof *f, MAX_FILES);
     if (!f)
         return hf_fail(err, HF_E_LIMIT, "more than %d files with packages in one layer", MAX_FILES);
-    *f = (struct hf_record_file){copy, size};
+    *f = (struct hf_record_file){copy, size, r->current};
     r->facts.file = (uint32_t)(r->n_files - 1);
     return 0;
 }
@@ -180,6 +180,7 @@ int hf_record_write(const struct hf_record *r, struct hf_buf *out, struct hf_err
     for (size_t i = 0; i < r->n_files; i++) {
         put_span(&raw, r->files[i].path);
         put_uvarint(&raw, r->files[i].size);
+        put_uvarint(&raw, r->files[i].entry);
     }
     put_uvarint(&raw, r->facts.n);
     for (size_t i = 0; i < r->facts.n; i++)
@@ -270,6 +271,7 @@ int hf_record_read(struct hf_record *rec, struct hf_span bytes, struct hf_err *e
             return hf_fail(err, HF_E_LIMIT, "layer record: too many files");
         f->path = get_span(&r);
         f->size = hf_rd_uvarint(&r);
+        f->entry = hf_rd_uvarint(&r);
     }
     n = hf_rd_uvarint(&r);
     if (r.bad || n > hf_rd_left(&r))

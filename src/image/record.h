@@ -14,6 +14,7 @@ enum hf_log_type {
 struct hf_record_file {
     struct hf_span path;
     uint64_t size;
+    uint64_t entry; /* which entry of the layer it was: names may occur twice, and the last counts */
 };
 struct hf_record {
     struct hf_facts facts; /* .arena holds all text */
@@ -22,6 +23,7 @@ struct hf_record {
     struct hf_buf log;
     bool log_borrowed; /* log lies in storage and cannot grow */
     struct hf_buf last; /* previous path while writing */
+    uint64_t current;        /* entry whose file is being examined */
     uint64_t entries, bytes; /* entries met, bytes of content */
     uint64_t unlogged;       /* entries over the log's cap */
     struct hf_buf storage;   /* of a record read from the cache */

@@ -38,7 +38,7 @@ static int run(const struct hf_cat_file *files, size_t n, struct hf_cat_scratch 
     int rc = hf_ra_all(&files->ra, &scratch->file, &text, err);
     if (rc < 0)
         return rc;
-    if (hf_span_eqz(hf_span_basename(files->path), "repositories")) {
+    if (!hf_span_eqz(hf_span_basename(files->path), "installed")) {
         struct hf_span line;
         while (hf_span_line(&text, &line))
             if ((line = hf_span_trim(line)).n && line.p[0] != '#' && (rc = hf_facts_mark(out, HF_S("apk-repositories"), hf_span_sub(line, 0, 512), err)) < 0)
@@ -64,5 +64,6 @@ static int run(const struct hf_cat_file *files, size_t n, struct hf_cat_scratch 
 static const struct hf_want wants[] = {
         {HF_WANT_TAIL, "lib/apk/db/installed", NULL, MAX_INSTALLED, false},
         {HF_WANT_PATH, "etc/apk/repositories", NULL, 64 << 10, false},
+        {HF_WANT_SUFFIX, ".list", "etc/apk/repositories.d", 64 << 10, false},
 };
-const struct hf_cataloger hf_cataloger_apk = {"apk", 1, wants, HF_ARRAY_LEN(wants), run};
+const struct hf_cataloger hf_cataloger_apk = {"apk", 2, wants, HF_ARRAY_LEN(wants), run};

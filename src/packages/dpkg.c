@@ -5,6 +5,7 @@
  * The key that joins a package with its .list: the file's name says "libc6:amd64.list" for Multi-Arch: same packages and "bash.list" for
  * the others, so the status file gives "name:arch" exactly where it says Multi-Arch: same. Copyright files lie in a folder named by
  * the package alone. */
+#include "base/json.h"
 #include "formats/deb822/deb822.h"
 #include "packages/catalogers.h"
 
@@ -121,6 +122,23 @@ static int on_license(void *ctx, struct hf_span license, struct hf_err *err)
     return hf_facts_license(l->out, HF_PKG_DEB, l->key, license, err);
 }
 
+/* Whether the content is attached to Ubuntu Pro, whose fixes it then gets (R15). */
+static int ubuntu_pro(struct hf_span name, struct hf_span text, struct hf_facts *out, struct hf_err *err)
+{
+    bool pro = false;
+    if (hf_span_ends(name, HF_S(".json"))) {
+        hf_cleanup(hf_json_doc_freep) struct hf_json_doc *doc = NULL;
+        pro = hf_json_parse(text, &doc, NULL) == 0 && hf_jis_true(hf_jget(hf_json_root(doc), "attached"));
+    } else {
+        struct hf_span line;
+        while (!pro && hf_span_line(&text, &line)) {
+            line = hf_span_trim(line);
+            pro = line.n && line.p[0] != '#' && hf_span_search(line, HF_S("esm.ubuntu.com")) != SIZE_MAX;
+        }
+    }
+    return pro ? hf_facts_mark(out, HF_S("ubuntu-pro"), name, err) : 0;
+}
+
 static int run(const struct hf_cat_file *files, size_t n, struct hf_cat_scratch *scratch, struct hf_facts *out, struct hf_err *err)
 {
     struct hf_span text, name = hf_span_basename(files->path);
@@ -128,6 +146,8 @@ static int run(const struct hf_cat_file *files, size_t n, struct hf_cat_scratch 
     int rc = hf_ra_all(&files->ra, &scratch->file, &text, err);
     if (rc < 0)
         return rc;
+    if (hf_span_starts(files->path, HF_S("etc/apt/")) || hf_span_eqz(name, "status.json"))
+        return ubuntu_pro(name, text, out, err);
     if (hf_span_eqz(name, "copyright")) {
         struct licensed l = {out, hf_span_basename(hf_span_dirname(files->path))};
         rc = hf_copyright_licenses(text, &scratch->other, on_license, &l, err);
@@ -145,6 +165,9 @@ static const struct hf_want wants[] = {
         {HF_WANT_TAIL, "status", "lib/dpkg", MAX_STATUS, false},
         {HF_WANT_UNDER, "dpkg/status.d", NULL, MAX_STATUS, false},
         {HF_WANT_SUFFIX, ".list", "dpkg/info", MAX_LIST, false},
+        {HF_WANT_PATH, "var/lib/ubuntu-advantage/status.json", NULL, 1 << 20, false},
+        {HF_WANT_PATH, "etc/apt/sources.list", NULL, 1 << 20, false},
+        {HF_WANT_UNDER, "etc/apt/sources.list.d", NULL, 1 << 20, false},
         {HF_WANT_TAIL, "copyright", "share/doc/*", MAX_COPYRIGHT, false},
 };
-const struct hf_cataloger hf_cataloger_dpkg = {"dpkg", 1, wants, HF_ARRAY_LEN(wants), run};
+const struct hf_cataloger hf_cataloger_dpkg = {"dpkg", 2, wants, HF_ARRAY_LEN(wants), run};

@@ -15,6 +15,7 @@ void hf_scan_done(struct hf_scan *s)
     hf_arena_done(&s->arena);
     free(s->incomplete);
     free(s->warnings);
+    free(s->marks);
     free(s->findings);
     free(s->vulns);
     free(s->packages);

@@ -68,6 +68,9 @@ struct hf_incomplete {
     struct hf_span path, reason;
     uint32_t layer;
 };
+struct hf_mark { /* an observation of a cataloger: "apk-repositories", "ubuntu-pro", "rhel-content-set" */
+    struct hf_span key, text;
+};
 struct hf_scan {
     struct hf_arena arena;
     struct hf_span target;          /* as the user gave it, with the scheme it resolved to */
@@ -87,6 +90,8 @@ struct hf_scan {
     size_t n_incomplete;
     const struct hf_adv_source *feeds; /* those that were consulted */
     size_t n_feeds;
+    struct hf_mark *marks;
+    size_t n_marks, cap_marks;
     struct hf_span *warnings;       /* stale feed, no data for this release, demonstration data, EOL: plain sentences */
     size_t n_warnings;
     uint64_t files, bytes;          /* looked at */

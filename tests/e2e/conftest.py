@@ -12,7 +12,7 @@ SHARED = ROOT.parent / "shared" / "data" / "advisories"
 
 @pytest.fixture(scope="session")
 def binary():
-    path = pathlib.Path(os.environ.get("HF_BIN", ROOT / "build" / "holdfast"))
+    path = pathlib.Path(os.environ.get("HF_BIN", ROOT / "build" / "holdfast")).resolve()
     assert path.exists(), f"{path} is not built; run make"
     return path
 

@@ -31,6 +31,7 @@ CANNOT_RUN = {
     "make test": "runs this test",
     "make fuzz": "takes ten minutes a target",
     "make bench": "takes minutes",
+    "holdfast db update": "needs a network; test_update.py has mirrors of its own",
     "docker save": "needs a docker daemon and an image from a registry",
     "holdfast scan docker:": "needs a docker daemon",
     "holdfast scan container:": "needs a docker daemon",
