@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "image/tar-walk.h"
+#include "packages/gosymbols.h"
 
 enum {
     MAX_NODES = 4 << 20,
@@ -469,6 +470,18 @@ static int note_lower(struct gather *g, struct hf_err *err)
     return 0;
 }
 
+/* Two programs with the same module: what one of them links counts; where one does not say, all of it may be linked. */
+static int join_symbols(struct merge *m, struct hf_package *p, const struct hf_package *more)
+{
+    hf_autobuf both = HF_BUF_INIT(p->symbols.n + more->symbols.n + 8);
+    if (!(more->flags & HF_PKG_SYMBOLS)) {
+        p->flags &= ~(unsigned)HF_PKG_SYMBOLS;
+        p->symbols = hf_span("", 0);
+        return 0;
+    }
+    return hf_go_symbol_union(p->symbols, more->symbols, &both) ? hf_arena_dup(&m->scan->arena, hf_buf_span(&both), &p->symbols) : HF_E_LIMIT;
+}
+
 static int add_package(struct gather *g, const struct hf_fact *f, uint32_t layer, struct hf_span path, struct hf_err *err)
 {
     struct hf_scan *s = g->m->scan;
@@ -495,6 +508,8 @@ static int add_package(struct gather *g, const struct hf_fact *f, uint32_t layer
             return rc;
     }
     struct hf_scan_package *p = &s->packages[at - 1];
+    if (p->n_locations && (p->p.flags & HF_PKG_SYMBOLS) && join_symbols(g->m, &p->p, f->pkg) < 0)
+        return out_of_room(err);
     struct hf_location loc = {path, UINT32_MAX};
     if (g->m->has_layers)
         loc.layer = os_type(f->type) ? brought_by(&g->seen_in, layer, path, &g->key) : layer;

@@ -6,7 +6,7 @@
 #include "base/rd.h"
 
 enum {
-    RECORD_VERSION = 2,
+    RECORD_VERSION = 3,
     MAX_FILES = 4 << 20,
     MAX_RECORD = 512 << 20, /* uncompressed, a cache entry over this is not believed */
 };
@@ -127,10 +127,10 @@ int hf_log_next(struct hf_log_iter *it, struct hf_log_entry *ret)
 
 /* --- serialisation: version, counters, files, facts, log; compressed as one zstd frame with its size --- */
 
-static void package_spans(struct hf_package *p, struct hf_span *v[13])
+static void package_spans(struct hf_package *p, struct hf_span *v[14])
 {
-    struct hf_span *all[13] = {&p->name, &p->version, &p->arch, &p->namespace, &p->source_name, &p->source_version, &p->vendor,
-            &p->module, &p->qualifiers, &p->checksum, &p->unmatched_why, &p->owner_key, &p->install_root};
+    struct hf_span *all[14] = {&p->name, &p->version, &p->arch, &p->namespace, &p->source_name, &p->source_version, &p->vendor,
+            &p->module, &p->qualifiers, &p->checksum, &p->unmatched_why, &p->owner_key, &p->install_root, &p->symbols};
     memcpy(v, all, sizeof all);
 }
 
@@ -146,10 +146,10 @@ static void write_fact(struct hf_buf *b, const struct hf_fact *f, const struct h
     put_uvarint(b, (uint64_t)f->type);
     put_uvarint(b, f->file);
     if (f->kind == HF_FACT_PACKAGE) {
-        struct hf_span *v[13];
+        struct hf_span *v[14];
         package_spans(f->pkg, v);
         put_uvarint(b, f->pkg->flags);
-        for (size_t i = 0; i < 13; i++)
+        for (size_t i = 0; i < 14; i++)
             put_span(b, *v[i]);
         put_uvarint(b, f->pkg->n_licenses);
         for (size_t i = 0; i < f->pkg->n_licenses; i++)
@@ -210,14 +210,14 @@ static bool read_fact(struct hf_record *rec, struct hf_rd *r, struct hf_fact *f,
     f->file = (uint32_t)file;
     struct hf_arena *a = &rec->facts.arena;
     if (kind == HF_FACT_PACKAGE) {
-        struct hf_span *v[13];
+        struct hf_span *v[14];
         f->pkg = hf_arena_calloc(a, 1, sizeof *f->pkg);
         if (!f->pkg)
             return false;
         f->pkg->type = f->type;
         f->pkg->flags = (unsigned)hf_rd_uvarint(r);
         package_spans(f->pkg, v);
-        for (size_t i = 0; i < 13; i++)
+        for (size_t i = 0; i < 14; i++)
             *v[i] = get_span(r);
         uint64_t n = hf_rd_uvarint(r);
         if (r->bad || n > hf_rd_left(r))

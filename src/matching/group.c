@@ -638,7 +638,8 @@ static bool set_one_why(struct group *g, const struct unit *u, struct hf_why *w)
     if (u->pro && !g->m->o->ubuntu_pro)
         hf_buf_addz(t, "; the fix is in Ubuntu Pro, which this system does not have (R15)");
     if (h->n_symbols)
-        hf_buf_addf(t, "; the record names %u symbols, whose use was not checked (R27)", (unsigned)h->n_symbols);
+        hf_buf_addf(t, h->linked ? "; of the %u symbols that the record names one is linked (R27)" : "; the record names %u symbols, whose use was not checked (R27)",
+                (unsigned)h->n_symbols);
     return text_out(g, &w->text);
 }
 

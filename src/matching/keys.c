@@ -148,6 +148,7 @@ size_t hf_match_keys(const struct hf_package *p, const struct hf_match_os *os, s
     struct hf_match_key k = {.ns = ns, .name = p->name, .version = p->version, .rule = "R23", .what = "package"};
     if (p->type == HF_PKG_GO) {
         k.rule = "R27";
+        k.linked = p->flags & HF_PKG_SYMBOLS ? p : NULL;
         if (p->flags & HF_PKG_STDLIB || hf_span_eqz(p->name, "stdlib")) {
             k.name = HF_S("stdlib");
             k.version = go_stdlib_version(p->version, text);

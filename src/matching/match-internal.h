@@ -27,6 +27,7 @@ enum hf_verdict_kind {
     HF_VERDICT_OUTSIDE,      /* in no range, in no list; no fix was passed either */
     HF_VERDICT_INCOMPARABLE, /* a version that the scheme cannot order: not known */
     HF_VERDICT_OTHER_MODULE, /* R17 */
+    HF_VERDICT_NOT_LINKED,   /* R27 */
     HF_VERDICT_SKIPPED,      /* R16: under investigation at Red Hat; R27: filtered */
 };
 struct hf_verdict {
@@ -48,6 +49,9 @@ int hf_match_in_range(enum hf_scheme s, const struct hf_adv_range *r, struct hf_
  * row names no module but its fix is a module build. */
 bool hf_match_module(const struct hf_advdb *db, const struct hf_adv_row *row, struct hf_span label, struct hf_span version,
         struct hf_span summary);
+struct hf_match_key;
+/* R27: whether a function that the row names is linked; true also when either side does not say. */
+bool hf_match_linked(const struct hf_advdb *db, const struct hf_adv_row *row, const struct hf_match_key *k);
 bool hf_match_row_is_modular(const struct hf_advdb *db, const struct hf_adv_row *row);
 
 /* --- keys.c: what a package is looked up as (R1-R5, R7, R9, R13, R27) --- */
@@ -56,6 +60,7 @@ struct hf_match_key {
     struct hf_span name, version; /* name as given, not normalised */
     const char *rule, *what;      /* "R1", "source package" */
     bool indirect, ignore_epoch;
+    const struct hf_package *linked; /* R27: whose symbols decide; NULL: they are not known */
 };
 enum { HF_MATCH_PKG_KEYS = 12 };
 struct hf_match_os {
@@ -103,7 +108,7 @@ struct hf_hit { /* one affected row of one key */
     unsigned flags;
     enum hf_severity severity;
     enum hf_scheme scheme;
-    bool listed;
+    bool listed, linked; /* linked: a symbol of the record was found in the program */
     uint32_t n_symbols;
     struct hf_adv_range at;
     const struct hf_adv_range *fixes;

@@ -178,6 +178,10 @@ static int on_row(void *ctx, const struct hf_advdb *db, const struct hf_adv_row 
     }
     if (c->v.kind != HF_VERDICT_AFFECTED)
         return 0;
+    if (!hf_match_linked(db, row, c->k)) {
+        seen->kind = HF_VERDICT_NOT_LINKED;
+        return 0;
+    }
     struct hf_hit *h = hf_grow((void **)&r->hits, &r->n_hits, &r->cap_hits, sizeof *h, HF_MATCH_MAX_HITS);
     struct hf_adv_range *fixes = hf_arena_alloc(&c->m->work, (c->v.n_fixes + 1) * sizeof *fixes);
     if (!h || !fixes) {
@@ -187,7 +191,7 @@ static int on_row(void *ctx, const struct hf_advdb *db, const struct hf_adv_row 
     }
     memcpy(fixes, c->v.fixes, c->v.n_fixes * sizeof *fixes);
     *h = (struct hf_hit){.adv = row->adv, .state = row->state, .flags = row->flags, .severity = row->severity, .scheme = row->scheme,
-        .listed = c->v.listed, .n_symbols = (uint32_t)HF_MIN(row->n_symbols, (size_t)UINT32_MAX), .at = c->v.at, .fixes = fixes,
+        .listed = c->v.listed, .n_symbols = (uint32_t)HF_MIN(row->n_symbols, (size_t)UINT32_MAX), .linked = c->k->linked != NULL, .at = c->v.at, .fixes = fixes,
         .n_fixes = c->v.n_fixes};
     return 0;
 }

@@ -1,6 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One installed version against one row of the database. */
 #include "matching/match-internal.h"
+#include "packages/gosymbols.h"
+
+bool hf_match_linked(const struct hf_advdb *db, const struct hf_adv_row *row, const struct hf_match_key *k)
+{
+    struct hf_span symbol;
+    if (!k->linked || !row->n_symbols)
+        return true;
+    for (size_t i = 0; i < row->n_symbols; i++)
+        if (!hf_adv_row_symbol(db, row, i, &symbol) || hf_go_symbol_linked(k->linked->symbols, symbol))
+            return true;
+    return false;
+}
 
 static struct hf_span without_epoch(struct hf_span v)
 {

@@ -46,6 +46,8 @@ static void say(struct explain *e, const struct hf_package *p, const struct hf_m
     } else {
         hf_verdict(m->db, row, k->version, k->ignore_epoch, &v);
     }
+    if (v.kind == HF_VERDICT_AFFECTED && !hf_match_linked(m->db, row, k))
+        v.kind = HF_VERDICT_NOT_LINKED;
     if (v.kind == HF_VERDICT_AFFECTED)
         return; /* in the result, or a line on what took it off was written while matching */
     if (!room(m))
@@ -67,6 +69,9 @@ static void say(struct explain *e, const struct hf_package *p, const struct hf_m
         hf_buf_addz(m->why_not, *text ? text : "the version is in none of the record's ranges and lists [R23]");
         break;
     case HF_VERDICT_OTHER_MODULE: hf_buf_addz(m->why_not, text); break;
+    case HF_VERDICT_NOT_LINKED:
+        hf_buf_addf(m->why_not, "none of the %zu symbols that the record names is linked into the program [R27]", row->n_symbols);
+        break;
     case HF_VERDICT_SKIPPED:
     case HF_VERDICT_AFFECTED: break;
     }

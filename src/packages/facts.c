@@ -65,7 +65,7 @@ int hf_facts_package(struct hf_facts *f, const struct hf_package *p, struct hf_e
         return over(err);
     *c = *p;
     struct hf_span *spans[] = {&c->name, &c->version, &c->arch, &c->namespace, &c->source_name, &c->source_version,
-            &c->vendor, &c->module, &c->qualifiers, &c->checksum, &c->unmatched_why, &c->owner_key, &c->install_root};
+            &c->vendor, &c->module, &c->qualifiers, &c->checksum, &c->unmatched_why, &c->owner_key, &c->install_root, &c->symbols};
     for (size_t i = 0; i < HF_ARRAY_LEN(spans); i++)
         if (spans[i]->n == 0)
             *spans[i] = hf_span("", 0);

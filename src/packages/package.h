@@ -20,6 +20,7 @@ enum hf_pkg_flags {
     HF_PKG_STDLIB = 1 << 2,      /* Go: standard library */
     HF_PKG_SHADED = 1 << 3,      /* Java: found as pom.properties of another archive's child (R28) */
     HF_PKG_NOT_MATCHED = 1 << 4, /* must not be matched; see unmatched_why (R9, R27) */
+    HF_PKG_SYMBOLS = 1 << 6,     /* Go: symbols says what is linked of the module */
     HF_PKG_GUESSED = 1 << 5,     /* identity guessed from a file name or manifest, not from metadata made for it */
 };
 
@@ -38,6 +39,7 @@ struct hf_package {
     struct hf_span unmatched_why;
     struct hf_span owner_key; /* joins hf_facts_owned/hf_facts_license records of the same type; empty: none */
     struct hf_span install_root; /* lock files and manifests: directory the record speaks of; usually empty */
+    struct hf_span symbols;      /* gosymbols.h */
     const struct hf_span *licenses; /* SPDX expressions or the words used */
     size_t n_licenses;
 };

@@ -2,6 +2,7 @@
 """Programs that say what they were built from: Go build information, Rust audit sections, in every place a layer can hold them."""
 import json
 import os
+import struct
 import subprocess
 import sys
 import zlib
@@ -119,3 +120,52 @@ def test_large_rust_program(scan, tmp_path, compress):
 def test_large_file_that_is_nobodys_needs_no_mention(scan, tmp_path):
     rc, result, err = scan({"usr/lib/big.so": with_section(tmp_path, ".x", b"x") + os.urandom(1 << 20) * 70}, compress="gzip")
     assert rc == 0 and result["packages"] == [] and result["incomplete"] == [], err
+
+
+def pclntab(names, magic=0xFFFFFFF1):
+    """The part of Go's line table that holds the names of functions: header of Go 1.20 and a table of names."""
+    table = b"\0".join(n.encode() for n in names) + b"\0"
+    head = struct.pack("<IHBB", magic, 0, 1, 8) + struct.pack("<8Q", len(names), 1, 0x401000, 72, 72 + len(table), 0, 0, 0)
+    return head + table
+
+
+@pytest.fixture(scope="session")
+def go_db(run, tmp_path_factory):
+    d = tmp_path_factory.mktemp("go")
+    def record(i, imports, name="golang.org/x/net"):
+        return {"id": i, "modified": "2026-01-01T00:00:00Z", "affected": [{"package": {"ecosystem": "Go", "name": name}, "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "9.0.0"}]}],
+                "ecosystem_specific": {"imports": imports}}]}
+    records = [record("GO-2026-0001", [{"path": "golang.org/x/net/html", "symbols": ["Parse", "parser.reset"]}]),
+               record("GO-2026-0002", [{"path": "golang.org/x/net/http2", "symbols": ["Framer.ReadFrame"]}]),
+               record("GO-2026-0003", [{"path": "golang.org/x/net/idna"}]),
+               record("GO-2026-0004", [{"path": "golang.org/x/net/html", "symbols": ["Render"]}, {"path": "golang.org/x/net/idna"}]),
+               record("GO-2026-0005", [{"path": "net/http", "symbols": ["Get"]}], "stdlib"), record("GO-2026-0006", [{"path": "net/http", "symbols": ["Post"]}], "stdlib"),
+               record("GO-2026-0007", [{"path": "example.com/new", "symbols": ["F"]}], "example.com/new")]
+    for r in records:
+        (d / (r["id"] + ".json")).write_text(json.dumps(r))
+    rc, _, err = run("db", "build", "--from", d, "--output", d / "x.hfdb")
+    assert rc == 0, err
+    return d / "x.hfdb"
+
+
+def test_only_what_is_linked_is_reported(run, scan, go_db, tmp_path):
+    """R27: a record that names functions counts where one of them is in the program; one that names none, or not all, always."""
+    names = ["go:buildid", "main.main", "net/http.Get", "golang.org/x/net/html.Tokenizer", "golang.org/x/net/html.(*parser).reset", "golang.org/x/net/http2.(*Framer).WriteFrame", "example.com/old.G"]
+    with_section(tmp_path, ".go.buildinfo", buildinfo(MODULES))
+    (tmp_path / "names").write_bytes(pclntab(names))
+    subprocess.run(["objcopy", "--add-section", f".gopclntab={tmp_path / 'names'}", tmp_path / "program", tmp_path / "linked"], check=True)
+    linked = (tmp_path / "linked").read_bytes()
+    rc, result, err = scan({"usr/bin/tool": linked}, "--db", go_db)
+    assert rc in (0, 4), err
+    assert {v["id"] for v in result["vulnerabilities"]} == {"GO-2026-0001", "GO-2026-0003", "GO-2026-0004", "GO-2026-0005", "GO-2026-0007"}
+    image = tmp_path / "image-none.tar"
+    rc, out, err = run("scan", "--db", go_db, "--no-cache", "--quiet", "--why-not", "GO-2026-0002", image)
+    assert "none of the 1 symbols" in out and "R27" in out
+    # the same module in a program that does not say what it links: everything may be
+    rc, result, err = scan({"usr/bin/tool": linked, "usr/bin/other": (tmp_path / "program").read_bytes()}, "--db", go_db)
+    assert len({v["id"] for v in result["vulnerabilities"]}) == 7, err
+    # through the cache
+    for _ in range(2):
+        mkimage.write_image(str(image), [mkimage.tar_of_files({"usr/bin/tool": linked})])
+        rc, out, err = run("scan", "--db", go_db, "--cache-dir", tmp_path / "cache", "--format", "json", "--quiet", image)
+        assert len(json.loads(out)["vulnerabilities"]) == 5, err

@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 #define HF_ADVDB_MAGIC "HFADVDB1"
-enum { HF_ADVDB_VERSION = 2 };
+enum { HF_ADVDB_VERSION = 3 };
 enum hf_advdb_section {
     SEC_STRINGS,  /* [uvarint length][bytes], referred to by offset; offset 0 is the empty string */
     SEC_ADVISORY, /* records */

@@ -11,7 +11,7 @@ enum {
     MAX_URLS = 16,         /* links kept; they are for reading */
     MAX_RANGES = 4096,     /* of one package; a record with more is rejected, as with all that follow */
     MAX_VERSIONS = 20000,
-    MAX_SYMBOLS = 8192,
+    MAX_SYMBOLS = 8192, MAX_SYMBOL_TEXT = 1 << 20,
     MAX_AFFECTED = 20000,
     MAX_VERSION = 1024,    /* bytes of one version */
     MAX_NAME = 1024,       /* bytes of a package name */
@@ -48,6 +48,7 @@ uint64_t hf_feed_time(struct hf_span s)
 struct scratch {
     struct hf_span aliases[MAX_LIST], vectors[32], urls[MAX_URLS], versions[MAX_VERSIONS], symbols[MAX_SYMBOLS];
     struct hf_adv_range ranges[MAX_RANGES];
+    struct hf_buf *text; /* of symbols with their import paths; never moves once reserved */
     const char *over;
 };
 
@@ -162,6 +163,35 @@ static bool modular(const struct hf_advb_row *row)
 }
 
 /* 0, also when the package is of an ecosystem we do not match; HF_E_FORMAT with s->over. */
+/* Go: "path.Symbol" of every import.  An import without symbols is vulnerable as a whole: then no symbol decides. */
+static size_t add_symbols(hf_jnode imports, struct scratch *s)
+{
+    size_t n = 0;
+    hf_buf_clear(s->text);
+    if (imports && !hf_buf_reserve(s->text, MAX_SYMBOL_TEXT)) {
+        s->over = "symbols";
+        return 0;
+    }
+    HF_JFOREACH(i, imports) {
+        struct hf_span path = hf_jgetstr(i, "path");
+        if (!path.n || !hf_jfirst(hf_jget(i, "symbols")))
+            return 0;
+        HF_JFOREACH(x, hf_jget(i, "symbols")) {
+            struct hf_span symbol = hf_jstr(x);
+            size_t at = s->text->n;
+            if (n == MAX_SYMBOLS || symbol.n > MAX_VERSION || path.n > MAX_VERSION || path.n + symbol.n + 1 > s->text->cap - s->text->n) {
+                s->over = "symbols";
+                return 0;
+            }
+            hf_buf_adds(s->text, path);
+            hf_buf_addc(s->text, '.');
+            hf_buf_adds(s->text, symbol);
+            s->symbols[n++] = hf_span(s->text->p + at, s->text->n - at);
+        }
+    }
+    return n;
+}
+
 static int add_affected(struct hf_advb *b, uint32_t adv, hf_jnode a, struct hf_span summary, struct scratch *s, struct hf_err *err)
 {
     hf_jnode package = hf_jget(a, "package"), specific = hf_jget(a, "ecosystem_specific"), own = hf_jget(a, "database_specific");
@@ -181,8 +211,7 @@ static int add_affected(struct hf_advb *b, uint32_t adv, hf_jnode a, struct hf_s
     row.n_versions = add_strings(hf_jget(a, "versions"), s->versions, 0, MAX_VERSIONS, s, "versions");
     row.ranges = s->ranges;
     row.versions = s->versions;
-    HF_JFOREACH(i, hf_jget(specific, "imports"))
-        row.n_symbols = add_strings(hf_jget(i, "symbols"), s->symbols, row.n_symbols, MAX_SYMBOLS, s, "symbols");
+    row.n_symbols = add_symbols(hf_jget(specific, "imports"), s);
     row.symbols = s->symbols;
     distro_state(specific, hf_span_z(ns), &row);
     /* R11: fixed in version "0" means never affected. */
@@ -286,7 +315,9 @@ int hf_osv_record(struct hf_advb *b, struct hf_span json, struct hf_err *err)
     hf_autofree struct scratch *s = malloc(sizeof *s);
     if (!s)
         return hf_fail(err, -ENOMEM, "out of memory");
+    hf_autobuf text = HF_BUF_INIT(MAX_SYMBOL_TEXT);
     s->over = NULL;
+    s->text = &text;
     if (!a.summary.n)
         a.summary = hf_span_sub(a.details, 0, 240);
     size_t cut = hf_span_find(a.summary, '\n');
