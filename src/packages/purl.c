@@ -361,7 +361,9 @@ static int parse_qualifiers(struct hf_span text, struct hf_arena *a, struct hf_p
         } else if (p->type == HF_PKG_GEM && hf_span_eq_nocase(key, HF_S("platform"))) {
             member = &p->arch;
         }
-        if (member && value.n <= MAX_VALUE) {
+        if (member && value.n > MAX_VALUE)
+            return hf_fail(err, HF_E_LIMIT, "purl: qualifier \"" HF_SPAN_FMT "\" of %zu bytes", HF_SPAN_ARG(key), value.n);
+        if (member) {
             *member = value;
             if (upstream.n)
                 parse_upstream(p, upstream);
