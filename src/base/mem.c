@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/mem.h"
 
+#include <stdatomic.h>
+
 struct hf_arena_block {
     struct hf_arena_block *next;
     size_t n, cap;
@@ -8,6 +10,19 @@ struct hf_arena_block {
 };
 
 enum { BLOCK_MIN = 4096, BLOCK_MAX = 256 * 1024 };
+
+#ifdef HF_TORTURE
+bool hf_alloc_fails(void)
+{
+    static atomic_uint_fast64_t count;
+    const char *at = getenv("HF_FAIL_ALLOC");
+    uint64_t first;
+    if (!at || hf_parse_u64(hf_span_z(at), 10, 1, UINT64_MAX, &first) < 0)
+        return false;
+    uint64_t n = atomic_fetch_add(&count, 1) + 1;
+    return n >= first && (n - first) % 100 == 0;
+}
+#endif
 
 void hf_arena_init(struct hf_arena *a, size_t max_bytes)
 {
@@ -45,7 +60,7 @@ void *hf_arena_alloc(struct hf_arena *a, size_t n)
             if (!hf_ckd_add(&size, cap, sizeof *b) || size > a->max || a->used > a->max - size)
                 return NULL;
         }
-        struct hf_arena_block *fresh = malloc(size);
+        struct hf_arena_block *fresh = hf_alloc_fails() ? NULL : malloc(size);
         if (!fresh)
             return NULL;
         fresh->n = 0;
@@ -97,7 +112,7 @@ void *hf_try_alloc(size_t n, size_t size, size_t limit_bytes)
     size_t bytes;
     if (!hf_ckd_mul(&bytes, n, size) || bytes > limit_bytes)
         return NULL;
-    return malloc(bytes ? bytes : 1);
+    return hf_alloc_fails() ? NULL : malloc(bytes ? bytes : 1);
 }
 
 void *hf_grow(void **p, size_t *n, size_t *cap, size_t size, size_t max)
@@ -109,7 +124,7 @@ void *hf_grow(void **p, size_t *n, size_t *cap, size_t size, size_t max)
         fresh = *cap ? (*cap > max / 2 ? max : *cap * 2) : HF_MIN(fresh, max);
         if (!hf_ckd_mul(&bytes, fresh, size))
             return NULL;
-        void *q = realloc(*p, bytes);
+        void *q = hf_alloc_fails() ? NULL : realloc(*p, bytes);
         if (!q)
             return NULL;
         *p = q;
@@ -156,7 +171,7 @@ uint64_t *hf_map_at(struct hf_map *m, struct hf_span key, bool *ret_new)
 {
     if (m->n >= m->cap / 4 * 3) {
         size_t cap = m->cap ? m->cap * 2 : 16;
-        struct hf_map_slot *slots = cap > SIZE_MAX / 2 / sizeof *slots ? NULL : calloc(cap, sizeof *slots);
+        struct hf_map_slot *slots = cap > SIZE_MAX / 2 / sizeof *slots || hf_alloc_fails() ? NULL : calloc(cap, sizeof *slots);
         if (!slots)
             return NULL;
         struct hf_map bigger = {slots, m->n, cap};

@@ -6,6 +6,24 @@
 #pragma once
 #include "base/span.h"
 
+/* In builds with the address sanitizer the HF_FAIL_ALLOC-th allocation sized by input (environment; counted from 1) and every hundredth
+ * after it fail, so that tests see what happens then.  Elsewhere never. */
+#if defined(__SANITIZE_ADDRESS__)
+#define HF_TORTURE 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HF_TORTURE 1
+#endif
+#endif
+#ifdef HF_TORTURE
+bool hf_alloc_fails(void);
+#else
+static inline bool hf_alloc_fails(void)
+{
+    return false;
+}
+#endif
+
 struct hf_arena {
     struct hf_arena_block *head;
     size_t used, max; /* bytes taken from the system, ceiling */

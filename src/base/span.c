@@ -6,6 +6,8 @@
 #include <sys/random.h>
 #include <wchar.h>
 
+#include "base/mem.h"
+
 int hf_span_cmp(struct hf_span a, struct hf_span b)
 {
     size_t n = HF_MIN(a.n, b.n);
@@ -274,7 +276,7 @@ bool hf_buf_reserve(struct hf_buf *b, size_t more)
     size_t cap = b->cap ? b->cap : 64;
     while (cap < need)
         cap = cap > b->max / 2 ? b->max : cap * 2;
-    char *p = realloc(b->p, cap);
+    char *p = hf_alloc_fails() ? NULL : realloc(b->p, cap);
     if (!p) {
         b->failed = true;
         return false;

@@ -42,7 +42,7 @@ struct merge {
     size_t n_resolved, cap_resolved;
     struct hf_span last_dir; /* the last one asked for: files of one directory follow each other */
     size_t last_resolved;
-    bool any_dir_link;
+    bool any_dir_link, starved; /* starved: an owner or a licence was lost for want of memory */
 };
 
 static int out_of_room(struct hf_err *err)
@@ -181,7 +181,7 @@ static bool find_node(const struct merge *m, struct finder *f, struct hf_span pa
         uint64_t at = 0;
         hf_buf_clear(&f->dir);
         hf_buf_adds(&f->dir, dir);
-        f->known = hf_buf_ok(&f->dir);
+        f->known = hf_buf_ok(&f->dir); /* without memory it is looked up again for the next file */
         f->matters = (!dir.n || hf_map_get(&m->by_path, dir, &at)) && m->v[at].first_child;
     }
     return f->matters && hf_map_get(&m->by_path, path, ret);
@@ -239,10 +239,15 @@ static int apply_layer(struct merge *m, uint32_t layer, struct hf_err *err)
 /* --- link resolution on the merged tree --- */
 
 /* path with every link but (unless follow_last) the last component followed, into out.  false: loop, or too long. */
-static bool resolve(const struct merge *m, struct hf_span path, bool follow_last, struct hf_buf *out)
+static bool resolve(struct merge *m, struct hf_span path, bool follow_last, struct hf_buf *out)
 {
-    hf_autobuf rest = HF_BUF_INIT(64 << 10);
+    hf_autobuf rest = HF_BUF_INIT(64 << 10), next = HF_BUF_INIT(64 << 10);
     unsigned steps = 0;
+    /* All room at once: what fails later is a path that is too long, not memory. */
+    if (!hf_buf_reserve(&rest, rest.max) || !hf_buf_reserve(&next, next.max) || !hf_buf_reserve(out, out->max)) {
+        m->starved = true;
+        return false;
+    }
     hf_buf_adds(&rest, path);
     hf_buf_clear(out);
     size_t at = 0;
@@ -270,7 +275,7 @@ static bool resolve(const struct merge *m, struct hf_span path, bool follow_last
             return false;
         struct hf_span link = m->v[i].link;
         out->n = link.n && link.p[0] == '/' ? 0 : before;
-        hf_autobuf next = HF_BUF_INIT(64 << 10);
+        hf_buf_clear(&next);
         hf_buf_adds(&next, link);
         hf_buf_addc(&next, '/');
         hf_buf_add(&next, rest.p + at, rest.n - at);
@@ -291,23 +296,30 @@ static const struct real_dir *real_dir(struct merge *m, struct hf_span dir)
         return &m->resolved[m->last_resolved - 1];
     bool fresh;
     uint64_t *slot = hf_map_at(&m->dirs, dir, &fresh);
-    if (!slot)
+    if (!slot) {
+        m->starved = true;
         return NULL;
+    }
     if (fresh) {
         hf_autobuf out = HF_BUF_INIT(64 << 10);
         uint64_t at = 0;
         struct real_dir *r = hf_grow((void **)&m->resolved, &m->n_resolved, &m->cap_resolved, sizeof *r, MAX_NODES);
         *slot = m->n_resolved;
-        if (!r)
+        if (!r) {
+            *slot = 0;
+            m->starved = true;
             return NULL;
+        }
         r->path = dir;
         if (m->any_dir_link && resolve(m, dir, true, &out) && !hf_span_eq(hf_buf_span(&out), dir) &&
                 hf_arena_dup(&m->scan->arena, hf_buf_span(&out), &r->path) < 0)
-            r->path = dir;
+            m->starved = true;
         r->node = !r->path.n || hf_map_get(&m->by_path, r->path, &at) ? (uint32_t)at : UINT32_MAX;
     }
-    if (*slot == 0)
+    if (*slot == 0) {
+        m->starved = true;
         return NULL;
+    }
     m->last_dir = dir;
     m->last_resolved = (size_t)*slot;
     return &m->resolved[*slot - 1];
@@ -416,6 +428,8 @@ static int keep_key(struct merge *m, struct hf_map *map, const struct hf_buf *ke
 {
     struct hf_span copy;
     uint64_t at;
+    if (!hf_buf_ok(key))
+        return out_of_room(err);
     if (hf_map_get(map, hf_buf_span(key), &at))
         return 0;
     if (hf_arena_dup(&m->scan->arena, hf_buf_span(key), &copy) < 0)
@@ -487,6 +501,8 @@ static int add_package(struct gather *g, const struct hf_fact *f, uint32_t layer
     struct hf_scan *s = g->m->scan;
     uint64_t at = 0;
     identity(f->pkg, &g->key);
+    if (!hf_buf_ok(&g->key))
+        return out_of_room(err);
     if (!hf_map_get(&g->packages, hf_buf_span(&g->key), &at)) {
         if (s->n_packages == g->cap) {
             size_t cap = g->cap ? g->cap * 2 : 256;
@@ -791,6 +807,8 @@ int hf_merge(struct hf_scan *scan, const struct hf_record *const *records, size_
         rc = apk_release(&m, err);
     if (rc >= 0)
         rc = join(&g, err);
+    if (rc >= 0 && m.starved)
+        rc = out_of_room(err);
     if (rc >= 0)
         rc = finish_packages(&g, err);
     if (rc >= 0)

@@ -148,6 +148,8 @@ static const char *entry_names(struct hf_tar *t, struct hf_tar_entry *e)
     } else {
         e->type = HF_TAR_OTHER;
     }
+    if (!hf_buf_ok(&t->path) || !hf_buf_ok(&t->link))
+        return "there is no memory for its names";
     e->path = hf_buf_span(&t->path);
     e->link = hf_buf_span(&t->link);
     return NULL;

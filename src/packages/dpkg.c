@@ -65,6 +65,8 @@ static int add(const struct stanza *s, bool same_key, struct hf_cat_scratch *scr
         hf_buf_addc(&scratch->other, ':');
         hf_buf_adds(&scratch->other, s->arch);
     }
+    if (!hf_buf_ok(&scratch->other))
+        return hf_fail(err, HF_E_LIMIT, "dpkg: the name of a package is over the memory limit");
     p.owner_key = hf_buf_span(&scratch->other);
     return hf_facts_package(out, &p, err);
 }

@@ -32,7 +32,7 @@ struct job {
     size_t held;
     uint64_t work, members;
     unsigned told;
-    bool over;
+    bool over, starved; /* over: MAX_WORK was reached; starved: a text was lost for want of memory */
 };
 struct archive {
     struct hf_span name;   /* of the file, for guesses */
@@ -112,7 +112,9 @@ static struct hf_span manifest_first(struct job *j, struct hf_span text, const c
     hf_autobuf work = HF_BUF_INIT(16 << 10);
     for (; *keys; keys++) {
         struct hf_span v = manifest_get(text, *keys, &work), copy;
-        if (v.n && hf_arena_dup(&j->arena, v, &copy) == 0)
+        bool kept = !v.n || hf_arena_dup(&j->arena, v, &copy) == 0;
+        j->starved |= !kept || !hf_buf_ok(&work);
+        if (v.n && kept)
             return copy;
     }
     return hf_span("", 0);
@@ -192,7 +194,7 @@ static int add(struct job *j, const struct archive *a, const struct coordinates 
         license = HF_S("Apache-2.0");
     p.licenses = &license;
     p.n_licenses = license.n != 0;
-    return hf_buf_ok(&name) ? hf_facts_package(j->out, &p, err) : 0;
+    return hf_buf_ok(&name) ? hf_facts_package(j->out, &p, err) : hf_fail(err, HF_E_LIMIT, "out of memory");
 }
 
 /* Whether these coordinates are the archive's own: "artifact-version" is its name, or that with a classifier behind. */
@@ -341,6 +343,8 @@ static int run(const struct hf_cat_file *files, size_t n, struct hf_cat_scratch 
     int rc = walk(&j, &files->ra, hf_span_basename(files->path), hf_span("", 0), 0, err);
     if (j.told > MAX_TOLD)
         hf_facts_incomplete(out, "java: %u more places could not be read", j.told - MAX_TOLD);
+    if (j.starved && rc >= 0)
+        rc = hf_fail(err, HF_E_LIMIT, "a manifest is over the memory limit");
     hf_arena_done(&j.arena);
     return rc;
 }

@@ -180,6 +180,8 @@ static void add_qualifiers(struct hf_buf *out, const struct hf_package *p, const
     } else if (p->type == HF_PKG_GEM) {
         put(q, &n, HF_S("platform"), hf_buf_span(&arch));
     }
+    /* A part without memory would leave a purl of another package. */
+    out->failed |= arch.failed || distro.failed || ep.failed || upstream.failed || module.failed;
     for (size_t i = 0; i < n; i++) {
         hf_buf_addc(out, i ? '&' : '?');
         hf_buf_adds(out, q[i].key);
