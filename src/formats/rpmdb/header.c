@@ -207,6 +207,8 @@ int hf_rpm_files(const struct hf_rpm_header *h, hf_rpm_file_cb cb, void *ctx, st
         char path[HF_RPM_PATH_MAX];
         if (dirs[d].n > sizeof path || base.n > sizeof path - dirs[d].n)
             return hf_fail(err, HF_E_LIMIT, "rpm header: path of %zu bytes is over %d", dirs[d].n + base.n, HF_RPM_PATH_MAX);
+        if (dirs[d].n == 0)
+            base = no_slash(base);
         if (base.n == 0 || is_directory(h, i))
             continue;
         if (dirs[d].n)
