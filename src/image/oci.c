@@ -10,6 +10,7 @@ enum {
     MAX_LAYERS = 1000,      /* overlay2 stops at 128; buildkit and old images at 127 */
     MAX_DOCUMENT = 8 << 20,
     MAX_INDEX_DEPTH = 4,    /* an index may name indexes */
+    MAX_DOCUMENTS = 500,    /* manifests and indexes opened for one target */
 };
 
 struct hf_platform hf_platform_host(void)
@@ -130,7 +131,7 @@ struct layout {
     bool all;
     hf_image_cb cb;
     void *ctx;
-    unsigned delivered;
+    unsigned delivered, documents;
     struct hf_buf seen; /* platforms and tags met, for the error message */
 };
 
@@ -145,6 +146,16 @@ static int blob_name(const struct hf_digest *d, char out[160])
     *colon = '/';
     snprintf(out, 160, "blobs/%s", text);
     return 0;
+}
+
+/* descriptor.md: content whose size differs from the descriptor's must not be processed. */
+static int check_size(const struct layout *l, hf_jnode descriptor, uint64_t size, struct hf_err *err)
+{
+    double said;
+    if (!l->o->verify || !hf_jnum(hf_jget(descriptor, "size"), &said) || said == (double)size)
+        return 0;
+    return hf_fail(err, HF_E_DIGEST, HF_SPAN_FMT ": the descriptor's size is %.0f, but the content has %llu bytes", HF_SPAN_ARG(hf_jgetstr(descriptor, "digest")), said,
+            (unsigned long long)size);
 }
 
 static int read_verified(struct layout *l, hf_jnode descriptor, struct hf_buf *out, struct hf_digest *ret, struct hf_err *err)
@@ -163,7 +174,7 @@ static int read_verified(struct layout *l, hf_jnode descriptor, struct hf_buf *o
         char a[HF_DIGEST_TEXT], b[HF_DIGEST_TEXT];
         return hf_fail(err, HF_E_DIGEST, "%s: expected %s but the content is %s", name, hf_digest_text(ret, a), hf_digest_text(&got, b));
     }
-    return 0;
+    return check_size(l, descriptor, out->n, err);
 }
 
 static int open_layers(struct layout *l, struct hf_image *img, hf_jnode layers, struct hf_err *err)
@@ -184,6 +195,8 @@ static int open_layers(struct layout *l, struct hf_image *img, hf_jnode layers, 
         if (hf_digest_parse(hf_jgetstr(d, "digest"), &s->digest) < 0 || blob_name(&s->digest, name) < 0)
             return hf_fail(err, HF_E_FORMAT, "layer %zu: \"" HF_SPAN_FMT "\" is not a digest", i, HF_SPAN_ARG(hf_jgetstr(d, "digest")));
         int rc = hf_blobs_find(l->blobs, img, hf_span_z(name), &s->fd, &s->offset, &s->size, err);
+        if (rc >= 0)
+            rc = check_size(l, d, s->size, err);
         if (rc < 0)
             return hf_wrap(err, rc, "layer %zu", i);
     }
@@ -233,6 +246,8 @@ static int document(struct layout *l, hf_jnode descriptor, struct hf_span tag, u
 {
     hf_autobuf text = HF_BUF_INIT(MAX_DOCUMENT);
     struct hf_digest digest;
+    if (++l->documents > MAX_DOCUMENTS)
+        return hf_fail(err, HF_E_LIMIT, "more than %d manifests and indexes; name one by its tag", MAX_DOCUMENTS);
     int rc = read_verified(l, descriptor, &text, &digest, err);
     if (rc < 0)
         return rc;
@@ -277,7 +292,7 @@ static int index_entries(struct layout *l, hf_jnode index, struct hf_span tag, u
 int hf_oci_layout(struct hf_blobs *b, int archive_fd, const char *target, struct hf_span tag, const struct hf_image_opts *o,
         bool all, hf_image_cb cb, void *ctx, struct hf_err *err)
 {
-    struct layout l = {b, archive_fd, target, tag, o, all, cb, ctx, 0, HF_BUF_INIT(4096)};
+    struct layout l = {b, archive_fd, target, tag, o, all, cb, ctx, 0, 0, HF_BUF_INIT(4096)};
     hf_autobuf text = HF_BUF_INIT(MAX_DOCUMENT);
     hf_cleanup(hf_json_doc_freep) struct hf_json_doc *doc = NULL;
     int rc = hf_blobs_read(b, HF_S("index.json"), &text, err);
