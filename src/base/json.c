@@ -158,6 +158,8 @@ int hf_json_stream_end(struct hf_json_stream *s, struct hf_err *err)
 
 /* --- document --- */
 
+enum { NODE_BYTES = 128 }; /* of cJSON and the allocator for one value and a short name */
+
 struct hf_json_doc {
     cJSON *root;
 };
@@ -169,9 +171,9 @@ static void delete_tree(cJSON **p)
 
 /* What must hold before cJSON sees the text: nesting bounded, since it recurses; values bounded, since each costs some fifty
  * times its bytes; no NUL, since its strings would end there. */
-static int precheck(struct hf_span t, size_t skipped, struct hf_err *err)
+static int precheck(struct hf_span t, size_t skipped, size_t max_bytes, struct hf_err *err)
 {
-    size_t nodes = 1;
+    size_t nodes = 1, max_nodes = HF_MIN((size_t)HF_JSON_NODES_MAX, (max_bytes - HF_MIN(max_bytes, t.n)) / NODE_BYTES);
     unsigned depth = 0;
     bool in_string = false;
     for (size_t i = 0; i < t.n; i++) {
@@ -199,19 +201,24 @@ static int precheck(struct hf_span t, size_t skipped, struct hf_err *err)
         } else if (c == ',') {
             nodes++;
         }
-        if (nodes > HF_JSON_NODES_MAX)
-            return hf_fail_at(err, HF_E_LIMIT, i + skipped, "JSON with more than %d values, at byte %zu", HF_JSON_NODES_MAX, i + skipped);
+        if (nodes > max_nodes)
+            return hf_fail_at(err, HF_E_LIMIT, i + skipped, "JSON of %zu bytes with more than %zu values, at byte %zu", t.n, max_nodes, i + skipped);
     }
     return 0;
 }
 
 int hf_json_parse(struct hf_span text, struct hf_json_doc **ret, struct hf_err *err)
 {
+    return hf_json_parse_within(text, SIZE_MAX, ret, err);
+}
+
+int hf_json_parse_within(struct hf_span text, size_t max_bytes, struct hf_json_doc **ret, struct hf_err *err)
+{
     size_t skipped = hf_span_starts(text, HF_S("\xef\xbb\xbf")) ? 3 : 0;
     if (text.n > HF_JSON_DOC_MAX)
         return hf_fail(err, HF_E_LIMIT, "JSON document of %zu bytes, at most %d are read at once", text.n, HF_JSON_DOC_MAX);
     text = hf_span_from(text, skipped);
-    int rc = precheck(text, skipped, err);
+    int rc = precheck(text, skipped, max_bytes, err);
     if (rc < 0)
         return rc;
     if (!text.n)

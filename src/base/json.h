@@ -50,6 +50,8 @@ typedef const struct cJSON *hf_jnode;
 struct hf_json_doc;
 /* HF_E_FORMAT (also for a NUL in a string, which a C string cannot hold) or HF_E_LIMIT; a UTF-8 byte order mark is skipped. */
 HF_MUSTUSE int hf_json_parse(struct hf_span text, struct hf_json_doc **ret, struct hf_err *err);
+/* The same, HF_E_LIMIT when the document would take more than about max_bytes of memory. */
+HF_MUSTUSE int hf_json_parse_within(struct hf_span text, size_t max_bytes, struct hf_json_doc **ret, struct hf_err *err);
 void hf_json_doc_free(struct hf_json_doc *d);
 HF_DEFINE_FREEP(struct hf_json_doc, hf_json_doc_free)
 hf_jnode hf_json_root(const struct hf_json_doc *d);

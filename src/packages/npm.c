@@ -72,7 +72,7 @@ static int run(const struct hf_cat_file *files, size_t n, struct hf_cat_scratch 
         return rc;
     hf_cleanup(hf_json_doc_freep) struct hf_json_doc *doc = NULL;
     bool lock = !hf_span_eqz(hf_span_basename(files->path), "package.json");
-    rc = hf_json_parse(text, &doc, err);
+    rc = hf_json_parse_within(text, scratch->file.max, &doc, err);
     if (rc < 0) /* test data and templates are called package.json too; a lock that is broken hides packages */
         return lock || rc == HF_E_LIMIT ? rc : 0;
     hf_jnode root = hf_json_root(doc);

@@ -49,7 +49,7 @@ static int run(const struct hf_cat_file *files, size_t n, struct hf_cat_scratch 
         rc = unpack(packed, &scratch->file, err);
     hf_cleanup(hf_json_doc_freep) struct hf_json_doc *doc = NULL;
     if (rc >= 0)
-        rc = hf_json_parse(hf_buf_span(&scratch->file), &doc, err);
+        rc = hf_json_parse_within(hf_buf_span(&scratch->file), scratch->file.max, &doc, err);
     if (rc < 0)
         return rc;
     hf_jnode packages = hf_jget(hf_json_root(doc), "packages");
