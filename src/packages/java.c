@@ -14,7 +14,9 @@ enum {
     MAX_POM = 64 << 10,
     MAX_MANIFEST = 1 << 20,
     MAX_POMS = 4096,      /* of one archive */
-    MAX_WORK = 1 << 30,   /* bytes unpacked for one file of the image */
+    MAX_WORK = 1 << 30,   /* bytes unpacked for one file of the image ... */
+    WORK_BASE = 256 << 10, /* ... and no more than this and WORK_RATIO times its size: archives in archives are compressed already, */
+    WORK_RATIO = 20,       /* and a thousand small files must not take the time of large ones */
     MAX_MEMBERS = 4 << 20,
     MAX_TEXT = 256,
     MAX_TOLD = 20,
@@ -30,7 +32,7 @@ struct job {
     struct hf_arena arena; /* texts of the archives at hand */
     size_t held_max;       /* bytes that unpacked archives may take together */
     size_t held;
-    uint64_t work, members;
+    uint64_t work, max_work, members;
     unsigned told;
     bool over, starved; /* over: MAX_WORK was reached; starved: a text was lost for want of memory */
 };
@@ -231,6 +233,27 @@ static int add_all(struct job *j, const struct archive *a, struct hf_err *err)
 
 static int walk(struct job *j, const struct hf_ra *ra, struct hf_span name, struct hf_span inside, unsigned depth, struct hf_err *err);
 
+/* Counts bytes to be unpacked; false: too many. */
+static bool afford(struct job *j, uint64_t size)
+{
+    if (size > j->max_work - HF_MIN(j->max_work, j->work))
+        return false;
+    j->work += size;
+    return true;
+}
+
+static int tell_over(struct job *j, struct hf_span where)
+{
+    char what[160];
+    if (j->over)
+        return 0;
+    j->over = true;
+    if (j->told >= MAX_TOLD)
+        j->told = MAX_TOLD - 1; /* said even when much else was */
+    snprintf(what, sizeof what, "not opened, as others from here on: the archives of this file unpack to more than %llu KiB", (unsigned long long)(j->max_work >> 10));
+    return tell(j, where, what);
+}
+
 static int nested(struct job *j, const struct hf_zip *z, const struct hf_zip_member *m, struct hf_span outer, unsigned depth, struct hf_err *err)
 {
     hf_autobuf content = HF_BUF_INIT(j->held_max - HF_MIN(j->held_max, j->held));
@@ -249,12 +272,8 @@ static int nested(struct job *j, const struct hf_zip *z, const struct hf_zip_mem
         return tell(j, inside, "archives nested more than 8 deep are not opened");
     int rc = hf_zip_stored(z, m, &ra, &why);
     if (rc == HF_E_UNSUPPORTED) {
-        if (m->size > MAX_WORK || j->work + m->size > MAX_WORK) {
-            j->told = j->over ? j->told : 0; /* said even when much else was */
-            j->over = true;
-            return tell(j, inside, "not opened: the archives of this file unpack to more than 1 GiB");
-        }
-        j->work += m->size;
+        if (!afford(j, m->size))
+            return tell_over(j, inside);
         rc = hf_zip_read(z, m, &content, &why);
         ra = hf_ra_mem(hf_buf_span(&content));
     }
@@ -274,10 +293,12 @@ static int keep_text(struct job *j, const struct hf_zip *z, const struct hf_zip_
     hf_autobuf text = HF_BUF_INIT(max);
     struct hf_err why = HF_ERR_INIT;
     char what[700];
+    *ret = hf_span("", 0);
+    if (!afford(j, HF_MIN(m->size, (uint64_t)max)))
+        return tell_over(j, where);
     if (hf_zip_read(z, m, &text, &why) == 0)
         return hf_arena_dup(&j->arena, hf_buf_span(&text), ret);
     snprintf(what, sizeof what, HF_SPAN_FMT ": %s", HF_SPAN_ARG(hf_span_sub(m->name, 0, 120)), why.msg);
-    *ret = hf_span("", 0);
     return tell(j, where, what);
 }
 
@@ -339,6 +360,7 @@ static int run(const struct hf_cat_file *files, size_t n, struct hf_cat_scratch 
     if (!jar && memcmp(magic, "PK", 2) != 0)
         return 0;
     struct job j = {.out = out, .held_max = scratch->file.max};
+    j.max_work = HF_MIN((uint64_t)MAX_WORK, WORK_BASE + HF_MIN(files->size, (uint64_t)MAX_WORK) * WORK_RATIO);
     hf_arena_init(&j.arena, scratch->file.max);
     int rc = walk(&j, &files->ra, hf_span_basename(files->path), hf_span("", 0), 0, err);
     if (j.told > MAX_TOLD)
