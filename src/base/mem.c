@@ -3,6 +3,8 @@
 
 #include <stdatomic.h>
 
+#include <stdatomic.h>
+
 struct hf_arena_block {
     struct hf_arena_block *next;
     size_t n, cap;
@@ -24,9 +26,21 @@ bool hf_alloc_fails(void)
 }
 #endif
 
+bool hf_quota_take(struct hf_quota *q, size_t n)
+{
+    if (!q)
+        return true;
+    size_t left = atomic_load(&q->left);
+    do {
+        if (n > left)
+            return false;
+    } while (!atomic_compare_exchange_weak(&q->left, &left, left - n));
+    return true;
+}
+
 void hf_arena_init(struct hf_arena *a, size_t max_bytes)
 {
-    *a = (struct hf_arena){NULL, 0, max_bytes};
+    *a = (struct hf_arena){NULL, 0, max_bytes, NULL};
 }
 
 void hf_arena_done(struct hf_arena *a)
@@ -60,6 +74,8 @@ void *hf_arena_alloc(struct hf_arena *a, size_t n)
             if (!hf_ckd_add(&size, cap, sizeof *b) || size > a->max || a->used > a->max - size)
                 return NULL;
         }
+        if (!hf_quota_take(a->quota, size))
+            return NULL;
         struct hf_arena_block *fresh = hf_alloc_fails() ? NULL : malloc(size);
         if (!fresh)
             return NULL;

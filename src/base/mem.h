@@ -24,9 +24,17 @@ static inline bool hf_alloc_fails(void)
 }
 #endif
 
+/* Bytes that several arenas and buffers may take together, whichever thread they belong to.  Not given back. */
+struct hf_quota {
+    _Atomic size_t left;
+};
+/* false: not so many are left; NULL: no quota. */
+bool hf_quota_take(struct hf_quota *q, size_t n);
+
 struct hf_arena {
     struct hf_arena_block *head;
     size_t used, max; /* bytes taken from the system, ceiling */
+    struct hf_quota *quota; /* or NULL; set after hf_arena_init, must live as long as things are added */
 };
 void hf_arena_init(struct hf_arena *a, size_t max_bytes);
 void hf_arena_done(struct hf_arena *a);

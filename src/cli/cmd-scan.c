@@ -95,7 +95,7 @@ static int one(struct job *j, struct hf_image *img, const char *path, struct hf_
     struct hf_scan s;
     struct hf_examined examined = {NULL, 0};
     struct timespec a, b;
-    hf_scan_init(&s, (size_t)j->config->max_memory);
+    hf_scan_init(&s, (size_t)(img ? j->config->max_memory / 2 : j->config->max_memory)); /* the other half is for what is known of layers */
     s.started_unix = (uint64_t)time(NULL);
     const char *epoch = getenv("SOURCE_DATE_EPOCH");
     if (epoch && hf_parse_u64(hf_span_z(epoch), 10, 0, UINT64_MAX / 2, &s.started_unix) < 0)

@@ -28,6 +28,8 @@ struct examine {
     const struct hf_examine_opts *o;
     struct hf_dispatch *dispatch;
     struct hf_layer_opts layer_opts;
+    struct hf_quota quota;
+    struct hf_bombs bombs;
     struct hf_progress *progress;
     struct hf_layer_result *results;
     struct plan {
@@ -98,6 +100,13 @@ static int dearest_first(const void *a, const void *b)
     return x->layer < y->layer ? -1 : x->layer > y->layer;
 }
 
+static int digest_error(const struct hf_digest *want, const struct hf_digest *got, const char *what, size_t layer, struct hf_err *err)
+{
+    char a[HF_DIGEST_TEXT], b[HF_DIGEST_TEXT];
+    return hf_fail(err, HF_E_DIGEST, "layer %zu: %s: expected %s but the content is %s; the image was changed or damaged, fetch it again",
+            layer + 1, what, hf_digest_text(want, a), hf_digest_text(got, b));
+}
+
 /* What each layer still needs, given what the cache knows of it. */
 static int plan_layers(struct examine *x, struct hf_err *err)
 {
@@ -130,7 +139,7 @@ static int plan_layers(struct examine *x, struct hf_err *err)
         p->hash = !known && stored && stored->n;
         p->trusted = true;
         if (p->plain && l->digest.n && !hf_digest_eq(&l->digest, &l->diff_id) && l->diff_id.n)
-            return hf_fail(err, HF_E_DIGEST, "layer %zu is stored plain, so its digest and diff id must agree, but they differ", i + 1);
+            return digest_error(&l->diff_id, &l->digest, "stored plain, so its digest and diff id must agree", i, err);
     }
     return 0;
 }
@@ -216,13 +225,6 @@ static int stream_layers(struct examine *x, struct hf_err *err)
     return rc;
 }
 
-static int digest_error(const struct hf_digest *want, const struct hf_digest *got, const char *what, size_t layer, struct hf_err *err)
-{
-    char a[HF_DIGEST_TEXT], b[HF_DIGEST_TEXT];
-    return hf_fail(err, HF_E_DIGEST, "layer %zu: %s: expected %s but the content is %s; the image was changed or damaged, fetch it again",
-            layer + 1, what, hf_digest_text(want, a), hf_digest_text(got, b));
-}
-
 /* Digests first: nothing of a layer that is not what it claims to be may be believed. */
 static int check_digests(struct examine *x, struct hf_err *err)
 {
@@ -253,7 +255,7 @@ static void keep_facts(struct examine *x)
         struct hf_layer_source *l = &x->img->layers[j->layer];
         struct plan *p = &x->plan[j->layer];
         struct hf_record *r = &x->results[j->layer].rec;
-        if (j->kind != JOB_WALK || j->rc < 0 || !p->trusted || !l->diff_id.n || r->unlogged)
+        if (j->kind != JOB_WALK || j->rc < 0 || !p->trusted || !l->diff_id.n || r->unlogged || r->facts.lost)
             continue;
         /* Results that depend on this run's memory limit are not facts of the layer. */
         bool whole = true;
@@ -353,7 +355,7 @@ static int examine(struct examine *x, struct hf_scan *scan, struct hf_examined *
 
 int hf_examine(struct hf_image *img, const struct hf_examine_opts *o, struct hf_scan *scan, struct hf_examined *ret, struct hf_err *err)
 {
-    struct examine x = {.img = img, .o = o};
+    struct examine x = {.img = img, .o = o, .quota = {(size_t)(o->max_memory / 2)}};
     *ret = (struct hf_examined){NULL, 0};
     unsigned threads = HF_MAX(o->threads, 1u);
     struct hf_budget held;
@@ -368,11 +370,13 @@ int hf_examine(struct hf_image *img, const struct hf_examine_opts *o, struct hf_
             .max_siblings = (size_t)(o->max_memory / 4 / threads),
             .max_facts = (size_t)(o->max_memory / 4),
             .max_log = (size_t)(o->max_memory / 4),
-            .max_window = o->max_memory / 4,
+            .max_window = o->max_memory / 4 / threads,
+            .quota = &x.quota,
+            .bombs = &x.bombs,
             .verify = o->verify,
     };
     for (size_t i = 0; i < img->n_layers && rc >= 0; i++)
-        hf_record_init(&x.results[i].rec, x.layer_opts.max_facts, x.layer_opts.max_log);
+        hf_record_init(&x.results[i].rec, x.layer_opts.max_facts, x.layer_opts.max_log, &x.quota);
     if (rc >= 0) {
         x.progress = hf_progress_start("examining layers", o->quiet);
         x.layer_opts.progress = x.progress;

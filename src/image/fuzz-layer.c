@@ -77,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     hf_autobuf bytes = HF_BUF_INIT(8 << 20);
     if (hf_record_write(&r.rec, &bytes, NULL) >= 0) {
         struct hf_record back;
-        hf_record_init(&back, 4 << 20, 4 << 20);
+        hf_record_init(&back, 4 << 20, 4 << 20, NULL);
         if (hf_record_read(&back, hf_buf_span(&bytes), NULL) < 0 || back.facts.n != r.rec.facts.n || back.n_files != r.rec.n_files ||
                 back.entries != r.rec.entries)
             abort();

@@ -8,7 +8,7 @@
 static void read_one(struct hf_span bytes)
 {
     struct hf_record r;
-    hf_record_init(&r, 4 << 20, 4 << 20);
+    hf_record_init(&r, 4 << 20, 4 << 20, NULL);
     if (hf_record_read(&r, bytes, NULL) >= 0) {
         const struct hf_record *records[] = {&r, &r};
         struct hf_scan s;

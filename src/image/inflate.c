@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <isa-l/igzip_lib.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <zstd.h>
 #include <zstd_errors.h>
 
@@ -13,14 +14,15 @@ enum {
     INPUT = 128 * 1024,
     MAX_RATIO = 200,                    /* text compresses 20:1; only bombs and empty disk images pass this ... */
 };
-static const uint64_t RATIO_FROM = 1u << 30; /* ... and those below a gibibyte do no harm */
+static const uint64_t EXCESS_MAX = 1u << 30; /* ... and those that go a gibibyte beyond do no harm */
 
 struct hf_inflate {
     int fd;
     uint64_t pos, end, start;
     enum hf_compression kind;
     struct hf_inflate_opts o;
-    uint64_t produced;
+    uint64_t produced, excess;
+    struct hf_bombs alone;
 
     pthread_t thread;
     pthread_mutex_t lock; /* guards what follows */
@@ -108,8 +110,14 @@ static int check_output(struct hf_inflate *f, size_t n)
     uint64_t consumed = f->pos - f->start;
     if (f->o.max_output && f->produced > f->o.max_output)
         return hf_fail(&f->err, HF_E_LIMIT, "the layer unpacks to more than %llu bytes", (unsigned long long)f->o.max_output);
-    if (f->produced > RATIO_FROM && f->produced / MAX_RATIO > consumed)
-        return hf_fail(&f->err, HF_E_LIMIT, "compression bomb: %llu bytes unpack to more than %llu (over %d:1)",
+    uint64_t fair = consumed > UINT64_MAX / MAX_RATIO ? UINT64_MAX : consumed * MAX_RATIO, excess = f->produced > fair ? f->produced - fair : 0;
+    if (excess <= f->excess)
+        return 0;
+    struct hf_bombs *all = f->o.bombs ? f->o.bombs : &f->alone;
+    uint64_t total = atomic_fetch_add(&all->excess, excess - f->excess) + (excess - f->excess);
+    f->excess = excess;
+    if (total > EXCESS_MAX)
+        return hf_fail(&f->err, HF_E_LIMIT, "compression bomb: %llu bytes unpack to more than %llu (over %d:1, and with the other layers over a gibibyte beyond that)",
                 (unsigned long long)consumed, (unsigned long long)f->produced, MAX_RATIO);
     return 0;
 }

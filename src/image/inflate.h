@@ -12,10 +12,15 @@ HF_MUSTUSE int hf_compression_of(int fd, uint64_t offset, uint64_t size, enum hf
 /* Compressed bytes that arrive as a stream, read by the inflating thread: up to cap bytes, *ret is 0 only at the end. */
 typedef int (*hf_inflate_source)(void *ctx, void *buf, size_t cap, size_t *ret, struct hf_err *err);
 
+/* What the layers of an image unpack to beyond MAX_RATIO, together: many small bombs are one large one. */
+struct hf_bombs {
+    _Atomic uint64_t excess;
+};
 struct hf_inflate;
 struct hf_inflate_opts {
     uint64_t max_output;  /* bytes; 0: no limit beyond the ratio's */
     uint64_t max_window;  /* zstd window, bytes */
+    struct hf_bombs *bombs; /* shared; NULL: this stream counts alone */
     void (*progress)(void *ctx, uint64_t compressed_bytes);
     void *progress_ctx;
     hf_inflate_source source; /* in place of fd, offset and size, which are then not used */

@@ -503,7 +503,7 @@ static void on_progress(void *ctx, uint64_t n)
 static int walk_stream(struct hf_walk *w, const struct hf_layer_source *l, hf_inflate_source source, void *source_ctx, enum hf_compression kind,
         struct hf_digest *ret, struct hf_err *err)
 {
-    struct hf_inflate_opts io = {.max_window = w->o->max_window, .progress = w->second ? NULL : on_progress, .progress_ctx = w->o->progress,
+    struct hf_inflate_opts io = {.max_window = w->o->max_window, .bombs = w->second ? NULL : w->o->bombs, .progress = w->second ? NULL : on_progress, .progress_ctx = w->o->progress,
             .source = source, .source_ctx = source_ctx};
     struct hashed_pull p = {NULL, NULL};
     int rc = hf_inflate_start(&p.in, l->fd, l->offset, l->size, kind, &io, err);
@@ -565,7 +565,7 @@ static int walk_blob(struct hf_walk *w, const struct hf_layer_source *l, struct 
 struct hf_walk *hf_layer_begin(const struct hf_layer_opts *o, struct hf_cat_scratch *scratch, struct hf_layer_result *ret)
 {
     struct hf_walk *w = calloc(1, sizeof *w);
-    hf_record_init(&ret->rec, o->max_facts, o->max_log);
+    hf_record_init(&ret->rec, o->max_facts, o->max_log, o->quota);
     ret->diff_id.n = 0;
     if (!w)
         return NULL;

@@ -23,6 +23,8 @@ struct hf_layer_opts {
     struct hf_budget *held; /* files of compressed layers; its total is the largest that is held */
     size_t max_siblings;    /* bytes of databases kept until the layer's end */
     size_t max_facts, max_log;
+    struct hf_quota *quota;    /* facts and logs of all layers together */
+    struct hf_bombs *bombs;    /* what all layers unpack to beyond reason */
     uint64_t max_window;
     bool verify;      /* compute the diff id of what is walked */
     struct hf_progress *progress;

@@ -11,6 +11,8 @@ enum {
     MAX_NODES = 4 << 20,
     MAX_MARKS = 4096,
     MAX_LINK_STEPS = 40, /* as the kernel (path_resolution(7)) */
+    MAX_LINK_WORK = 128 << 20, /* bytes of paths gone through to resolve directories: real images need some MiB */
+    NEAR_LOCATIONS = 16,
 };
 
 /* A path that matters: a file with facts, a symbolic link, or a directory above one of these. */
@@ -20,6 +22,7 @@ struct node {
     uint32_t layer, file;                       /* winner with facts; file UINT32_MAX: none */
     uint32_t link_layer;
     struct hf_span link;                        /* symbolic link's text; p NULL: not a link */
+    uint32_t swept;                             /* 1 + the last layer that hid all below */
     uint32_t cand, cand_layer;                  /* 1 + index of the last file with facts of this path in the layer being applied */
     const struct hf_package *owner;             /* OS package that lists this path */
 };
@@ -35,11 +38,13 @@ struct merge {
     size_t n;
     bool has_layers;
     struct node *v;
-    size_t n_nodes, cap_nodes;
+    size_t n_nodes, cap_nodes, max_nodes;
     struct hf_map by_path;
     struct hf_map dirs; /* directory as written -> index in resolved + 1 */
     struct real_dir *resolved;
     size_t n_resolved, cap_resolved;
+    size_t link_work;
+    bool tangled; /* some directory was not resolved for its cost */
     struct hf_span last_dir; /* the last one asked for: files of one directory follow each other */
     size_t last_resolved;
     bool any_dir_link, starved; /* starved: an owner or a licence was lost for want of memory */
@@ -73,7 +78,7 @@ static uint32_t node_at(struct merge *m, struct hf_span path)
             continue;
         }
         *slot = m->n_nodes;
-        struct node *x = hf_grow((void **)&m->v, &m->n_nodes, &m->cap_nodes, sizeof *x, MAX_NODES);
+        struct node *x = hf_grow((void **)&m->v, &m->n_nodes, &m->cap_nodes, sizeof *x, m->max_nodes);
         if (!x)
             return UINT32_MAX;
         x->path = sub;
@@ -94,15 +99,21 @@ static void hide_one(struct node *x, uint32_t layer)
         x->link.p = NULL;
 }
 
-/* Hides what lower layers have at and below a node. */
+/* Hides what lower layers have at and below a node.  A layer may say so of the same directory any number of times: what was gone
+ * through once for it is not again. */
 static void hide(struct merge *m, uint32_t top, uint32_t layer, bool self)
 {
     if (self)
         hide_one(&m->v[top], layer);
+    if (m->v[top].swept == layer + 1)
+        return;
+    m->v[top].swept = layer + 1;
     uint32_t at = m->v[top].first_child;
     while (at) {
         hide_one(&m->v[at], layer);
-        if (m->v[at].first_child) {
+        bool fresh = m->v[at].swept != layer + 1;
+        m->v[at].swept = layer + 1;
+        if (fresh && m->v[at].first_child) {
             at = m->v[at].first_child;
             continue;
         }
@@ -117,7 +128,7 @@ static void hide(struct merge *m, uint32_t top, uint32_t layer, bool self)
 /* First pass: nodes for all files with facts and all symbolic links of all layers. */
 static int collect(struct merge *m, struct hf_err *err)
 {
-    if (!hf_grow((void **)&m->v, &m->n_nodes, &m->cap_nodes, sizeof *m->v, MAX_NODES))
+    if (!hf_grow((void **)&m->v, &m->n_nodes, &m->cap_nodes, sizeof *m->v, m->max_nodes))
         return out_of_room(err);
     m->v[0].file = UINT32_MAX;
     for (size_t l = 0; l < m->n; l++) {
@@ -273,6 +284,11 @@ static bool resolve(struct merge *m, struct hf_span path, bool follow_last, stru
             continue;
         if (++steps > MAX_LINK_STEPS)
             return false;
+        m->link_work += rest.n;
+        if (m->link_work > MAX_LINK_WORK) {
+            m->tangled = true;
+            return false;
+        }
         struct hf_span link = m->v[i].link;
         out->n = link.n && link.p[0] == '/' ? 0 : before;
         hf_buf_clear(&next);
@@ -391,24 +407,29 @@ static void identity(const struct hf_package *p, struct hf_buf *out)
     hf_buf_addf(out, "%u", p->flags & (HF_PKG_NOT_MATCHED | HF_PKG_STDLIB));
 }
 
-/* The lowest layer from which on this package is in every version of its database file. */
+static void file_key(struct hf_buf *out, size_t layer, struct hf_span path)
+{
+    hf_buf_clear(out);
+    hf_buf_addf(out, "%zu\n", layer);
+    hf_buf_adds(out, path);
+}
+
+/* The lowest layer from which on this package is in every version of its database file.  Only layers that have the file are visited. */
 static uint32_t brought_by(const struct hf_map *seen_in, uint32_t layer, struct hf_span path, struct hf_buf *key)
 {
     uint32_t from = layer;
-    for (uint32_t l = layer; l-- > 0;) {
-        uint64_t any;
-        hf_autobuf file = HF_BUF_INIT(16384);
-        hf_buf_addf(&file, "%u\n", l);
-        hf_buf_adds(&file, path);
-        if (!hf_map_get(seen_in, hf_buf_span(&file), &any))
-            continue; /* that layer does not have this file */
-        hf_autobuf full = HF_BUF_INIT(32768);
-        hf_buf_adds(&full, hf_buf_span(&file));
-        hf_buf_addc(&full, 0);
-        hf_buf_adds(&full, hf_buf_span(key));
-        if (!hf_map_get(seen_in, hf_buf_span(&full), &any))
+    uint64_t below, any; /* 1 + the next lower layer with this file */
+    hf_autobuf file = HF_BUF_INIT(32768);
+    file_key(&file, layer, path);
+    while (hf_map_get(seen_in, hf_buf_span(&file), &below) && below) {
+        file_key(&file, (size_t)below - 1, path);
+        size_t n = file.n;
+        hf_buf_addc(&file, 0);
+        hf_buf_adds(&file, hf_buf_span(key));
+        if (!hf_buf_ok(&file) || !hf_map_get(seen_in, hf_buf_span(&file), &any))
             break;
-        from = l;
+        file.n = n;
+        from = (uint32_t)below - 1;
     }
     return from;
 }
@@ -417,7 +438,7 @@ struct gather {
     struct merge *m;
     struct hf_map packages; /* identity -> index + 1 */
     struct hf_map keys;     /* type + owner key -> index + 1 */
-    struct hf_map seen_in;  /* "layer\npath" and "layer\npath\0identity" of OS packages in lower versions of their databases */
+    struct hf_map seen_in;  /* OS packages in versions of their databases: "layer\npath" (the value is what brought_by follows) and "layer\npath\0identity" */
     struct hf_location **locations; /* per package, malloc'd */
     size_t cap;
     struct hf_buf key;
@@ -460,6 +481,7 @@ static int note_lower(struct gather *g, struct hf_err *err)
             ++*slot;
         }
     }
+    hf_automap latest = {NULL, 0, 0}; /* database path -> 1 + the last layer met that has it */
     for (size_t l = 0; l < m->n; l++) {
         const struct hf_record *r = m->records[l];
         for (size_t i = 0; i < r->facts.n; i++) {
@@ -469,9 +491,13 @@ static int note_lower(struct gather *g, struct hf_err *err)
                     !hf_map_get(&many, r->files[f->file].path, &count) || count < 2)
                 continue;
             hf_autobuf file = HF_BUF_INIT(32768);
-            hf_buf_addf(&file, "%zu\n", l);
-            hf_buf_adds(&file, r->files[f->file].path);
-            int rc = keep_key(m, &g->seen_in, &file, 1, err);
+            file_key(&file, l, r->files[f->file].path);
+            uint64_t *slot = hf_map_at(&latest, r->files[f->file].path, NULL);
+            if (!slot)
+                return out_of_room(err);
+            uint64_t below = *slot == l + 1 ? 0 : *slot; /* where this layer is already noted, keep_key leaves it as it is */
+            *slot = l + 1;
+            int rc = keep_key(m, &g->seen_in, &file, below, err);
             hf_buf_addc(&file, 0);
             identity(f->pkg, &g->key);
             hf_buf_adds(&file, hf_buf_span(&g->key));
@@ -506,6 +532,11 @@ static int add_package(struct gather *g, const struct hf_fact *f, uint32_t layer
     if (!hf_map_get(&g->packages, hf_buf_span(&g->key), &at)) {
         if (s->n_packages == g->cap) {
             size_t cap = g->cap ? g->cap * 2 : 256;
+            /* The array counts against the same ceiling as the arena. */
+            size_t grown = (cap - g->cap) * (sizeof *s->packages + sizeof *g->locations);
+            if (grown > s->arena.max - HF_MIN(s->arena.max, s->arena.used))
+                return out_of_room(err);
+            s->arena.max -= grown;
             struct hf_scan_package *p = realloc(s->packages, cap * sizeof *p);
             if (p)
                 s->packages = p;
@@ -537,7 +568,8 @@ static int add_package(struct gather *g, const struct hf_fact *f, uint32_t layer
         if (f->type == HF_PKG_MAVEN && hf_arena_dup(&s->arena, hf_buf_span(&full), &loc.path) < 0)
             return out_of_room(err);
     }
-    for (size_t i = 0; i < p->n_locations; i++)
+    /* Facts of one file follow each other, so a place that is met twice is among the last. */
+    for (size_t i = p->n_locations - HF_MIN(p->n_locations, (size_t)NEAR_LOCATIONS); i < p->n_locations; i++)
         if (hf_span_eq(g->locations[at - 1][i].path, loc.path))
             return 0;
     if ((p->n_locations & (p->n_locations - 1)) == 0) {
@@ -787,12 +819,19 @@ int hf_merge(struct hf_scan *scan, const struct hf_record *const *records, size_
 {
     struct merge m = {.scan = scan, .records = records, .n = n, .has_layers = has_layers};
     struct gather g = {.m = &m};
+    /* A node costs itself and, in the table, one to three slots. */
+    m.max_nodes = HF_MIN((size_t)MAX_NODES, scan->arena.max / 2 / (sizeof *m.v + 2 * sizeof *m.by_path.slots));
     hf_buf_init(&g.key, 65536);
     int rc = collect(&m, err);
     for (uint32_t l = 0; l < n && rc >= 0; l++) {
         rc = apply_layer(&m, l, err);
         scan->files += records[l]->entries;
         scan->bytes += records[l]->bytes;
+        if (rc >= 0 && records[l]->facts.lost &&
+                hf_scan_incomplete(scan, hf_span("", 0), has_layers ? l : UINT32_MAX,
+                        "%llu places that could not be examined are not listed, since what is known of the layer is over the memory limit; raise --max-memory",
+                        (unsigned long long)records[l]->facts.lost) < 0)
+            rc = out_of_room(err);
         if (rc >= 0 && records[l]->unlogged &&
                 hf_scan_incomplete(scan, hf_span("", 0), has_layers ? l : UINT32_MAX,
                         "%llu entries over the memory limit were read for packages but cannot be merged exactly; raise --max-memory",
@@ -808,6 +847,9 @@ int hf_merge(struct hf_scan *scan, const struct hf_record *const *records, size_
     if (rc >= 0)
         rc = join(&g, err);
     if (rc >= 0 && m.starved)
+        rc = out_of_room(err);
+    if (rc >= 0 && m.tangled && hf_scan_incomplete(scan, hf_span("", 0), UINT32_MAX,
+            "symbolic links of directories lead through more than %d MiB of paths: not every file is joined with the package that owns it", MAX_LINK_WORK >> 20) < 0)
         rc = out_of_room(err);
     if (rc >= 0)
         rc = finish_packages(&g, err);

@@ -11,10 +11,11 @@ enum {
     MAX_RECORD = 512 << 20, /* uncompressed, a cache entry over this is not believed */
 };
 
-void hf_record_init(struct hf_record *r, size_t max_facts_bytes, size_t max_log_bytes)
+void hf_record_init(struct hf_record *r, size_t max_facts_bytes, size_t max_log_bytes, struct hf_quota *quota)
 {
     *r = (struct hf_record){.n_files = 0};
     hf_facts_init(&r->facts, max_facts_bytes);
+    r->facts.quota = r->facts.arena.quota = quota;
     hf_buf_init(&r->log, max_log_bytes);
     hf_buf_init(&r->last, 8192);
     hf_buf_init(&r->storage, MAX_RECORD);
@@ -58,12 +59,26 @@ static struct hf_span get_span(struct hf_rd *r)
     return hf_rd_span(r, (size_t)n);
 }
 
+/* Room for one more entry, which the layers' common quota must cover. */
+static bool log_room(struct hf_record *r, size_t need)
+{
+    size_t before = r->log.cap;
+    if (before - HF_MIN(before, r->log.n) >= need)
+        return true;
+    size_t grown = HF_MIN(r->log.max, HF_MAX(before * 2, r->log.n + need));
+    return hf_quota_take(r->facts.quota, grown - HF_MIN(grown, before)) && hf_buf_reserve(&r->log, need);
+}
+
 void hf_record_log(struct hf_record *r, enum hf_log_type type, struct hf_span path, struct hf_span target)
 {
     size_t shared = 0, max = HF_MIN(path.n, r->last.n);
     while (shared < max && path.p[shared] == r->last.p[shared])
         shared++;
     if (path.n + target.n + 32 > r->log.max - r->log.n) {
+        r->unlogged++;
+        return;
+    }
+    if (!log_room(r, path.n + target.n + 32)) {
         r->unlogged++;
         return;
     }
@@ -250,8 +265,10 @@ int hf_record_read(struct hf_record *rec, struct hf_span bytes, struct hf_err *e
 {
     struct hf_rd head = hf_rd(bytes);
     uint64_t raw_n = hf_rd_le(&head, 8);
-    if (head.bad || raw_n > MAX_RECORD || !hf_buf_reserve(&rec->storage, (size_t)raw_n))
+    if (head.bad || raw_n > MAX_RECORD)
         return hf_fail(err, HF_E_FORMAT, "layer record: bad header");
+    if (!hf_quota_take(rec->facts.quota, (size_t)raw_n) || !hf_buf_reserve(&rec->storage, (size_t)raw_n))
+        return hf_fail(err, HF_E_LIMIT, "layer record: over the memory limit");
     struct hf_span z = hf_rd_span(&head, hf_rd_left(&head));
     size_t got = ZSTD_decompress(rec->storage.p, (size_t)raw_n, z.p, z.n);
     if (ZSTD_isError(got) || got != raw_n)

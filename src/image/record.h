@@ -28,7 +28,8 @@ struct hf_record {
     uint64_t unlogged;       /* entries over the log's cap */
     struct hf_buf storage;   /* of a record read from the cache */
 };
-void hf_record_init(struct hf_record *r, size_t max_facts_bytes, size_t max_log_bytes);
+/* quota: what this and other layers may take together, NULL: as much as the ceilings allow. */
+void hf_record_init(struct hf_record *r, size_t max_facts_bytes, size_t max_log_bytes, struct hf_quota *quota);
 void hf_record_done(struct hf_record *r);
 /* Adds a path to the log; target: of links.  Over the cap it is counted in unlogged. */
 void hf_record_log(struct hf_record *r, enum hf_log_type type, struct hf_span path, struct hf_span target);

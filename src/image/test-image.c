@@ -68,7 +68,7 @@ static void test_dispatch(void)
 
 static void init(struct hf_record *r)
 {
-    hf_record_init(r, 1 << 20, 1 << 20);
+    hf_record_init(r, 1 << 20, 1 << 20, NULL);
 }
 
 /* A file with one package in it, logged as a tar walk would. */

@@ -4,7 +4,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { MAX_FACTS = 16 << 20 };
+enum {
+    MAX_FACTS = 16 << 20,
+    MAX_NAME = 4096,  /* of a package, its version and the like: real ones have less than 300 */
+    MAX_WORDS = 4096, /* kept of what is only shown */
+};
 
 void hf_facts_init(struct hf_facts *f, size_t max_bytes)
 {
@@ -28,8 +32,11 @@ static int over(struct hf_err *err)
 static struct hf_fact *add(struct hf_facts *f, enum hf_fact_kind kind, enum hf_pkg_type t)
 {
     /* The array counts against the same ceiling as the arena. */
-    if (f->n == f->cap && (f->cap * 2 * sizeof *f->v > f->arena.max || f->arena.used > f->arena.max - f->cap * 2 * sizeof *f->v))
-        return NULL;
+    if (f->n == f->cap) {
+        size_t grown = (f->cap ? f->cap * 2 : 8) * sizeof *f->v;
+        if (grown > f->arena.max || f->arena.used > f->arena.max - grown || !hf_quota_take(f->quota, grown - f->cap * sizeof *f->v))
+            return NULL;
+    }
     struct hf_fact *x = hf_grow((void **)&f->v, &f->n, &f->cap, sizeof *x, MAX_FACTS);
     if (x) {
         x->kind = kind;
@@ -60,10 +67,17 @@ static int add_text(struct hf_facts *f, enum hf_fact_kind kind, enum hf_pkg_type
 
 int hf_facts_package(struct hf_facts *f, const struct hf_package *p, struct hf_err *err)
 {
+    const struct hf_span names[] = {p->name, p->version, p->arch, p->namespace, p->source_name, p->source_version, p->module, p->owner_key};
+    for (size_t i = 0; i < HF_ARRAY_LEN(names); i++)
+        if (names[i].n > MAX_NAME) {
+            hf_facts_incomplete(f, "package \"" HF_SPAN_FMT "\" left out: a name or version of %zu bytes", HF_SPAN_ARG(hf_span_sub(p->name, 0, 80)), names[i].n);
+            return 0;
+        }
     struct hf_package *c = hf_arena_alloc(&f->arena, sizeof *c);
     if (!c)
         return over(err);
     *c = *p;
+    c->vendor = hf_span_sub(c->vendor, 0, MAX_WORDS);
     struct hf_span *spans[] = {&c->name, &c->version, &c->arch, &c->namespace, &c->source_name, &c->source_version,
             &c->vendor, &c->module, &c->qualifiers, &c->checksum, &c->unmatched_why, &c->owner_key, &c->install_root, &c->symbols};
     for (size_t i = 0; i < HF_ARRAY_LEN(spans); i++)
@@ -76,7 +90,7 @@ int hf_facts_package(struct hf_facts *f, const struct hf_package *p, struct hf_e
         if (!l)
             return over(err);
         for (size_t i = 0; i < p->n_licenses; i++)
-            if (hf_arena_dup(&f->arena, p->licenses[i], &l[i]) < 0)
+            if (hf_arena_dup(&f->arena, hf_span_sub(p->licenses[i], 0, MAX_WORDS), &l[i]) < 0)
                 return over(err);
         c->licenses = l;
     } else {
@@ -129,5 +143,7 @@ int hf_facts_incomplete(struct hf_facts *f, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    return add_text(f, HF_FACT_INCOMPLETE, HF_PKG_GENERIC, hf_span("", 0), hf_span_z(text), NULL);
+    int rc = add_text(f, HF_FACT_INCOMPLETE, HF_PKG_GENERIC, hf_span("", 0), hf_span_z(text), NULL);
+    f->lost += rc < 0;
+    return rc;
 }

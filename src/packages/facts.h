@@ -29,6 +29,8 @@ struct hf_facts {
     struct hf_fact *v; /* malloc'd */
     size_t n, cap;
     uint32_t file; /* the runner sets it before each cataloger call */
+    uint64_t lost; /* calls of hf_facts_incomplete that found no room: the layer is incomplete all the same */
+    struct hf_quota *quota; /* shared with other layers; NULL: none */
 };
 void hf_facts_init(struct hf_facts *f, size_t max_bytes);
 void hf_facts_done(struct hf_facts *f);
