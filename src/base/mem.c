@@ -3,8 +3,6 @@
 
 #include <stdatomic.h>
 
-#include <stdatomic.h>
-
 struct hf_arena_block {
     struct hf_arena_block *next;
     size_t n, cap;

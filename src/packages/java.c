@@ -14,9 +14,11 @@ enum {
     MAX_POM = 64 << 10,
     MAX_MANIFEST = 1 << 20,
     MAX_POMS = 4096,      /* of one archive */
-    MAX_WORK = 1 << 30,   /* bytes unpacked for one file of the image ... */
+    MAX_WORK = 1 << 30,   /* bytes read and unpacked for one file of the image, what overlaps counts each time ... */
     WORK_BASE = 256 << 10, /* ... and no more than this and WORK_RATIO times its size: archives in archives are compressed already, */
-    WORK_RATIO = 20,       /* and a thousand small files must not take the time of large ones */
+    WORK_RATIO = 20,      /* and a thousand small files must not take the time of large ones */
+    OPEN_COST = 512,      /* of a member, besides its bytes */
+    TAIL_COST = 22 + 65535, /* of an archive whose end record is looked for */
     MAX_MEMBERS = 4 << 20,
     MAX_TEXT = 256,
     MAX_TOLD = 20,
@@ -49,6 +51,30 @@ static int tell(struct job *j, struct hf_span where, const char *what)
     if (++j->told > MAX_TOLD)
         return 0;
     return hf_facts_incomplete(j->out, "java: %s" HF_SPAN_FMT "%s%s", where.n ? "in " : "", HF_SPAN_ARG(hf_span_sub(where, 0, 300)), where.n ? ": " : "", what);
+}
+
+/* Takes from the file's budget.  false: it is used up, which is said once. */
+static bool spend(struct job *j, uint64_t bytes, struct hf_span where, int *ret)
+{
+    char what[160];
+    *ret = 0;
+    if (bytes <= j->max_work - j->work) {
+        j->work += bytes;
+        return true;
+    }
+    if (j->over)
+        return false;
+    j->over = true;
+    j->told = HF_MIN(j->told, MAX_TOLD - 1u); /* said even when much else was */
+    snprintf(what, sizeof what, "not read, as others from here on: the archives of this file unpack to more than %llu KiB", (unsigned long long)(j->max_work >> 10));
+    *ret = tell(j, where, what);
+    return false;
+}
+
+/* What reading the member costs; sizes are the archive's own words, so their sum is not trusted to fit. */
+static uint64_t cost_of(const struct hf_zip_member *m)
+{
+    return m->size > MAX_WORK || m->packed > MAX_WORK ? UINT64_MAX : OPEN_COST + m->size + m->packed;
 }
 
 static struct hf_span suffix_of(struct hf_span name)
@@ -233,27 +259,6 @@ static int add_all(struct job *j, const struct archive *a, struct hf_err *err)
 
 static int walk(struct job *j, const struct hf_ra *ra, struct hf_span name, struct hf_span inside, unsigned depth, struct hf_err *err);
 
-/* Counts bytes to be unpacked; false: too many. */
-static bool afford(struct job *j, uint64_t size)
-{
-    if (size > j->max_work - HF_MIN(j->max_work, j->work))
-        return false;
-    j->work += size;
-    return true;
-}
-
-static int tell_over(struct job *j, struct hf_span where)
-{
-    char what[160];
-    if (j->over)
-        return 0;
-    j->over = true;
-    if (j->told >= MAX_TOLD)
-        j->told = MAX_TOLD - 1; /* said even when much else was */
-    snprintf(what, sizeof what, "not opened, as others from here on: the archives of this file unpack to more than %llu KiB", (unsigned long long)(j->max_work >> 10));
-    return tell(j, where, what);
-}
-
 static int nested(struct job *j, const struct hf_zip *z, const struct hf_zip_member *m, struct hf_span outer, unsigned depth, struct hf_err *err)
 {
     hf_autobuf content = HF_BUF_INIT(j->held_max - HF_MIN(j->held_max, j->held));
@@ -272,13 +277,19 @@ static int nested(struct job *j, const struct hf_zip *z, const struct hf_zip_mem
         return tell(j, inside, "archives nested more than 8 deep are not opened");
     int rc = hf_zip_stored(z, m, &ra, &why);
     if (rc == HF_E_UNSUPPORTED) {
-        if (!afford(j, m->size))
-            return tell_over(j, inside);
+        if (!spend(j, cost_of(m), inside, &rc))
+            return rc;
+        why = (struct hf_err)HF_ERR_INIT;
         rc = hf_zip_read(z, m, &content, &why);
         ra = hf_ra_mem(hf_buf_span(&content));
     }
     if (rc < 0)
         return tell(j, inside, why.msg);
+    char magic[2];
+    if (!hf_span_eq_nocase(suffix_of(m->name), HF_S(".jar")) && (hf_ra_read(&ra, 0, magic, HF_MIN(sizeof magic, (size_t)ra.size), &why) < 0 || ra.size < 2 || memcmp(magic, "PK", 2) != 0))
+        return why.msg[0] ? tell(j, inside, why.msg) : 0; /* the suffix is used for something else, as in run() */
+    if (!spend(j, OPEN_COST + HF_MIN(ra.size, (uint64_t)TAIL_COST), inside, &rc))
+        return rc;
     size_t mine = content.cap;
     j->held += mine;
     rc = walk(j, &ra, hf_span_basename(inside), inside, depth + 1, &why);
@@ -293,9 +304,10 @@ static int keep_text(struct job *j, const struct hf_zip *z, const struct hf_zip_
     hf_autobuf text = HF_BUF_INIT(max);
     struct hf_err why = HF_ERR_INIT;
     char what[700];
+    int rc;
     *ret = hf_span("", 0);
-    if (!afford(j, HF_MIN(m->size, (uint64_t)max)))
-        return tell_over(j, where);
+    if (!spend(j, cost_of(m), where, &rc))
+        return rc;
     if (hf_zip_read(z, m, &text, &why) == 0)
         return hf_arena_dup(&j->arena, hf_buf_span(&text), ret);
     snprintf(what, sizeof what, HF_SPAN_FMT ": %s", HF_SPAN_ARG(hf_span_sub(m->name, 0, 120)), why.msg);
@@ -329,7 +341,7 @@ static int walk(struct job *j, const struct hf_ra *ra, struct hf_span name, stru
     struct hf_zip_member m;
     struct hf_err why = HF_ERR_INIT;
     int rc = hf_zip_open(&z, ra, err);
-    if (rc == 0) {
+    if (rc == 0 && spend(j, z.end - z.at, inside, &rc)) {
         while ((rc = hf_zip_next(&z, &m, &why)) == 1) {
             if (++j->members > MAX_MEMBERS) {
                 rc = hf_fail(&why, HF_E_FORMAT, "more than %d members in all its archives", MAX_MEMBERS);
@@ -351,18 +363,20 @@ static int walk(struct job *j, const struct hf_ra *ra, struct hf_span name, stru
 
 static int run(const struct hf_cat_file *files, size_t n, struct hf_cat_scratch *scratch, struct hf_facts *out, struct hf_err *err)
 {
-    char magic[4];
+    char magic[2] = {0, 0};
     (void)n;
+    if (!files->size)
+        return 0;
+    int rc = hf_ra_read(&files->ra, 0, magic, HF_MIN(sizeof magic, (size_t)files->size), err);
+    if (rc < 0)
+        return rc;
     /* Suffixes are used for other things too (RAR archives, resource files). */
-    if (files->size < 22 || hf_ra_read(&files->ra, 0, magic, sizeof magic, NULL) < 0)
-        return files->size ? hf_fail(err, HF_E_FORMAT, "too short for an archive") : 0;
-    bool jar = hf_span_eq_nocase(suffix_of(files->path), HF_S(".jar"));
-    if (!jar && memcmp(magic, "PK", 2) != 0)
+    if (!hf_span_eq_nocase(suffix_of(files->path), HF_S(".jar")) && memcmp(magic, "PK", 2) != 0)
         return 0;
     struct job j = {.out = out, .held_max = scratch->file.max};
     j.max_work = HF_MIN((uint64_t)MAX_WORK, WORK_BASE + HF_MIN(files->size, (uint64_t)MAX_WORK) * WORK_RATIO);
     hf_arena_init(&j.arena, scratch->file.max);
-    int rc = walk(&j, &files->ra, hf_span_basename(files->path), hf_span("", 0), 0, err);
+    rc = walk(&j, &files->ra, hf_span_basename(files->path), hf_span("", 0), 0, err);
     if (j.told > MAX_TOLD)
         hf_facts_incomplete(out, "java: %u more places could not be read", j.told - MAX_TOLD);
     if (j.starved && rc >= 0)
@@ -375,4 +389,4 @@ static int run(const struct hf_cat_file *files, size_t n, struct hf_cat_scratch 
 #define WANT(suffix) {HF_WANT_SUFFIX, suffix, NULL, SIZE_LIMIT, false, NULL, 0}
 static const struct hf_want wants[] = {WANT(".jar"), WANT(".war"), WANT(".ear"), WANT(".par"), WANT(".sar"), WANT(".nar"), WANT(".jpi"), WANT(".hpi"), WANT(".kar"), WANT(".far"),
         WANT(".lpkg"), WANT(".rar")};
-const struct hf_cataloger hf_cataloger_java = {"java", 1, wants, HF_ARRAY_LEN(wants), run};
+const struct hf_cataloger hf_cataloger_java = {"java", 2, wants, HF_ARRAY_LEN(wants), run};

@@ -7,6 +7,7 @@ import pathlib
 import struct
 import sys
 import zipfile
+import zlib
 
 import pytest
 
@@ -175,3 +176,58 @@ def test_encrypted_and_unknown_members(scan):
 def test_other_things_with_such_names(scan):
     rc, result, err = scan({"a.rar": b"Rar!\x1a\x07\0" + b"x" * 100, "b.far": b"x" * 100, "empty.jar": b""})
     assert rc == 0 and result["packages"] == [], err
+
+
+def entries(local, members):
+    """An archive whose directory has these (name, method, packed, size, crc) at offset 0 of the same local bytes."""
+    directory = b"".join(struct.pack("<IHHHHHHIIIHHHHHII", 0x02014B50, 20, 20, 0, method, 0, 0, crc, packed, size, len(name), 0, 0, 0, 0, 0, 0) + name
+                         for name, method, packed, size, crc in members)
+    return local + directory + struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, len(members), len(members), len(directory), len(local), 0)
+
+
+def same(name, content, times, method=0, plain=None):
+    """An archive that lists one member again and again."""
+    size, crc = (len(content), zlib.crc32(content)) if plain is None else (len(plain), zlib.crc32(plain))
+    local = struct.pack("<IHHHHHIIIHH", 0x04034B50, 20, 0, method, 0, 0, crc, len(content), size, len(name), 0) + name + content
+    return entries(local, [(name, method, len(content), size, crc)] * times)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_count_that_is_too_low_hides_nothing(scan, count):
+    bad = bytearray(LOG4J)
+    at = bad.rindex(b"PK\5\6")
+    struct.pack_into("<HH", bad, at + 8, count, count)
+    rc, result, err = scan({"lib/app.jar": bytes(bad)})
+    assert rc == 0 and found(result) == {("org.apache.logging.log4j:log4j-core", "2.14.1", "lib/app.jar")}, err
+
+
+def test_a_nested_archive_that_lies_hides_nothing_else(scan):
+    n = 2 << 20
+    lies = (struct.pack("<IQHHIIQQQQ", 0x06064B50, 44, 45, 45, 0, 0, n, n, 0, 0) + struct.pack("<IIQI", 0x07064B50, 0, 0, 1)
+            + struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0))
+    rc, result, err = scan({"a/app-1.0.war": jar(pom("org.x", "app", "1.0"), ("WEB-INF/lib/bad.jar", lies), ("WEB-INF/lib/log4j-core-2.14.1.jar", LOG4J))})
+    assert rc == 4 and [i["reason"].startswith("java: in WEB-INF/lib/bad.jar: zip: ") for i in result["incomplete"]] == [True], err
+    assert {p["name"] for p in result["packages"]} == {"org.x:app", "org.apache.logging.log4j:log4j-core"}
+
+
+def test_nested_things_with_such_names(scan):
+    rc, result, err = scan({"e-1.0.jar": jar(("r/x.rar", b"Rar!\x1a\x07\0" + b"x" * 100), ("y.par", b"x"), ("z.far", b"x" * 50)), "short.far": b"xyz"})
+    assert rc == 0 and {p["name"] for p in result["packages"]} == {"e"}, err
+
+
+@pytest.mark.parametrize("inner", [b"P" * 65557, jar(("a", "b")), b"PK\5\6" + bytes(18)])
+def test_small_files_of_many_archives_end(scan, inner):
+    """90 000 archives to open in a file of less than 100 KB."""
+    rc, result, err = scan({"c-1.jar": same(b"m.jar", same(b"i.jar", inner, 300), 300)})
+    assert rc in (0, 4) and ("c", "1", "c-1.jar") in found(result), err
+    assert rc == 0 or any("unpack to more than" in i["reason"] for i in result["incomplete"])
+
+
+@pytest.mark.parametrize("name", [b"META-INF/maven/g/a/pom.properties", b"META-INF/MANIFEST.MF", b"x.jar"])
+def test_overlapping_members_that_unpack_to_little_end(scan, name):
+    """Deflated data of empty blocks: a lot to read, nothing comes out."""
+    plain = b""
+    blocks = b"\0\0\0\xff\xff" * ((4 << 20) // 5) + b"\3\0"
+    rc, result, err = scan({"b-1.jar": same(name, blocks, 5000, 8, plain=plain)})
+    assert ("b", "1", "b-1.jar") in found(result), err
+    assert name == b"x.jar" or (rc == 4 and any("unpack to more than" in i["reason"] for i in result["incomplete"]))  # an empty x.jar is nothing

@@ -15,7 +15,7 @@ enum {
     WINDOW = 256 << 10,   /* more than the longest member record: 46 + 3 * 65535 */
     PIECE = 64 << 10,
 };
-enum { SIG_END = 0x06054b50, SIG_END64 = 0x06064b50, SIG_LOCATOR = 0x07064b50, SIG_CENTRAL = 0x02014b50, SIG_LOCAL = 0x04034b50 };
+enum { SIG_END = 0x06054b50, SIG_END64 = 0x06064b50, SIG_LOCATOR = 0x07064b50, SIG_CENTRAL = 0x02014b50, SIG_SIGNATURE = 0x05054b50, SIG_LOCAL = 0x04034b50 };
 
 static int bad(struct hf_err *err, uint64_t at, const char *what)
 {
@@ -89,12 +89,10 @@ int hf_zip_open(struct hf_zip *z, const struct hf_ra *ra, struct hf_err *err)
     }
     if (size > end || off > end - size)
         return bad(err, end, "the central directory does not fit before its end record");
-    if (n > HF_ZIP_MEMBERS_MAX)
-        return hf_fail_at(err, HF_E_LIMIT, end, "zip: %llu members, at most %d are read", (unsigned long long)n, HF_ZIP_MEMBERS_MAX);
     z->prefix = end - size - off;
     z->at = end - size;
     z->end = end;
-    z->left = n;
+    z->announced = n;
     return 0;
 }
 
@@ -144,12 +142,25 @@ static void extra64(struct hf_span extra, struct hf_zip_member *m)
 int hf_zip_next(struct hf_zip *z, struct hf_zip_member *ret, struct hf_err *err)
 {
     struct hf_span raw;
-    if (z->left == 0)
+    struct hf_rd r;
+    uint32_t sig = 0;
+    int rc;
+    if (z->end - z->at >= 4) {
+        rc = peek(z, 4, &raw, err);
+        if (rc < 0)
+            return rc;
+        r = hf_rd(raw);
+        sig = hf_rd_le32(&r);
+    }
+    /* The count is 16 bits wide and old tools let it wrap; going by it would hide members that Java loads classes from. */
+    if (z->seen >= z->announced && (z->at == z->end || sig == SIG_SIGNATURE))
         return 0;
-    int rc = peek(z, CENTRAL, &raw, err);
+    if (z->seen >= HF_ZIP_MEMBERS_MAX)
+        return hf_fail_at(err, HF_E_LIMIT, z->at, "zip: more than %d members", HF_ZIP_MEMBERS_MAX);
+    rc = peek(z, CENTRAL, &raw, err);
     if (rc < 0)
         return rc;
-    struct hf_rd r = hf_rd(raw);
+    r = hf_rd(raw);
     if (hf_rd_le32(&r) != SIG_CENTRAL)
         return bad(err, z->at, "no member where the central directory should have one");
     hf_rd_skip(&r, 4);
@@ -170,7 +181,7 @@ int hf_zip_next(struct hf_zip *z, struct hf_zip_member *ret, struct hf_err *err)
     if (comment > z->end - z->at - CENTRAL - name - extra)
         return hf_fail_at(err, HF_E_TRUNCATED, z->at, "zip: the central directory ends inside a comment, at byte %llu", (unsigned long long)z->at);
     z->at += CENTRAL + name + extra + comment;
-    z->left--;
+    z->seen++;
     return 1;
 }
 

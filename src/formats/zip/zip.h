@@ -12,7 +12,8 @@ struct hf_zip {
     struct hf_ra ra;
     uint64_t prefix;         /* bytes before the archive proper: offsets are relative to it */
     uint64_t at, end;        /* of the central directory that is left */
-    uint64_t left;           /* members announced and not read yet */
+    uint64_t announced;      /* members, as the end record says; the directory's bytes decide (as in Java) */
+    uint64_t seen;           /* members read */
     struct hf_buf window;    /* piece of the central directory */
     uint64_t window_at;
 };
@@ -26,7 +27,7 @@ struct hf_zip_member {
 /* HF_E_FORMAT when there is no end record or it does not fit the file. */
 HF_MUSTUSE int hf_zip_open(struct hf_zip *z, const struct hf_ra *ra, struct hf_err *err);
 void hf_zip_done(struct hf_zip *z);
-/* 1, 0 at the end; HF_E_FORMAT, HF_E_TRUNCATED: nothing after this place can be read. */
+/* 1, 0 at the end; HF_E_FORMAT, HF_E_TRUNCATED, HF_E_LIMIT: nothing after this place is read. */
 HF_MUSTUSE int hf_zip_next(struct hf_zip *z, struct hf_zip_member *ret, struct hf_err *err);
 /* Where the bytes of a stored member are, without reading them. */
 HF_MUSTUSE int hf_zip_stored(const struct hf_zip *z, const struct hf_zip_member *m, struct hf_ra *ret, struct hf_err *err);
