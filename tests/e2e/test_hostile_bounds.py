@@ -662,13 +662,14 @@ CONTENT = {
 }
 
 
-@pytest.mark.parametrize("how", ["none", "gzip"])
-@pytest.mark.parametrize("name", CONTENT)
+# of these the size is refused before anything is unpacked: one way of packing is enough
+LARGE = {"package-lock of 64 MiB", "dpkg status of 100 MB", "dpkg status of one line"}
+
+
+@pytest.mark.parametrize("name,how", [(n, h) for n in CONTENT for h in ("none", "gzip") if not (n in LARGE and h == "gzip")])
 def test_content(scan, tmp_path, name, how):
     path, data, codes, word, mem = CONTENT[name]
     data = data() if callable(data) else data
-    if how == "gzip" and len(data) > 50 << 20:
-        pytest.skip("the size is refused before the content is read")
     low = b"" if path == "etc/os-release" else entry("etc/os-release", OS)
     rc, result, text = scan(image(tmp_path, [low + entry("app2/package.json", package_json("kept")) + entry(path, data) + END], how), codes=codes, mem=mem)
     assert word in text
