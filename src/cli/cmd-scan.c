@@ -23,6 +23,7 @@ struct job {
     const struct hf_advdb *db;
     struct hf_cache *cache;
     const struct hf_writer *writers[8];
+    const char *paths[8]; /* NULL: standard output */
     FILE *files[8];
     size_t n_writers;
     struct hf_report_opts report;
@@ -126,7 +127,7 @@ static int scan_target(struct job *j, const char *target, const struct hf_image_
 }
 
 /* "--format NAME[=FILE]"; without a file the first goes to --output or standard output. */
-static int open_writers(struct job *j, const struct hf_strs *formats, const char *output, struct hf_err *err)
+static int choose_writers(struct job *j, const struct hf_strs *formats, const char *output, struct hf_err *err)
 {
     static const char *const fallback[] = {"table"};
     size_t n = formats->n ? formats->n : 1;
@@ -146,11 +147,17 @@ static int open_writers(struct job *j, const struct hf_strs *formats, const char
             plain = true;
             file = output;
         }
-        j->files[j->n_writers] = NULL;
-        if (file && strcmp(file, "-") != 0 && !(j->files[j->n_writers] = fopen(file, "we")))
-            return hf_fail(err, -errno, "%s: %s", file, hf_err_name(-errno));
+        j->paths[j->n_writers] = file && strcmp(file, "-") != 0 ? file : NULL;
         j->writers[j->n_writers++] = w;
     }
+    return 0;
+}
+
+static int open_writers(struct job *j, struct hf_err *err)
+{
+    for (size_t i = 0; i < j->n_writers; i++)
+        if (j->paths[i] && !(j->files[i] = fopen(j->paths[i], "we")))
+            return hf_fail(err, -errno, "%s: %s", j->paths[i], hf_err_name(-errno));
     return 0;
 }
 
@@ -221,13 +228,15 @@ int hf_cmd_scan(int argc, char **argv)
     struct hf_image_opts io = {.platform = hf_platform_host(), .verify = !no_verify};
     if ((rc = hf_config_load(&config, config_file, &err)) < 0 || (platform && (rc = hf_platform_parse(hf_span_z(platform), &io.platform, &err)) < 0))
         return hf_cli_fail(&err, rc);
+    if ((rc = choose_writers(&j, &formats, output, &err)) < 0)
+        return hf_cli_fail(&err, rc);
     if (ignore_file && (rc = hf_ignore_load(&ignore, ignore_file, &err)) < 0)
         return hf_cli_fail(&err, rc);
     if (max_memory)
         config->max_memory = max_memory;
     if (!no_vulns && (rc = hf_advdb_open(&db, db_path ? db_path : config->db_path, &err)) < 0) {
         if (rc == -ENOENT)
-            hf_fail(&err, rc, "there is no advisory database at %s; make one with: holdfast db build --from DIR, or list packages only with --no-vulnerabilities",
+            hf_fail(&err, rc, "there is no advisory database at %s; make one with: holdfast db update, or: holdfast db build --from DIR; --no-vulnerabilities only lists packages",
                     db_path ? db_path : config->db_path);
         return hf_cli_fail(&err, rc);
     }
@@ -249,7 +258,7 @@ int hf_cmd_scan(int argc, char **argv)
             .color = color == 1 || (color == 0 && isatty(STDOUT_FILENO) && !output && !getenv("NO_COLOR"))};
     j.examine = (struct hf_examine_opts){.threads = threads ? (unsigned)threads : cores > 0 ? (unsigned)cores : 1, .max_memory = config->max_memory, .verify = !no_verify,
             .quiet = quiet, .cache = cache};
-    rc = open_writers(&j, &formats, output, &err);
+    rc = open_writers(&j, &err);
     if (rc >= 0)
         rc = scan_target(&j, args[0], &io, all_platforms, &err);
     rc = close_writers(&j, rc, &err);

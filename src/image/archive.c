@@ -136,7 +136,9 @@ int hf_source_archive(const char *path, struct hf_span ref, const char *scheme, 
     hf_blobs_init(&b, &arena);
     hf_autobuf target = HF_BUF_INIT(8192);
     int rc = hf_blobs_open_tar(&b, fd, err);
-    if (rc >= 0) {
+    if (rc == HF_E_FORMAT && !b.index.n) {
+        hf_wrap(err, rc, "no image: docker save and OCI archives, CycloneDX JSON and lists of purls are read");
+    } else if (rc >= 0) {
         uint64_t at;
         bool docker = hf_map_get(&b.index, HF_S("manifest.json"), &at), oci = hf_map_get(&b.index, HF_S("index.json"), &at);
         bool as_oci = !strcmp(scheme, "oci-archive") || (!docker && oci);

@@ -389,7 +389,7 @@ static int check_feeds(struct hf_match *m, const bool used[HF_PKG_TYPES])
     s->feeds = feeds;
     s->n_feeds = k;
     return demo ? hf_scan_warn(s, "this is demonstration data: a few dozen famous vulnerabilities, not an advisory database; give real data "
-                                  "with `holdfast db build --from DIR`")
+                                  "with `holdfast db update`, or `holdfast db build --from DIR`")
                 : 0;
 }
 

@@ -51,15 +51,15 @@ static int read_header(struct hf_advdb *db, const char *path, struct hf_err *err
     struct hf_rd r = hf_rd(db->map);
     struct hf_span magic = hf_rd_span(&r, 8);
     if (!hf_span_eqz(magic, HF_ADVDB_MAGIC))
-        return hf_fail(err, HF_E_FORMAT, "%s is not an advisory database; make one with: holdfast db build --from DIR", path);
+        return hf_fail(err, HF_E_FORMAT, "%s is not an advisory database; make one with: holdfast db update, or: holdfast db build --from DIR", path);
     uint32_t version = hf_rd_le32(&r), n = hf_rd_le32(&r);
     db->built = hf_rd_le(&r, 8);
     uint64_t size = hf_rd_le(&r, 8);
     if (version != HF_ADVDB_VERSION || n != SECTIONS)
-        return hf_fail(err, HF_E_UNSUPPORTED, "%s has format version %u, this program reads %d; make it anew with: holdfast db build --from DIR", path, version,
+        return hf_fail(err, HF_E_UNSUPPORTED, "%s has format version %u, this program reads %d; make it anew with: holdfast db update, or: holdfast db build --from DIR", path, version,
                 HF_ADVDB_VERSION);
     if (size != db->map.n)
-        return hf_fail(err, HF_E_TRUNCATED, "%s has %zu bytes instead of %llu; make it anew with: holdfast db build --from DIR", path, db->map.n,
+        return hf_fail(err, HF_E_TRUNCATED, "%s has %zu bytes instead of %llu; make it anew with: holdfast db update, or: holdfast db build --from DIR", path, db->map.n,
                 (unsigned long long)size);
     for (size_t i = 0; i < SECTIONS; i++) {
         uint64_t off = hf_rd_le(&r, 8), len = hf_rd_le(&r, 8);
@@ -90,7 +90,7 @@ int hf_advdb_open(struct hf_advdb **ret, const char *path, struct hf_err *err)
     if (fd < 0 || fstat(fd, &st) < 0)
         return hf_fail(err, -errno, "advisory database %s: %s", path, hf_err_name(-errno));
     if (!S_ISREG(st.st_mode) || st.st_size < HF_ADVDB_HEADER)
-        return hf_fail(err, HF_E_FORMAT, "%s is not an advisory database; make one with: holdfast db build --from DIR", path);
+        return hf_fail(err, HF_E_FORMAT, "%s is not an advisory database; make one with: holdfast db update, or: holdfast db build --from DIR", path);
     struct hf_advdb *db = calloc(1, sizeof *db);
     if (!db)
         return hf_fail(err, -ENOMEM, "out of memory");
