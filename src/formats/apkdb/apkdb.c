@@ -72,6 +72,10 @@ int hf_apk_file(struct hf_apk_files *it, struct hf_buf *path, struct hf_span *re
                 it->dir = hf_span_from(it->dir, 1);
         } else if (line.p[0] == 'R' && line.n > 2) {
             struct hf_span name = hf_span_from(line, 2);
+            while (!it->dir.n && name.n && name.p[0] == '/')
+                name = hf_span_from(name, 1);
+            if (!name.n)
+                continue;
             if (it->dir.n + name.n + 1 > HF_APK_PATH_MAX)
                 return hf_fail(err, HF_E_DAMAGED_ENTRY, "path of %zu bytes is over %d", it->dir.n + name.n + 1, HF_APK_PATH_MAX);
             hf_buf_clear(path);

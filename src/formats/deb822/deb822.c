@@ -53,7 +53,7 @@ int hf_deb822_field(struct hf_span *para, struct hf_deb822_field *ret, struct hf
             return 0;
     } while (is_blank(line) || line.p[0] == '#');
     size_t colon = hf_span_find(line, ':');
-    bool bad = colon == SIZE_MAX || colon == 0 || line.p[0] == ' ' || line.p[0] == '\t';
+    bool bad = colon == SIZE_MAX || !hf_span_trim(hf_span(line.p, colon)).n || line.p[0] == ' ' || line.p[0] == '\t';
     /* Further lines belong to the field, also to a damaged one. */
     const char *end = line.p + line.n;
     while (para->n && (para->p[0] == ' ' || para->p[0] == '\t' || para->p[0] == '#')) {

@@ -18,5 +18,6 @@ HF_MUSTUSE int hf_osrel_init(struct hf_osrel *r, struct hf_span text, struct hf_
 /* Next assignment: 1, 0 at the end, HF_E_DAMAGED_ENTRY for a line that is none (the caller may go on), HF_E_LIMIT. */
 HF_MUSTUSE int hf_osrel_next(struct hf_osrel *r, struct hf_span *ret_key, struct hf_span *ret_value, struct hf_err *err);
 
-/* "CentOS Linux release 7.9.2009 (Core)": the text before " release " and the number after it.  false when not so. */
+/* "CentOS Linux release 7.9.2009 (Core)": the text before " release " and the number after it, empty where a word stands
+ * there (Rawhide).  false when not so. */
 bool hf_release_line(struct hf_span text, struct hf_span *ret_name, struct hf_span *ret_version);
