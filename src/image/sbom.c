@@ -53,8 +53,14 @@ static int add_location(struct sbom *b, struct entry *e, struct hf_span path)
     for (size_t i = 0; i < e->n_locations; i++)
         if (hf_span_eq(e->locations[i].path, path))
             return 0;
-    if (!e->locations && !(e->locations = hf_arena_calloc(&b->scan->arena, MAX_LOCATIONS, sizeof *e->locations)))
-        return HF_E_LIMIT;
+    if (e->n_locations < 2) { /* nearly all have one */
+        struct hf_location *more = hf_arena_calloc(&b->scan->arena, e->n_locations ? MAX_LOCATIONS : 1, sizeof *more);
+        if (!more)
+            return HF_E_LIMIT;
+        if (e->n_locations)
+            more[0] = e->locations[0];
+        e->locations = more;
+    }
     struct hf_location *l = &e->locations[e->n_locations];
     l->layer = UINT32_MAX;
     if (hf_arena_dup(&b->scan->arena, path, &l->path) < 0)
@@ -195,7 +201,7 @@ static int components(struct sbom *b, hf_jnode list, struct hf_err *err)
 static int cyclonedx(struct sbom *b, struct hf_span text, struct hf_err *err)
 {
     hf_cleanup(hf_json_doc_freep) struct hf_json_doc *doc = NULL;
-    int rc = hf_json_parse(text, &doc, err);
+    int rc = hf_json_parse_within(text, b->scan->arena.max, &doc, err);
     if (rc < 0)
         return hf_wrap(err, rc, HF_SPAN_FMT, HF_SPAN_ARG(b->name));
     hf_jnode root = hf_json_root(doc);

@@ -88,3 +88,15 @@ def test_what_is_no_sbom(scan, tmp_path, text, code, word):
 def test_missing_file_and_nothing_named(scan):
     assert scan("sbom:/nonexistent/x")[0] == 3
     assert scan("sbom:")[0] == 2
+
+
+def test_a_large_document(scan, tmp_path):
+    """30,000 components within the ordinary memory."""
+    path = tmp_path / "large.json"
+    path.write_text(json.dumps({"bomFormat": "CycloneDX", "specVersion": "1.5", "components": [
+        {"type": "library", "name": f"p{i}", "version": "1.0.0", "purl": f"pkg:npm/p{i}@1.0.0", "licenses": [{"license": {"id": "MIT"}}],
+         "properties": [{"name": "syft:location:0:path", "value": f"/a/{i}"}, {"name": "x", "value": "y"}]} for i in range(30000)]}))
+    rc, result, err = scan(path)
+    assert rc == 0 and len(result["packages"]) == 30000, err
+    rc, result, err = scan(path, "--max-memory", "16M")
+    assert rc == 3 and ("values" in err or "memory" in err)

@@ -204,6 +204,13 @@ def test_index_of_a_mirror(run, mirror, update):
     mirror.files["PyPI/all.zip"] = mirror.files["PyPI/all.zip"] + b"x"  # longer than the index says
     rc, out, err = update("update", "--mirror", mirror.url)
     assert rc == 4 and "more than" in err
+    mirror.files["PyPI/all.zip"] = mirror.files["PyPI/all.zip"][:-1]  # as it was, but the index says otherwise
+    mirror.index()
+    index = json.loads(mirror.files["holdfast-mirror.json"])
+    next(f for f in index["files"] if f["path"] == "PyPI/all.zip")["sha256"] = "0" * 64
+    mirror.files["holdfast-mirror.json"] = json.dumps(index).encode()
+    rc, out, err = update("update", "--mirror", mirror.url)
+    assert rc == 4 and "expected sha256:" + "0" * 64 in err
     mirror.files["holdfast-mirror.json"] = b'{"schema":"holdfast.mirror/1","files":[{"path":"../../evil","size":1,"sha256":"' + b"0" * 64 + b'"}]}'
     rc, out, err = update("update", "--mirror", mirror.url)
     assert rc == 3 and "index" in err
@@ -219,7 +226,7 @@ def test_nothing_there(mirror, update):
     assert rc == 3 and not update.db.exists()
 
 
-@pytest.mark.parametrize("url", ["http://example.org/x", "ftp://127.0.0.1/x", "http://127.0.0.1.example.org/", "https://"])
+@pytest.mark.parametrize("url", ["http://example.org/x", "ftp://127.0.0.1/x", "http://127.0.0.1.example.org/", "https://", "http://127.0.0.1:1@example.org/"])
 def test_addresses_that_are_not_fetched(update, url):
     rc, out, err = update("update", "--mirror", url)
     assert rc in (2, 3) and not update.db.exists(), err

@@ -44,6 +44,9 @@ struct transfer {
 int hf_download_check_url(const char *url, struct hf_err *err)
 {
     static const char *const local[] = {"127.0.0.1", "[::1]", "localhost"};
+    const char *host = strstr(url, "://");
+    if (host && memchr(host + 3, '@', strcspn(host + 3, "/?#"))) /* "http://127.0.0.1:x@elsewhere/" */
+        return hf_fail(err, HF_E_USAGE, "\"%s\" is not fetched: a name or password in an address would stand in messages and logs", url);
     if (!strncmp(url, "https://", 8) && url[8])
         return 0;
     for (size_t i = 0; i < HF_ARRAY_LEN(local) && !strncmp(url, "http://", 7); i++) {
@@ -298,6 +301,11 @@ static int transfer(struct transfer *t, const char *part, const char *part_meta,
     if (rc == CURLE_OK && t->status == 304) {
         unlink(part);
         unlink(part_meta);
+        int same = t->d->sha256 ? digests(t, t->d->path, err) : 0;
+        if (same < 0) { /* "unchanged", but not what the index lists: asked for without conditions the next time */
+            unlink(meta);
+            return same;
+        }
         (void)!utimensat(AT_FDCWD, t->d->path, NULL, 0); /* known to be as it is now */
         return 0;
     }
