@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0-only) */
+/* emit.h - whether an event is wanted, and how it is sent.
+ *
+ * A program first asks hf_wanted (group's policy, then its budget), then fills a record, then hf_send.  What cannot be sent
+ * is counted per type and per container. */
+#pragma once
+#include "read.h"
+
+static __always_inline struct hf_settings *hf_settings(void)
+{
+    u32 zero = 0;
+    return bpf_map_lookup_elem(&hf_settings_map, &zero);
+}
+
+static __always_inline struct hf_counters *hf_counter(u32 type)
+{
+    return bpf_map_lookup_elem(&hf_counters_map, &type);
+}
+
+struct hf_want {
+    struct hf_policy *policy; /* NULL: host */
+    bool critical;
+};
+
+/* Refills and takes one token.  Races between processors cost or give a token now and then, no more. */
+static __always_inline bool hf_take_token(struct hf_policy *p, const struct hf_settings *set)
+{
+    u64 now = bpf_ktime_get_boot_ns(), passed = now - p->tokens_ns;
+    if (passed > 10000000ull) { /* 10 ms */
+        u64 more = passed > 1000000000ull ? set->budget_burst : passed / 1000 * set->budget_per_s / 1000000;
+        u64 have = p->tokens + more;
+        p->tokens = have > set->budget_burst ? set->budget_burst : have;
+        p->tokens_ns = now;
+    }
+    if (p->tokens == 0)
+        return false;
+    p->tokens--;
+    return true;
+}
+
+/* Whether an event of this type in this group goes out; `urgent`: it goes through the critical ring and has no budget. */
+static __always_inline bool hf_wanted(u64 cgroup_id, u32 type, bool urgent, struct hf_want *ret)
+{
+    struct hf_settings *set = hf_settings();
+    struct hf_policy *p = bpf_map_lookup_elem(&hf_policies, &cgroup_id);
+    u64 bit = 1ull << type;
+    if (!set)
+        return false;
+    ret->policy = p;
+    ret->critical = urgent;
+    if (!p || !p->container)
+        return set->host_types & bit;
+    if (!(p->types & bit))
+        return false;
+    if (p->critical & bit)
+        ret->critical = true;
+    if (!ret->critical && !(p->flags & HF_POLICY_NO_BUDGET) && !hf_take_token(p, set)) {
+        struct hf_counters *c = hf_counter(type);
+        if (c)
+            c->lost_budget++;
+        __sync_fetch_and_add(&p->lost_budget, 1);
+        return false;
+    }
+    return true;
+}
+
+/* Sends record[0, len): pads to 8, sets len, chooses the ring. */
+static __always_inline void hf_send(void *record, u32 len, const struct hf_want *want)
+{
+    struct hf_wire_hdr *h = record;
+    struct hf_counters *c = hf_counter(h->type);
+    long rc;
+    if (len > HF_SCRATCH_BYTES - 8)
+        return;
+    len = (len + 7) & ~7u;
+    h->len = len;
+    if (want->critical) {
+        h->flags |= HF_F_CRITICAL;
+        rc = bpf_ringbuf_output(&hf_ring_critical, record, len, BPF_RB_FORCE_WAKEUP);
+    } else {
+        u64 flags = bpf_ringbuf_query(&hf_ring_bulk, BPF_RB_AVAIL_DATA) > hf_wake_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+        rc = bpf_ringbuf_output(&hf_ring_bulk, record, len, flags);
+    }
+    if (c) {
+        c->seen++;
+        if (rc)
+            c->lost_ring++;
+        else
+            c->sent++;
+    }
+    if (rc && want->policy)
+        __sync_fetch_and_add(&want->policy->lost_ring, 1);
+}
+
+/* A record to fill, or NULL when three programs of this processor are at it already (counted as lost). */
+static __always_inline struct hf_scratch *hf_scratch_get(u32 type)
+{
+    for (u32 i = 0; i < HF_SCRATCHES; i++) {
+        u32 key = i;
+        struct hf_scratch *s = bpf_map_lookup_elem(&hf_scratch_map, &key);
+        if (s && !s->busy) {
+            s->busy = 1;
+            s->level = i;
+            return s;
+        }
+    }
+    struct hf_counters *c = hf_counter(type);
+    if (c)
+        c->errors++;
+    return NULL;
+}
+static __always_inline void hf_scratch_put(struct hf_scratch *s)
+{
+    s->busy = 0;
+}
+
+/* Appends the path that hf_path wrote into s->path from `from`; its length. */
+static __always_inline u32 hf_add_path(struct hf_scratch *s, u32 *len, u32 from)
+{
+    u32 at = *len;
+    if (from >= HF_PATH_BYTES || at > HF_SCRATCH_BYTES - HF_PATH_BYTES - 8)
+        return 0;
+    u32 n = (HF_PATH_BYTES - from) & (HF_PATH_BYTES * 2 - 1);
+    if (n > HF_PATH_BYTES)
+        return 0;
+    bpf_probe_read_kernel(&s->record[at], n, &s->path[from & (HF_PATH_BYTES - 1)]);
+    *len = at + n;
+    return n;
+}
+/* Appends a string of the kernel without its NUL: at most max - 1 (max < HF_PATH_BYTES) bytes; its length. */
+static __always_inline u32 hf_add_str(struct hf_scratch *s, u32 *len, const void *str, u32 max)
+{
+    u32 at = *len;
+    if (!str || at > HF_SCRATCH_BYTES - HF_PATH_BYTES - 8)
+        return 0;
+    long n = bpf_probe_read_kernel_str(&s->record[at], max & (HF_PATH_BYTES - 1), str);
+    if (n <= 1 || n > HF_PATH_BYTES)
+        return 0;
+    *len = at + (u32)n - 1;
+    return (u32)n - 1;
+}
+/* The same from the memory of the process; the record gets HF_F_UNTRUSTED. */
+static __always_inline u32 hf_add_user_str(struct hf_scratch *s, u32 *len, const void *str, u32 max)
+{
+    u32 at = *len;
+    if (!str || at > HF_SCRATCH_BYTES - HF_PATH_BYTES - 8)
+        return 0;
+    ((struct hf_wire_hdr *)s->record)->flags |= HF_F_UNTRUSTED;
+    long n = bpf_probe_read_user_str(&s->record[at], max & (HF_PATH_BYTES - 1), str);
+    if (n <= 1 || n > HF_PATH_BYTES)
+        return 0;
+    *len = at + (u32)n - 1;
+    return (u32)n - 1;
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0-only) */
+/* ktypes.h - only the kernel fields that are read; libbpf finds where they are in the running kernel (CO-RE).  Order and
+ * neighbours here mean nothing.  A type with ___ behind its name is the shape that some kernels have. */
+#pragma once
+#include <linux/bpf.h>
+#include <linux/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __u32 u32;
+typedef __u64 u64;
+typedef __s32 s32;
+typedef __s64 s64;
+typedef __s16 s16;
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct qstr {
+    u32 len;
+    const unsigned char *name;
+};
+struct super_block {
+    u32 s_dev;
+    unsigned long s_magic;
+};
+struct timespec64 {
+    s64 tv_sec;
+    long tv_nsec;
+};
+typedef struct {
+    u32 val;
+} kuid_t;
+typedef struct {
+    u32 val;
+} kgid_t;
+struct inode {
+    u16 i_mode;
+    kuid_t i_uid;
+    kgid_t i_gid;
+    struct super_block *i_sb;
+    unsigned long i_ino;
+    u32 i_nlink;
+    u32 i_rdev;
+    s64 i_ctime_sec; /* 6.11 (3aa63a569c64) */
+    u32 i_ctime_nsec;
+};
+struct inode___ts { /* before */
+    struct timespec64 i_ctime;
+};
+struct inode___ts2 { /* 6.6 (13bc24457850) to 6.10 */
+    struct timespec64 __i_ctime;
+};
+struct dentry {
+    struct dentry *d_parent;
+    struct qstr d_name;
+    struct inode *d_inode;
+};
+struct vfsmount {
+    struct dentry *mnt_root;
+    struct super_block *mnt_sb;
+};
+struct mount {
+    struct mount *mnt_parent;
+    struct dentry *mnt_mountpoint;
+    struct vfsmount mnt;
+};
+struct path {
+    struct vfsmount *mnt;
+    struct dentry *dentry;
+};
+struct file {
+    struct path f_path;
+    struct inode *f_inode;
+    u32 f_flags;
+    u32 f_mode;
+    void *private_data;
+};
+struct fdtable {
+    u32 max_fds;
+    struct file **fd;
+};
+struct files_struct {
+    struct fdtable *fdt;
+};
+struct fs_struct {
+    struct path root, pwd;
+};
+struct mm_struct {
+    unsigned long arg_start, arg_end, env_start, env_end;
+    struct file *exe_file;
+};
+struct ns_common {
+    u32 inum;
+};
+struct pid_namespace {
+    struct ns_common ns;
+    u32 level;
+};
+struct net {
+    struct ns_common ns;
+};
+struct mnt_namespace {
+    struct ns_common ns;
+};
+struct user_namespace {
+    struct ns_common ns;
+    struct user_namespace *parent;
+};
+struct nsproxy {
+    struct mnt_namespace *mnt_ns;
+    struct pid_namespace *pid_ns_for_children;
+    struct net *net_ns;
+};
+struct upid {
+    int nr;
+    struct pid_namespace *ns;
+};
+struct pid {
+    u32 level;
+    struct upid numbers[1];
+};
+struct cred {
+    kuid_t uid, suid, euid;
+    kgid_t gid, egid;
+    struct {
+        u64 val;
+    } cap_effective, cap_permitted; /* read as 8 bytes: the member's name changed in 6.3 (f122a08b197d) */
+    struct user_namespace *user_ns;
+};
+struct tty_driver {
+    int major, minor_start;
+};
+struct tty_struct {
+    int index;
+    struct tty_driver *driver;
+};
+struct signal_struct {
+    struct pid *pids[4];
+    struct tty_struct *tty;
+    int group_exit_code;
+    struct {
+        int counter;
+    } live;
+};
+struct kernfs_node {
+    const char *name;
+    u64 id;
+};
+struct cgroup_subsys_state {
+    struct cgroup *cgroup;
+    struct cgroup_subsys_state *parent;
+};
+struct cgroup_root {
+    int hierarchy_id;
+};
+struct cgroup {
+    struct cgroup_subsys_state self;
+    struct kernfs_node *kn;
+    struct cgroup_root *root;
+    int level;
+};
+struct css_set {
+    struct cgroup_subsys_state *subsys[14];
+    struct cgroup *dfl_cgrp;
+};
+struct thread_info {
+    u32 status;
+};
+struct task_struct {
+    struct thread_info thread_info;
+    u32 flags, ptrace;
+    int pid, tgid, exit_code;
+    struct task_struct *real_parent, *parent, *group_leader;
+    struct pid *thread_pid;
+    u64 start_boottime;
+    const struct cred *cred, *real_cred;
+    char comm[16];
+    struct fs_struct *fs;
+    struct files_struct *files;
+    struct nsproxy *nsproxy;
+    struct signal_struct *signal;
+    struct mm_struct *mm;
+    kuid_t loginuid;
+    u32 sessionid;
+    struct css_set *cgroups;
+    void *stack;
+};
+struct linux_binprm {
+    struct file *file, *interpreter, *executable;
+    struct cred *cred;
+    int argc, envc;
+    u32 interp_flags;
+    const char *filename, *interp, *fdpath;
+};
+struct in6_addr {
+    union {
+        u8 u6_addr8[16];
+    } in6_u;
+};
+struct sock_common {
+    union {
+        struct {
+            u32 skc_daddr, skc_rcv_saddr;
+        };
+    };
+    union {
+        struct {
+            u16 skc_dport, skc_num;
+        };
+    };
+    u16 skc_family;
+    u8 skc_state;
+    struct in6_addr skc_v6_daddr, skc_v6_rcv_saddr;
+    struct {
+        struct net *net;
+    } skc_net;
+};
+struct sock_cgroup_data {
+    struct cgroup *cgroup;
+};
+struct sock {
+    struct sock_common __sk_common;
+    u16 sk_protocol, sk_type;
+    u32 sk_ack_backlog, sk_max_ack_backlog;
+    struct socket *sk_socket;
+    struct {
+        s64 counter;
+    } sk_cookie;
+};
+struct socket {
+    struct sock *sk;
+    s16 type;
+};
+struct ovl_inode {
+    struct inode vfs_inode;
+};
+struct ovl_entry { /* 6.5 (163db0da3515) and later */
+    u32 __numlower;
+};
+struct kernel_siginfo {
+    int si_code;
+};
+struct pt_regs {
+    unsigned long r10, r9, r8, dx, si, di, orig_ax, ip, sp;
+};
+
+enum cgroup_subsys_id { cpuset_cgrp_id, memory_cgrp_id, pids_cgrp_id, freezer_cgrp_id, cpu_cgrp_id };
+
+#pragma clang attribute pop
+
+#define OVERLAYFS_SUPER_MAGIC 0x794c7630
+#define TMPFS_MAGIC 0x01021994
+#define S_IFMT 00170000
+#define S_IFSOCK 0140000
+#define S_IFREG 0100000
+#define S_IFCHR 0020000
+#define S_IFIFO 0010000
+#define PF_KTHREAD 0x00200000
+#define AF_UNIX 1
+#define AF_INET 2
+#define AF_INET6 10
+#define TS_COMPAT 0x0002
