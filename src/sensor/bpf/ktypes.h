@@ -243,7 +243,7 @@ struct kernel_siginfo {
     int si_code;
 };
 struct pt_regs {
-    unsigned long r10, r9, r8, dx, si, di, orig_ax, ip, sp;
+    unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, cs, flags, sp, ss;
 };
 
 enum cgroup_subsys_id { cpuset_cgrp_id, memory_cgrp_id, pids_cgrp_id, freezer_cgrp_id, cpu_cgrp_id };

@@ -4,6 +4,7 @@
 #pragma once
 #include "ktypes.h"
 
+#define __VMLINUX_H__ /* registers have their kernel names in bpf_tracing.h */
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>

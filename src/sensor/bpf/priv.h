@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0-only) */
+/* priv.h - the calls that ask for a privilege, and the records that tell of them (priv.bpf.c). */
+#pragma once
+#include "emit.h"
+
+extern const volatile __u32 hf_self_pid;
+
+#define PTRACE_MODE_ATTACH 0x02
+#define PTRACE_ATTACH 16
+#define PTRACE_SEIZE 0x4206
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+struct io_kiocb {
+    u8 opcode;
+};
+#pragma clang attribute pop
+
+/* union bpf_attr of BPF_PROG_LOAD (bpf(2)): a stable interface, so offsets are written down. */
+struct hf_bpf_attr {
+    u32 prog_type, insn_cnt;
+    u64 insns, license;
+    u32 log_level, log_size;
+    u64 log_buf;
+    u32 kern_version, prog_flags;
+    char prog_name[16];
+    u32 prog_ifindex, expected_attach_type;
+};
+
+/* capabilities(7): DAC_READ_SEARCH 2, NET_RAW 13, SYS_MODULE 16, SYS_RAWIO 17, SYS_CHROOT 18, SYS_PTRACE 19, SYS_ADMIN 21, SYS_BOOT 22,
+ * SYS_TIME 25, MKNOD 27, SYSLOG 34, PERFMON 38, BPF 39 */
+#define HF_CAPS_OF_INTEREST                                                                                              \
+    (1ull << 2 | 1ull << 13 | 1ull << 16 | 1ull << 17 | 1ull << 18 | 1ull << 19 | 1ull << 21 | 1ull << 22 | 1ull << 25 | \
+            1ull << 27 | 1ull << 34 | 1ull << 38 | 1ull << 39)
+
+/* IORING_OP_*: sendmsg 9, accept 13, connect 16, openat 18, openat2 28, renameat 35, unlinkat 36, symlinkat 38, linkat 39, socket 45,
+ * bind 56, listen 57 */
+#define HF_URING_OPCODES                                                                                               \
+    (1ull << 9 | 1ull << 13 | 1ull << 16 | 1ull << 18 | 1ull << 28 | 1ull << 35 | 1ull << 36 | 1ull << 38 | 1ull << 39 | \
+            1ull << 45 | 1ull << 56 | 1ull << 57)
+
+enum {
+    HF_CALL_NONE,
+    HF_CALL_MOUNT,
+    HF_CALL_UMOUNT,
+    HF_CALL_MOVE_MOUNT,
+    HF_CALL_OPEN_TREE,
+    HF_CALL_PIVOT,
+    HF_CALL_UNSHARE,
+    HF_CALL_SETNS,
+    HF_CALL_INIT_MODULE,
+    HF_CALL_FINIT_MODULE,
+    HF_CALL_DELETE_MODULE,
+    HF_CALL_KEXEC,
+    HF_CALL_BPF,
+    HF_CALL_SOCKET,
+    HF_CALL_PTRACE,
+    HF_CALL_VM_READ,
+    HF_CALL_VM_WRITE,
+    HF_CALL_OTHER
+};
+
+struct hf_call {
+    u32 nr, what;
+    u64 a[3];
+};
+
+static __always_inline u32 call_x86_64(u32 nr)
+{
+    switch (nr) {
+    case 165:
+        return HF_CALL_MOUNT;
+    case 166:
+        return HF_CALL_UMOUNT;
+    case 429:
+        return HF_CALL_MOVE_MOUNT;
+    case 428:
+        return HF_CALL_OPEN_TREE;
+    case 155:
+        return HF_CALL_PIVOT;
+    case 272:
+        return HF_CALL_UNSHARE;
+    case 308:
+        return HF_CALL_SETNS;
+    case 175:
+        return HF_CALL_INIT_MODULE;
+    case 313:
+        return HF_CALL_FINIT_MODULE;
+    case 176:
+        return HF_CALL_DELETE_MODULE;
+    case 246: /* kexec_load, kexec_file_load */
+    case 320:
+        return HF_CALL_KEXEC;
+    case 321:
+        return HF_CALL_BPF;
+    case 41:
+        return HF_CALL_SOCKET;
+    case 101:
+        return HF_CALL_PTRACE;
+    case 310:
+        return HF_CALL_VM_READ;
+    case 311:
+        return HF_CALL_VM_WRITE;
+    case 304: /* open_by_handle_at */
+    case 298: /* perf_event_open */
+    case 161: /* chroot */
+    case 172: /* iopl, ioperm */
+    case 173:
+    case 103: /* syslog */
+    case 167: /* swapon */
+    case 169: /* reboot */
+    case 133: /* mknod, mknodat */
+    case 259:
+    case 159: /* adjtimex, settimeofday, clock_settime */
+    case 164:
+    case 227:
+    case 170: /* sethostname */
+    case 163: /* acct */
+    case 323: /* userfaultfd */
+    case 430: /* fsopen, fsconfig, fsmount, mount_setattr */
+    case 431:
+    case 432:
+    case 442:
+        return HF_CALL_OTHER;
+    }
+    return HF_CALL_NONE;
+}
+
+static __always_inline u32 call_i386(u32 nr)
+{
+    switch (nr) {
+    case 21:
+        return HF_CALL_MOUNT;
+    case 52:
+        return HF_CALL_UMOUNT;
+    case 429:
+        return HF_CALL_MOVE_MOUNT;
+    case 217:
+        return HF_CALL_PIVOT;
+    case 310:
+        return HF_CALL_UNSHARE;
+    case 346:
+        return HF_CALL_SETNS;
+    case 128:
+        return HF_CALL_INIT_MODULE;
+    case 350:
+        return HF_CALL_FINIT_MODULE;
+    case 129:
+        return HF_CALL_DELETE_MODULE;
+    case 357:
+        return HF_CALL_BPF;
+    case 359:
+        return HF_CALL_SOCKET;
+    case 26:
+        return HF_CALL_PTRACE;
+    case 347:
+        return HF_CALL_VM_READ;
+    case 348:
+        return HF_CALL_VM_WRITE;
+    case 342: /* open_by_handle_at, perf_event_open, chroot, reboot, mknod */
+    case 336:
+    case 61:
+    case 88:
+    case 14:
+        return HF_CALL_OTHER;
+    }
+    return HF_CALL_NONE;
+}
+
+/* The system call that the running task is in: number, what it is to us, first arguments. */
+static __always_inline bool hf_current_call(struct task_struct *t, struct hf_call *ret)
+{
+    if (BPF_CORE_READ(t, flags) & PF_KTHREAD)
+        return false;
+    struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+    u64 nr = BPF_CORE_READ(regs, orig_ax);
+    ret->nr = (u32)nr;
+    if (BPF_CORE_READ(t, thread_info.status) & TS_COMPAT) {
+        ret->what = call_i386((u32)nr);
+        ret->a[0] = (u32)BPF_CORE_READ(regs, bx);
+        ret->a[1] = (u32)BPF_CORE_READ(regs, cx);
+        ret->a[2] = (u32)BPF_CORE_READ(regs, dx);
+    } else {
+        ret->what = call_x86_64((u32)nr & ~0x40000000u /* x32 */);
+        ret->a[0] = BPF_CORE_READ(regs, di);
+        ret->a[1] = BPF_CORE_READ(regs, si);
+        ret->a[2] = BPF_CORE_READ(regs, dx);
+    }
+    return ret->what != HF_CALL_NONE;
+}
+
+/* One call may ask for several capabilities, or in several places: (thread, call, first argument) told of within the last 20 ms. */
+struct hf_call_key {
+    u64 pid_tgid, arg;
+    u32 nr, pad;
+};
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 1024);
+    __type(key, struct hf_call_key);
+    __type(value, u64);
+} hf_calls_seen SEC(".maps");
+
+static __always_inline bool hf_seen_this_call(struct task_struct *t, const struct hf_call *c)
+{
+    struct hf_call_key key = {bpf_get_current_pid_tgid(), c->a[0] ^ c->a[1] << 32, c->nr, 0};
+    u64 now = bpf_ktime_get_boot_ns(), *last = bpf_map_lookup_elem(&hf_calls_seen, &key);
+    if (last && now - *last < 20000000ull) {
+        *last = now;
+        return true;
+    }
+    bpf_map_update_elem(&hf_calls_seen, &key, &now, BPF_ANY);
+    return false;
+}
+
+static __always_inline struct file *hf_file_of_fd(struct task_struct *t, u32 fd)
+{
+    struct fdtable *fdt = BPF_CORE_READ(t, files, fdt);
+    struct file **fds = BPF_CORE_READ(fdt, fd), *file = NULL;
+    if (fd >= BPF_CORE_READ(fdt, max_fds))
+        return NULL;
+    bpf_probe_read_kernel(&file, sizeof file, fds + fd);
+    return file;
+}
+
+/* ---- records ---- */
+
+static __always_inline void fill_ptrace(struct hf_wire_ptrace *e, u32 request, u32 mode, u32 source)
+{
+    __builtin_memset(e, 0, sizeof *e);
+    hf_fill_header(&e->h, hf_task(), HF_EV_PTRACE);
+    e->request = request;
+    e->mode = mode;
+    e->source = source;
+}
+
+static __always_inline void send_ptrace(struct task_struct *target, u32 request, u32 mode, u32 source)
+{
+    struct hf_want want;
+    struct hf_wire_ptrace e;
+    u32 pid = (u32)(bpf_get_current_pid_tgid() >> 32), target_pid = (u32)BPF_CORE_READ(target, tgid);
+    if (pid == hf_self_pid || (pid == target_pid && request != HF_PTRACE_TRACEME))
+        return;
+    if (!hf_wanted(hf_cgroup_of(hf_task()), HF_EV_PTRACE, request != HF_PTRACE_READ, &want))
+        return;
+    fill_ptrace(&e, request, mode, source);
+    e.target_pid = target_pid;
+    e.target_start_ns = BPF_CORE_READ(target, group_leader, start_boottime);
+    e.target_cgroup_id = hf_cgroup_of(target);
+    bpf_core_read(e.target_comm, sizeof e.target_comm, &target->comm);
+    hf_send(&e, sizeof e, &want);
+}
+
+/* The target by number, as the caller's pid namespace has it. */
+static __always_inline void send_ptrace_pid(u32 ns_pid, u32 request)
+{
+    struct hf_want want;
+    struct hf_wire_ptrace e;
+    if ((u32)(bpf_get_current_pid_tgid() >> 32) == hf_self_pid)
+        return;
+    if (!hf_wanted(hf_cgroup_of(hf_task()), HF_EV_PTRACE, true, &want))
+        return;
+    fill_ptrace(&e, request, 0, HF_SOURCE_SYSCALL);
+    e.target_pid = ns_pid;
+    e.h.flags |= HF_F_UNTRUSTED;
+    hf_send(&e, sizeof e, &want);
+}
+
+/* target: where it is mounted, as the kernel holds it. */
+static __always_inline void send_mount(u32 op, const char *dev, const struct path *target, const char *type, u64 flags, u32 source)
+{
+    struct hf_want want;
+    struct path at, root;
+    u32 more = 0;
+    if (!hf_wanted(hf_cgroup_of(hf_task()), HF_EV_MOUNT, true, &want))
+        return;
+    struct hf_scratch *s = hf_scratch_get(HF_EV_MOUNT);
+    if (!s)
+        return;
+    struct hf_wire_mount *e = (void *)s->record;
+    u32 len = sizeof *e;
+    hf_fill_header(&e->h, hf_task(), HF_EV_MOUNT);
+    e->mount_flags = flags;
+    e->op = op;
+    e->source = source;
+    e->pad = 0;
+    struct fs_struct *fs = BPF_CORE_READ(hf_task(), fs);
+    bpf_core_read(&root, sizeof root, &fs->root);
+    bpf_probe_read_kernel(&at, sizeof at, target);
+    e->dev_len = (u16)hf_add_str(s, &len, dev, 1024);
+    e->target_len = (u16)hf_add_path(s, &len, hf_path(s, &at, &root, &more));
+    e->type_len = (u16)hf_add_str(s, &len, type, 64);
+    e->h.flags |= more;
+    hf_send(s->record, len, &want);
+    hf_scratch_put(s);
+}
+
+/* The same from the registers of the call. */
+static __always_inline void send_mount_call(const struct hf_call *c, u32 op)
+{
+    struct hf_want want;
+    if (!hf_wanted(hf_cgroup_of(hf_task()), HF_EV_MOUNT, true, &want))
+        return;
+    struct hf_scratch *s = hf_scratch_get(HF_EV_MOUNT);
+    if (!s)
+        return;
+    struct hf_wire_mount *e = (void *)s->record;
+    u32 len = sizeof *e;
+    hf_fill_header(&e->h, hf_task(), HF_EV_MOUNT);
+    e->mount_flags = 0;
+    e->op = op;
+    e->source = HF_SOURCE_SYSCALL;
+    e->pad = 0;
+    e->dev_len = e->target_len = e->type_len = 0;
+    if (op == HF_MOUNT_MOUNT) {
+        e->dev_len = (u16)hf_add_user_str(s, &len, (void *)c->a[0], 1024);
+        e->target_len = (u16)hf_add_user_str(s, &len, (void *)c->a[1], 1024);
+        e->type_len = (u16)hf_add_user_str(s, &len, (void *)c->a[2], 64);
+    } else if (op == HF_MOUNT_UMOUNT || op == HF_MOUNT_PIVOT) {
+        e->target_len = (u16)hf_add_user_str(s, &len, (void *)c->a[0], 1024);
+    } else {
+        e->dev_len = (u16)hf_add_user_str(s, &len, (void *)c->a[1], 1024);
+    }
+    hf_send(s->record, len, &want);
+    hf_scratch_put(s);
+}
+
+static __always_inline void send_module(u32 op, struct file *file, u32 source)
+{
+    struct hf_want want;
+    struct path at, root;
+    u32 more = 0;
+    if (!hf_wanted(hf_cgroup_of(hf_task()), HF_EV_MODULE, true, &want))
+        return;
+    struct hf_scratch *s = hf_scratch_get(HF_EV_MODULE);
+    if (!s)
+        return;
+    struct hf_wire_module *e = (void *)s->record;
+    u32 len = sizeof *e;
+    hf_fill_header(&e->h, hf_task(), HF_EV_MODULE);
+    e->op = op;
+    e->source = source;
+    e->name_len = e->path_len = 0;
+    e->pad = 0;
+    if (file) {
+        struct fs_struct *fs = BPF_CORE_READ(hf_task(), fs);
+        bpf_core_read(&root, sizeof root, &fs->root);
+        bpf_core_read(&at, sizeof at, &file->f_path);
+        e->path_len = (u16)hf_add_path(s, &len, hf_path(s, &at, &root, &more));
+    }
+    hf_send(s->record, len, &want);
+    hf_scratch_put(s);
+}
+
+#define READING_MODULE 2
+#define READING_KEXEC_IMAGE 3
+static __always_inline void send_module_file(struct file *file, int id, u32 source)
+{
+    if (id == READING_MODULE)
+        send_module(HF_MODULE_FINIT, file, source);
+    else if (id == READING_KEXEC_IMAGE)
+        send_module(HF_MODULE_KEXEC, file, source);
+}
+static __always_inline void send_module_load(int id, u32 source)
+{
+    if (id == READING_MODULE)
+        send_module(HF_MODULE_INIT, NULL, source);
+    else if (id == READING_KEXEC_IMAGE)
+        send_module(HF_MODULE_KEXEC, NULL, source);
+}
+
+#define BPF_PSEUDO_HELPER_CALL 0x85 /* BPF_JMP | BPF_CALL */
+/* What helpers the program calls that is about to be loaded: the first 1,024 instructions. */
+static __always_inline u32 helpers_called(u64 insns, u32 count, u32 *flags)
+{
+    u32 found = 0;
+    if (count > 1024)
+        *flags |= HF_F_TRUNCATED;
+    for (u32 i = 0; i < 1024; i++) {
+        struct {
+            u8 code, regs;
+            s16 off;
+            s32 imm;
+        } in;
+        if (i >= count || bpf_probe_read_user(&in, sizeof in, (void *)(insns + (u64)i * 8)))
+            break;
+        if (in.code != BPF_PSEUDO_HELPER_CALL || in.regs)
+            continue;
+        found |= in.imm == 36 ? HF_BPF_PROBE_WRITE_USER : 0;
+        found |= in.imm == 58 ? HF_BPF_OVERRIDE_RETURN : 0;
+        found |= in.imm == 109 || in.imm == 117 ? HF_BPF_SEND_SIGNAL : 0;
+        found |= in.imm == 9 ? HF_BPF_SKB_STORE : 0;
+        found |= in.imm == 35 ? HF_BPF_GET_CURRENT_TASK : 0;
+        found |= in.imm == 4 || (in.imm >= 112 && in.imm <= 115) ? HF_BPF_PROBE_READ : 0;
+    }
+    return found;
+}
+
+/* in_user: attr is the process's copy, else the kernel's. */
+static __always_inline void send_bpf(u32 cmd, const struct hf_bpf_attr *attr, bool in_user, u32 source)
+{
+    struct hf_want want;
+    struct hf_wire_bpf e;
+    struct hf_bpf_attr a = {};
+    if (cmd != BPF_PROG_LOAD || (u32)(bpf_get_current_pid_tgid() >> 32) == hf_self_pid)
+        return;
+    if (!hf_wanted(hf_cgroup_of(hf_task()), HF_EV_BPF, true, &want))
+        return;
+    if (in_user)
+        bpf_probe_read_user(&a, sizeof a, attr);
+    else
+        bpf_probe_read_kernel(&a, sizeof a, attr);
+    __builtin_memset(&e, 0, sizeof e);
+    hf_fill_header(&e.h, hf_task(), HF_EV_BPF);
+    e.cmd = cmd;
+    e.source = source;
+    e.prog_type = a.prog_type;
+    e.attach_type = a.expected_attach_type;
+    e.insns = a.insn_cnt;
+    e.helpers = helpers_called(a.insns, a.insn_cnt, &e.h.flags);
+    e.h.flags |= HF_F_UNTRUSTED;
+    __builtin_memcpy(e.name, a.prog_name, sizeof e.name);
+    hf_send(&e, sizeof e, &want);
+}
+
+#define AF_PACKET 17
+#define AF_ALG 38
+#define AF_VSOCK 40
+#define SOCK_RAW 3
+static __always_inline void send_socket(u32 family, u32 type, u32 protocol)
+{
+    struct hf_want want;
+    struct hf_wire_socket e;
+    if (family != AF_PACKET && family != AF_ALG && family != AF_VSOCK && type != SOCK_RAW)
+        return;
+    if (family == 16 /* AF_NETLINK: every tool of the network has one */)
+        return;
+    if (!hf_wanted(hf_cgroup_of(hf_task()), HF_EV_SOCKET, true, &want))
+        return;
+    __builtin_memset(&e, 0, sizeof e);
+    hf_fill_header(&e.h, hf_task(), HF_EV_SOCKET);
+    e.family = family;
+    e.type = type;
+    e.protocol = protocol;
+    hf_send(&e, sizeof e, &want);
+}
