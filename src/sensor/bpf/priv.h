@@ -368,30 +368,54 @@ static __always_inline void send_module_load(int id, u32 source)
         send_module(HF_MODULE_KEXEC, NULL, source);
 }
 
-#define BPF_PSEUDO_HELPER_CALL 0x85 /* BPF_JMP | BPF_CALL */
-/* What helpers the program calls that is about to be loaded: the first 1,024 instructions. */
-static __always_inline u32 helpers_called(u64 insns, u32 count, u32 *flags)
+#define HF_BPF_CALL 0x85 /* BPF_JMP | BPF_CALL */
+#define HF_BPF_INSNS 1024
+/* What helpers the program calls that is about to be loaded, by its first instructions.  State in the map: see hf_path_walk. */
+__weak __attribute__((noinline)) int hf_scan_insns(u32 level)
 {
-    u32 found = 0;
-    if (count > 1024)
-        *flags |= HF_F_TRUNCATED;
-    for (u32 i = 0; i < 1024; i++) {
+    struct hf_scratch *s = bpf_map_lookup_elem(&hf_scratch_map, &level);
+    if (!s)
+        return 0;
+    for (u32 i = 0; i < HF_BPF_INSNS; i++) {
         struct {
             u8 code, regs;
             s16 off;
             s32 imm;
         } in;
-        if (i >= count || bpf_probe_read_user(&in, sizeof in, (void *)(insns + (u64)i * 8)))
-            break;
-        if (in.code != BPF_PSEUDO_HELPER_CALL || in.regs)
+        if (i >= s->off || bpf_probe_read_user(&in, sizeof in, (void *)(s->dentry + (u64)i * 8)))
+            return 0;
+        if (in.code != HF_BPF_CALL || in.regs)
             continue;
-        found |= in.imm == 36 ? HF_BPF_PROBE_WRITE_USER : 0;
-        found |= in.imm == 58 ? HF_BPF_OVERRIDE_RETURN : 0;
-        found |= in.imm == 109 || in.imm == 117 ? HF_BPF_SEND_SIGNAL : 0;
-        found |= in.imm == 9 ? HF_BPF_SKB_STORE : 0;
-        found |= in.imm == 35 ? HF_BPF_GET_CURRENT_TASK : 0;
-        found |= in.imm == 4 || (in.imm >= 112 && in.imm <= 115) ? HF_BPF_PROBE_READ : 0;
+        if (in.imm == 36)
+            s->flags |= HF_BPF_PROBE_WRITE_USER;
+        else if (in.imm == 58)
+            s->flags |= HF_BPF_OVERRIDE_RETURN;
+        else if (in.imm == 109 || in.imm == 117)
+            s->flags |= HF_BPF_SEND_SIGNAL;
+        else if (in.imm == 9)
+            s->flags |= HF_BPF_SKB_STORE;
+        else if (in.imm == 35)
+            s->flags |= HF_BPF_GET_CURRENT_TASK;
+        else if (in.imm == 4 || (in.imm >= 112 && in.imm <= 115))
+            s->flags |= HF_BPF_PROBE_READ;
     }
+    return 0;
+}
+
+static __always_inline u32 helpers_called(u64 insns, u32 count, u32 *flags)
+{
+    u32 found = 0;
+    struct hf_scratch *s = hf_scratch_get(HF_EV_BPF);
+    if (!s)
+        return 0;
+    s->dentry = insns;
+    s->off = count;
+    s->flags = 0;
+    hf_scan_insns(s->level);
+    found = s->flags;
+    hf_scratch_put(s);
+    if (count > HF_BPF_INSNS)
+        *flags |= HF_F_TRUNCATED;
     return found;
 }
 
