@@ -9,6 +9,8 @@
 #include "emit.h"
 #include "priv.h"
 
+const volatile __u32 hf_calls_served = 0;
+
 /* ---- security hooks, three kinds each ---- */
 
 #define HF_HOOK3(hook, body, ...)                                                                       \

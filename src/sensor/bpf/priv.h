@@ -2,8 +2,10 @@
 /* priv.h - the calls that ask for a privilege, and the records that tell of them (priv.bpf.c). */
 #pragma once
 #include "emit.h"
+#include "../calls.h"
 
 extern const volatile __u32 hf_self_pid;
+extern const volatile __u32 hf_calls_served; /* bit HF_CALL_*: which calls the trace of capability checks is to tell of */
 
 #define PTRACE_MODE_ATTACH 0x02
 #define PTRACE_ATTACH 16
@@ -37,27 +39,6 @@ struct hf_bpf_attr {
 #define HF_URING_OPCODES                                                                                               \
     (1ull << 9 | 1ull << 13 | 1ull << 16 | 1ull << 18 | 1ull << 28 | 1ull << 35 | 1ull << 36 | 1ull << 38 | 1ull << 39 | \
             1ull << 45 | 1ull << 56 | 1ull << 57)
-
-enum {
-    HF_CALL_NONE,
-    HF_CALL_MOUNT,
-    HF_CALL_UMOUNT,
-    HF_CALL_MOVE_MOUNT,
-    HF_CALL_OPEN_TREE,
-    HF_CALL_PIVOT,
-    HF_CALL_UNSHARE,
-    HF_CALL_SETNS,
-    HF_CALL_INIT_MODULE,
-    HF_CALL_FINIT_MODULE,
-    HF_CALL_DELETE_MODULE,
-    HF_CALL_KEXEC,
-    HF_CALL_BPF,
-    HF_CALL_SOCKET,
-    HF_CALL_PTRACE,
-    HF_CALL_VM_READ,
-    HF_CALL_VM_WRITE,
-    HF_CALL_OTHER
-};
 
 struct hf_call {
     u32 nr, what;
@@ -185,7 +166,7 @@ static __always_inline bool hf_current_call(struct task_struct *t, struct hf_cal
         ret->a[1] = BPF_CORE_READ(regs, si);
         ret->a[2] = BPF_CORE_READ(regs, dx);
     }
-    return ret->what != HF_CALL_NONE;
+    return hf_calls_served & (1u << ret->what);
 }
 
 /* One call may ask for several capabilities, or in several places: (thread, call, first argument) told of within the last 20 ms. */

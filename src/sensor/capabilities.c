@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The capabilities of the sensor, each with its hooks, the best first.  A new hook: its program in bpf/, a rung here. */
+#include "sensor/capabilities.h"
+
+#include "base/attr.h"
+#include "sensor/calls.h"
+
+#define TP(program, target, gap) {HF_HOOK_TP, program, target, gap, 0}
+/* LSM, fentry and kprobe variants of one security hook (bpf/priv.bpf.c, HF_HOOK3) */
+#define SECURITY(hook)                                                     \
+    {HF_HOOK_LSM, "hf_lsm_" hook, hook, NULL, 0},                           \
+            {HF_HOOK_FENTRY, "hf_fentry_" hook, "security_" hook, NULL, 0}, \
+            {HF_HOOK_KPROBE, "hf_kprobe_" hook, "security_" hook, NULL, 0}
+#define CALL(name) (1u << HF_CALL_##name)
+#define OR_CAPABILITY_CHECK(calls, gap) {HF_HOOK_TP, "hf_cap_capable", "cap_capable", gap, calls}
+
+const struct hf_capability hf_capabilities[] = {
+        {"exec", "programs that start", true, "programs that start", {TP("hf_exec", "sched_process_exec", NULL)}},
+        {"fork", "new processes", true, "new processes", {TP("hf_fork", "sched_process_fork", NULL)}},
+        {"exit", "processes that end", true, "processes that end", {TP("hf_exit", "sched_process_exit", NULL)}},
+        {"rename", "processes that rename themselves", false, "processes that rename themselves", {TP("hf_rename", "task_rename", NULL)}},
+        {"container-start", "containers from their creation", true, "containers", {TP("hf_cgroup_mkdir", "cgroup_mkdir", NULL)}},
+        {"container-end", "containers that end", true, "containers that end", {TP("hf_cgroup_rmdir", "cgroup_rmdir", NULL)}},
+        {"container-join", "processes that are put into a container", false, "processes moved into a container before they act",
+                {TP("hf_cgroup_attach", "cgroup_attach_task", NULL)}},
+        {"ptrace", "one process tracing or reading another", false, "tracing of other processes",
+                {SECURITY("ptrace_access_check"), OR_CAPABILITY_CHECK(CALL(PTRACE) | CALL(VM_READ) | CALL(VM_WRITE), "PTRACE_SEIZE and reads of memory between processes of the same user and "
+                                                                      "the same capabilities ask for no capability; PTRACE_ATTACH is seen by its stop signal")}},
+        {"traceme", "a process asking to be traced", false, "PTRACE_TRACEME, until the traced process acts (its events say it is traced)",
+                {SECURITY("ptrace_traceme")}},
+        {"mount", "mounts", false, "mounts",
+                {SECURITY("sb_mount"), OR_CAPABILITY_CHECK(CALL(MOUNT) | CALL(UMOUNT), "names are read from the caller's memory and may have been changed meanwhile")}},
+        {"move-mount", "mounts by the new interface", false, "move_mount", {SECURITY("move_mount"), OR_CAPABILITY_CHECK(CALL(MOVE_MOUNT) | CALL(OPEN_TREE), "target of the move")}},
+        {"pivot-root", "changes of the root", false, "pivot_root", {SECURITY("sb_pivotroot"), OR_CAPABILITY_CHECK(CALL(PIVOT), NULL)}},
+        {"module", "kernel modules and kernels loaded from files", false, "kernel modules loaded from files",
+                {SECURITY("kernel_read_file"), OR_CAPABILITY_CHECK(CALL(FINIT_MODULE) | CALL(KEXEC), NULL)}},
+        {"module-memory", "kernel modules loaded from memory", false, "kernel modules loaded from memory",
+                {SECURITY("kernel_load_data"), OR_CAPABILITY_CHECK(CALL(INIT_MODULE), NULL)}},
+        {"bpf", "BPF programs loaded, with the helpers they call", false, "BPF programs",
+                {SECURITY("bpf"), OR_CAPABILITY_CHECK(CALL(BPF), "programs loaded without privilege")}},
+        {"raw-socket", "raw and packet sockets", false, "raw and packet sockets",
+                {SECURITY("socket_create"), OR_CAPABILITY_CHECK(CALL(SOCKET), "kernel-crypto and vsock sockets, which need no capability")}},
+        {"namespaces", "namespaces left and entered", false,
+                "unshare and setns as such; the new namespace is seen with the next event of the process",
+                {OR_CAPABILITY_CHECK(CALL(UNSHARE) | CALL(SETNS), "user namespaces made without privilege, until the next event of the process")}},
+        {"privileged-calls", "other calls that need privilege (open_by_handle_at, perf_event_open, mknod, chroot, iopl, fsmount...)", false,
+                "open_by_handle_at, perf_event_open, mknod, chroot, iopl, clock changes", {OR_CAPABILITY_CHECK(CALL(OTHER) | CALL(DELETE_MODULE), NULL)}},
+        {"signal", "signals at the sensor, crashes, signals that rootkits use", false, "signals", {TP("hf_signal", "signal_generate", NULL)}},
+        {"io-uring", "io_uring rings", false, "io_uring rings", {TP("hf_io_uring_create", "io_uring_create", NULL)}},
+        {"io-uring-ops", "what io_uring is used for", false, "which operations io_uring is used for",
+                {TP("hf_io_uring_submit", "io_uring_submit_req", NULL)}},
+};
+const unsigned hf_capabilities_n = HF_ARRAY_LEN(hf_capabilities);

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* capabilities.h - the table of capabilities and their ladders of hooks (private to the sensor). */
+#pragma once
+#include <stdbool.h>
+
+enum hf_hook_kind { HF_HOOK_NONE, HF_HOOK_TP, HF_HOOK_LSM, HF_HOOK_FENTRY, HF_HOOK_KPROBE, HF_HOOK_CGROUP, HF_HOOK_USER };
+
+struct hf_rung {
+    enum hf_hook_kind kind;
+    const char *program; /* of the BPF object; NULL: served by user space (fanotify) */
+    const char *target;  /* what it hooks, as shown and as looked for in the kernel's types */
+    const char *not_covered; /* on this rung; NULL: nothing */
+    unsigned calls;          /* bits of HF_CALL_* (calls.h) that the trace of capability checks tells of on this rung */
+};
+
+#define HF_LADDER_MAX 5
+struct hf_capability {
+    const char *name, *title;
+    bool needed;
+    const char *without; /* what is not seen when no rung works */
+    struct hf_rung ladder[HF_LADDER_MAX]; /* best first; kind NONE ends it */
+};
+
+extern const struct hf_capability hf_capabilities[];
+extern const unsigned hf_capabilities_n;

@@ -1,0 +1,488 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sensor/kernel.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "probe.skel.h"
+#include "sensor.skel.h"
+#include "sensor/capabilities.h"
+
+#define MAX_PROGRAMS 160
+#define MAX_FEATURES 64
+
+struct program {
+    struct bpf_program *prog;
+    struct bpf_link *link;
+    const char *name;
+    bool wanted;
+    char refused[160]; /* why it cannot be used; empty: it can */
+    uint64_t runs, ns;
+};
+
+struct hf_kernel {
+    struct sensor_bpf *skel;
+    struct hf_kernel_opts o;
+    struct hf_ring critical, bulk;
+    struct program programs[MAX_PROGRAMS];
+    size_t n_programs;
+    struct hf_feature features[MAX_FEATURES];
+    size_t n_features;
+    bool lsm, fentry, kprobe;
+    char lsm_why[160], fentry_why[160], kprobe_why[160];
+    int stats_fd;
+};
+
+/* The last message of libbpf that tells of a failure: it names the program that the verifier refused. */
+static _Thread_local char libbpf_said[512];
+
+static int keep_message(enum libbpf_print_level level, const char *fmt, va_list args)
+{
+    char line[512];
+    va_list copy;
+    va_copy(copy, args);
+    vsnprintf(line, sizeof line, fmt, copy);
+    va_end(copy);
+    const char *debug = getenv("HF_BPF_LOG");
+    if (debug && (level != LIBBPF_DEBUG || *debug == '2'))
+        vfprintf(stderr, fmt, args);
+    if (level == LIBBPF_WARN && (strstr(line, "failed to load") || strstr(line, "failed to attach") || !libbpf_said[0])) {
+        line[strcspn(line, "\n")] = 0;
+        memcpy(libbpf_said, line, sizeof line);
+    }
+    return 0;
+}
+
+/* ---- what this kernel allows ---- */
+
+static int probe_one(const char *name, bool must_deny, char why[160])
+{
+    libbpf_said[0] = 0;
+    struct probe_bpf *p = probe_bpf__open();
+    if (!p) {
+        snprintf(why, 160, "the probe could not be opened");
+        return -EINVAL;
+    }
+    p->rodata->hf_probe_pid = (uint32_t)getpid();
+    struct bpf_program *prog, *chosen = NULL;
+    bpf_object__for_each_program(prog, p->obj)
+    {
+        bool it = !strcmp(bpf_program__name(prog), name);
+        bpf_program__set_autoload(prog, it);
+        chosen = it ? prog : chosen;
+    }
+    int rc = probe_bpf__load(p);
+    struct bpf_link *link = NULL;
+    if (rc < 0) {
+        snprintf(why, 160, "not loaded: %s", strerror(-rc));
+    } else {
+        link = bpf_program__attach(chosen);
+        if (!link) {
+            rc = -errno;
+            snprintf(why, 160, "loaded, not attached: %s", strerror(errno));
+        } else if (must_deny) {
+            int fd = socket(9 /* AF_X25 */, SOCK_SEQPACKET, 0);
+            int e = errno;
+            if (fd >= 0)
+                close(fd);
+            if (fd >= 0 || e != EPERM) {
+                rc = -ENOTSUP;
+                snprintf(why, 160, "attached, but does not fire (\"bpf\" is not in the kernel's lsm= list)");
+            }
+        }
+    }
+    bpf_link__destroy(link);
+    probe_bpf__destroy(p);
+    return rc < 0 ? rc : 0;
+}
+
+static void probe_kinds(struct hf_kernel *k)
+{
+    k->lsm = probe_one("probe_lsm", true, k->lsm_why) == 0;
+    k->fentry = probe_one("probe_fentry", false, k->fentry_why) == 0;
+    k->kprobe = probe_one("probe_kprobe", false, k->kprobe_why) == 0;
+}
+
+/* Why a rung cannot serve, or NULL when it can be tried. */
+static const char *refused(struct hf_kernel *k, const struct hf_rung *r)
+{
+    switch (r->kind) {
+    case HF_HOOK_LSM:
+        if (!k->lsm)
+            return k->lsm_why;
+        return libbpf_find_vmlinux_btf_id(r->target, BPF_LSM_MAC) > 0 ? NULL : "this kernel has no such hook";
+    case HF_HOOK_FENTRY:
+        if (!k->fentry)
+            return k->fentry_why;
+        return libbpf_find_vmlinux_btf_id(r->target, BPF_TRACE_FENTRY) > 0 ? NULL : "this kernel has no such function";
+    case HF_HOOK_KPROBE:
+        return k->kprobe ? NULL : k->kprobe_why;
+    case HF_HOOK_TP:
+        return libbpf_find_vmlinux_btf_id(r->target, BPF_TRACE_RAW_TP) > 0 ? NULL : "this kernel has no such tracepoint";
+    case HF_HOOK_CGROUP:
+        return k->o.v2_root_fd >= 0 ? NULL : "no unified control group hierarchy is mounted";
+    case HF_HOOK_USER:
+        return NULL;
+    case HF_HOOK_NONE:
+        break;
+    }
+    return "no hook";
+}
+
+static struct program *program(struct hf_kernel *k, const char *name)
+{
+    for (size_t i = 0; name && i < k->n_programs; i++)
+        if (!strcmp(k->programs[i].name, name))
+            return &k->programs[i];
+    return NULL;
+}
+
+static const char *label(const struct hf_rung *r, char out[96])
+{
+    static const char *const kinds[] = {"", "tp_btf/", "lsm/", "fentry/", "kprobe/", "cgroup/", ""};
+    snprintf(out, 96, "%s%s", kinds[r->kind], r->target);
+    return out;
+}
+
+/* Chooses the best rung of each capability that nothing speaks against yet; fills features, wanted programs and served calls. */
+static uint32_t choose(struct hf_kernel *k)
+{
+    static char labels[MAX_FEATURES][2][96]; /* the features' names live as long as the process */
+    uint32_t calls = 0;
+    for (size_t i = 0; i < k->n_programs; i++)
+        k->programs[i].wanted = false;
+    k->n_features = HF_MIN(hf_capabilities_n, (unsigned)MAX_FEATURES);
+    for (size_t i = 0; i < k->n_features; i++) {
+        const struct hf_capability *c = &hf_capabilities[i];
+        struct hf_feature *f = &k->features[i];
+        *f = (struct hf_feature){.name = c->name, .title = c->title, .needed = c->needed, .not_covered = c->without};
+        for (size_t j = 0; j < HF_LADDER_MAX && c->ladder[j].kind; j++) {
+            const struct hf_rung *r = &c->ladder[j];
+            struct program *p = program(k, r->program);
+            const char *no = refused(k, r);
+            if (!no && r->program && !p)
+                no = "not in this build";
+            if (!no && p && p->refused[0])
+                no = p->refused;
+            if (no) {
+                if (!f->refused) { /* the best one is what is missed */
+                    f->refused = label(r, labels[i][0]);
+                    snprintf(f->why, sizeof f->why, "%s", no);
+                }
+                continue;
+            }
+            f->hook = label(r, labels[i][1]);
+            f->not_covered = r->not_covered;
+            calls |= r->calls;
+            if (p)
+                p->wanted = true;
+            break;
+        }
+    }
+    return calls;
+}
+
+/* ---- loading ---- */
+
+static int open_object(struct hf_kernel *k, struct hf_err *err)
+{
+    k->skel = sensor_bpf__open();
+    if (!k->skel)
+        return hf_fail(err, errno ? -errno : -EINVAL, "the kernel half could not be opened: %s", libbpf_said);
+    struct bpf_program *prog;
+    size_t n = 0;
+    bpf_object__for_each_program(prog, k->skel->obj)
+    {
+        if (n == MAX_PROGRAMS)
+            return hf_fail(err, HF_E_LIMIT, "more than %d programs in the kernel half", MAX_PROGRAMS);
+        k->programs[n].prog = prog;
+        k->programs[n].name = bpf_program__name(prog);
+        n++;
+    }
+    k->n_programs = n;
+    return 0;
+}
+
+static void configure(struct hf_kernel *k)
+{
+    uint32_t calls = choose(k);
+    k->skel->rodata->hf_self_pid = k->o.self_pid;
+    k->skel->rodata->hf_hierarchy = k->o.hierarchy;
+    k->skel->rodata->hf_v1_subsys = k->o.v1_subsys < 0 ? 255u : (uint32_t)k->o.v1_subsys;
+    k->skel->rodata->hf_wake_bytes = HF_RING_BULK_BYTES / 4;
+    k->skel->rodata->hf_calls_served = calls;
+    for (size_t i = 0; i < k->n_programs; i++)
+        bpf_program__set_autoload(k->programs[i].prog, k->programs[i].wanted);
+}
+
+/* Loads; a program that the verifier refuses is named by libbpf, left out, and all is tried again without it. */
+static int load(struct hf_kernel *k, struct hf_err *err)
+{
+    for (unsigned attempt = 0; attempt < MAX_PROGRAMS; attempt++) {
+        libbpf_said[0] = 0;
+        int rc = open_object(k, err);
+        if (rc < 0)
+            return rc;
+        configure(k);
+        rc = sensor_bpf__load(k->skel);
+        if (rc == 0)
+            return 0;
+        struct program *bad = NULL;
+        char *at = strstr(libbpf_said, "prog '");
+        if (at) {
+            char name[64];
+            snprintf(name, sizeof name, "%s", at + 6);
+            name[strcspn(name, "'")] = 0;
+            bad = program(k, name);
+        }
+        if (!bad || bad->refused[0])
+            return hf_fail(err, rc, "the kernel refused the sensor's programs: %s%s", libbpf_said[0] ? libbpf_said : strerror(-rc),
+                    rc == -EPERM ? " (root is needed)" : "");
+        snprintf(bad->refused, sizeof bad->refused, "not loaded: %s", strerror(-rc));
+        sensor_bpf__destroy(k->skel);
+        k->skel = NULL;
+    }
+    return hf_fail(err, HF_E_LIMIT, "no set of programs that this kernel takes was found");
+}
+
+static int attach(struct hf_kernel *k, struct hf_err *err)
+{
+    bool lost = false;
+    for (size_t i = 0; i < k->n_programs; i++) {
+        struct program *p = &k->programs[i];
+        if (!p->wanted)
+            continue;
+        enum bpf_prog_type type = bpf_program__type(p->prog);
+        bool in_group = type == BPF_PROG_TYPE_CGROUP_SKB || type == BPF_PROG_TYPE_CGROUP_SOCK || type == BPF_PROG_TYPE_CGROUP_SOCK_ADDR;
+        p->link = in_group ? bpf_program__attach_cgroup(p->prog, k->o.v2_root_fd) : bpf_program__attach(p->prog);
+        if (!p->link) {
+            snprintf(p->refused, sizeof p->refused, "loaded, not attached: %s", strerror(errno));
+            lost = true;
+        }
+    }
+    if (lost) /* what it served falls to a lower rung, if that one happens to be loaded, or is told as missing */
+        choose(k);
+    for (size_t i = 0; i < k->n_features; i++)
+        if (k->features[i].needed && !k->features[i].hook)
+            return hf_fail(err, HF_E_UNSUPPORTED, "this kernel cannot show %s (%s: %s); \"holdfast sensor features\" says what it offers",
+                    k->features[i].title, k->features[i].refused, k->features[i].why);
+    return 0;
+}
+
+void hf_kernel_default_settings(struct hf_settings *s)
+{
+    uint64_t all = ~0ull >> 1;
+    *s = (struct hf_settings){
+            .host_types = all & ~(1ull << HF_EV_RENAME | 1ull << HF_EV_CAP | 1ull << HF_EV_NS | 1ull << HF_EV_PAYLOAD),
+            .container_types = all,
+            .container_critical = 0,
+            .budget_per_s = 50000,
+            .budget_burst = 100000,
+            .revision = 1,
+            .dedupe_ns = 10000000000ull,
+    };
+}
+
+int hf_kernel_subsys(const char *name)
+{
+    struct btf *btf = btf__load_vmlinux_btf();
+    int rc = -ENOENT;
+    if (!btf)
+        return -ENOENT;
+    int id = btf__find_by_name_kind(btf, "cgroup_subsys_id", BTF_KIND_ENUM);
+    const struct btf_type *t = id > 0 ? btf__type_by_id(btf, (unsigned)id) : NULL;
+    char want[64];
+    snprintf(want, sizeof want, "%s_cgrp_id", name);
+    for (unsigned i = 0; t && i < btf_vlen(t); i++) {
+        const struct btf_enum *e = btf_enum(t) + i;
+        if (!strcmp(btf__name_by_offset(btf, e->name_off), want))
+            rc = (int)e->val;
+    }
+    btf__free(btf);
+    return rc;
+}
+
+int hf_kernel_open(struct hf_kernel **ret, const struct hf_kernel_opts *o, struct hf_err *err)
+{
+    if (access("/sys/kernel/btf/vmlinux", R_OK) != 0)
+        return hf_fail(err, HF_E_UNSUPPORTED, "this kernel has no type information (/sys/kernel/btf/vmlinux); the sensor needs Linux 5.10 or later with CONFIG_DEBUG_INFO_BTF");
+    hf_cleanup(hf_kernel_closep) struct hf_kernel *k = calloc(1, sizeof *k);
+    if (!k)
+        return hf_fail(err, -ENOMEM, "no memory");
+    k->o = *o;
+    k->stats_fd = k->critical.fd = k->bulk.fd = -1;
+    libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
+    libbpf_set_print(keep_message);
+    probe_kinds(k);
+    int rc = load(k, err);
+    if (rc < 0)
+        return rc;
+    rc = hf_kernel_settings(k, &o->settings, err);
+    if (rc == 0)
+        rc = hf_ring_open(&k->critical, bpf_map__fd(k->skel->maps.hf_ring_critical), HF_RING_CRITICAL_BYTES, err);
+    if (rc == 0)
+        rc = hf_ring_open(&k->bulk, bpf_map__fd(k->skel->maps.hf_ring_bulk), HF_RING_BULK_BYTES, err);
+    if (rc == 0)
+        rc = attach(k, err);
+    if (rc < 0)
+        return rc;
+    *ret = hf_take(k);
+    return 0;
+}
+
+void hf_kernel_close(struct hf_kernel *k)
+{
+    if (!k)
+        return;
+    hf_kernel_stats_on(k, false);
+    for (size_t i = 0; i < k->n_programs; i++)
+        bpf_link__destroy(k->programs[i].link);
+    hf_ring_close(&k->critical);
+    hf_ring_close(&k->bulk);
+    sensor_bpf__destroy(k->skel);
+    free(k);
+}
+
+struct hf_ring *hf_kernel_critical(struct hf_kernel *k)
+{
+    return &k->critical;
+}
+
+struct hf_ring *hf_kernel_bulk(struct hf_kernel *k)
+{
+    return &k->bulk;
+}
+
+const struct hf_feature *hf_kernel_features(const struct hf_kernel *k, size_t *ret_n)
+{
+    *ret_n = k->n_features;
+    return k->features;
+}
+
+/* ---- policies, settings, counters ---- */
+
+int hf_kernel_policy_set(struct hf_kernel *k, uint64_t cgroup_id, uint64_t container_id, struct hf_err *err)
+{
+    int fd = bpf_map__fd(k->skel->maps.hf_policies);
+    struct hf_policy p = {0};
+    if (bpf_map_lookup_elem(fd, &cgroup_id, &p) < 0)
+        p.tokens = k->o.settings.budget_burst;
+    p.container = container_id;
+    p.types = k->o.settings.container_types;
+    p.critical = k->o.settings.container_critical;
+    if (bpf_map_update_elem(fd, &cgroup_id, &p, BPF_ANY) < 0)
+        return hf_fail(err, -errno, "the policy of a container could not be set");
+    return 0;
+}
+
+void hf_kernel_policy_delete(struct hf_kernel *k, uint64_t cgroup_id)
+{
+    bpf_map_delete_elem(bpf_map__fd(k->skel->maps.hf_policies), &cgroup_id);
+}
+
+bool hf_kernel_policy_losses(struct hf_kernel *k, uint64_t cgroup_id, uint64_t *ret_ring, uint64_t *ret_budget)
+{
+    struct hf_policy p;
+    int fd = bpf_map__fd(k->skel->maps.hf_policies);
+    if (bpf_map_lookup_elem(fd, &cgroup_id, &p) < 0)
+        return false;
+    *ret_ring = p.lost_ring;
+    *ret_budget = p.lost_budget;
+    return true;
+}
+
+int hf_kernel_settings(struct hf_kernel *k, const struct hf_settings *s, struct hf_err *err)
+{
+    uint32_t zero = 0;
+    k->o.settings = *s;
+    if (bpf_map_update_elem(bpf_map__fd(k->skel->maps.hf_settings_map), &zero, s, BPF_ANY) < 0)
+        return hf_fail(err, -errno, "the sensor's settings could not be set");
+    return 0;
+}
+
+void hf_kernel_counters(struct hf_kernel *k, unsigned type, struct hf_counters *ret)
+{
+    int cpus = libbpf_num_possible_cpus();
+    *ret = (struct hf_counters){0};
+    if (cpus <= 0 || type >= HF_COUNTER_TYPES)
+        return;
+    hf_autofree struct hf_counters *v = calloc((size_t)cpus, sizeof *v);
+    uint32_t key = type;
+    if (!v || bpf_map_lookup_elem(bpf_map__fd(k->skel->maps.hf_counters_map), &key, v) < 0)
+        return;
+    for (int i = 0; i < cpus; i++) {
+        ret->seen += v[i].seen;
+        ret->sent += v[i].sent;
+        ret->lost_ring += v[i].lost_ring;
+        ret->lost_budget += v[i].lost_budget;
+        ret->deduped += v[i].deduped;
+        ret->errors += v[i].errors;
+    }
+}
+
+/* ---- cost ---- */
+
+int hf_kernel_stats_on(struct hf_kernel *k, bool on)
+{
+    if (!on) {
+        hf_closep(&k->stats_fd);
+        return 0;
+    }
+    if (k->stats_fd < 0)
+        k->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+    return k->stats_fd < 0 ? -errno : 0;
+}
+
+size_t hf_kernel_costs(struct hf_kernel *k, struct hf_hook_cost *out, size_t max)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < k->n_programs && n < max; i++) {
+        struct bpf_prog_info info = {0};
+        uint32_t len = sizeof info;
+        if (!k->programs[i].link || bpf_obj_get_info_by_fd(bpf_program__fd(k->programs[i].prog), &info, &len) < 0)
+            continue;
+        out[n++] = (struct hf_hook_cost){k->programs[i].name, info.run_cnt, info.run_time_ns, info.verified_insns};
+    }
+    return n;
+}
+
+static uint64_t charged(int fd)
+{
+    char path[64];
+    hf_autobuf b = HF_BUF_INIT(4096);
+    struct hf_err err = HF_ERR_INIT;
+    uint64_t bytes = 0;
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+    if (hf_read_file(path, &b, &err) < 0)
+        return 0;
+    struct hf_span rest = hf_buf_span(&b), line;
+    while (hf_span_line(&rest, &line))
+        if (hf_span_starts(line, HF_S("memlock:")) && hf_parse_u64(hf_span_trim(hf_span_from(line, 8)), 10, 0, UINT64_MAX, &bytes) < 0)
+            bytes = 0;
+    return bytes;
+}
+
+uint64_t hf_kernel_memory(struct hf_kernel *k)
+{
+    uint64_t total = 0;
+    struct bpf_map *m;
+    bpf_object__for_each_map(m, k->skel->obj) total += charged(bpf_map__fd(m));
+    for (size_t i = 0; i < k->n_programs; i++)
+        if (k->programs[i].link)
+            total += charged(bpf_program__fd(k->programs[i].prog));
+    return total;
+}
+
+int hf_kernel_map_fd(struct hf_kernel *k, const char *name)
+{
+    struct bpf_map *m = bpf_object__find_map_by_name(k->skel->obj, name);
+    return m ? bpf_map__fd(m) : -ENOENT;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kernel.h - the kernel half in user space: finds out what this kernel allows, loads and attaches, gives the rings, the policies
+ * and what it costs.  Needs CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN in practice (root).
+ *
+ * A *capability* is something to be seen ("ptrace"); it has a ladder of hooks, the best first.  Which rung serves it is found by
+ * loading and attaching (LSM: by a denial), never by comparing versions. */
+#pragma once
+#include "event/wire.h"
+#include "sensor/policy-map.h"
+#include "sensor/ring.h"
+
+struct hf_kernel;
+
+struct hf_kernel_opts {
+    uint32_t self_pid;     /* of the process whose own acts are not events */
+    uint32_t hierarchy;    /* id of the hierarchy of the containers' groups (0: unified) */
+    int v1_subsys;         /* index in css_set.subsys, found by name: hf_kernel_subsys; -1: unified */
+    int v2_root_fd;        /* root of the unified hierarchy for network programs; -1: none mounted */
+    struct hf_settings settings;
+};
+
+/* What serves one capability. */
+struct hf_feature {
+    const char *name, *title; /* "exec", "programs that start" */
+    const char *hook;    /* what serves it; NULL: nothing does */
+    const char *refused; /* the better hook that this kernel refused; NULL: the best one serves */
+    char why[160];       /* reason of the refusal */
+    const char *not_covered; /* what this rung does not see; NULL: nothing */
+    bool needed;         /* without it the sensor does not start */
+};
+
+/* Settings that watch everything the default rules need. */
+void hf_kernel_default_settings(struct hf_settings *ret);
+/* Index of a v1 controller ("memory") in this kernel's css_set.subsys, or -ENOENT. */
+int hf_kernel_subsys(const char *name);
+HF_MUSTUSE int hf_kernel_open(struct hf_kernel **ret, const struct hf_kernel_opts *o, struct hf_err *err);
+void hf_kernel_close(struct hf_kernel *k);
+HF_DEFINE_FREEP(struct hf_kernel, hf_kernel_close)
+
+struct hf_ring *hf_kernel_critical(struct hf_kernel *k);
+struct hf_ring *hf_kernel_bulk(struct hf_kernel *k);
+const struct hf_feature *hf_kernel_features(const struct hf_kernel *k, size_t *ret_n);
+
+/* A group of the containers' hierarchy becomes (part of) a container; also refreshes one that is known. */
+HF_MUSTUSE int hf_kernel_policy_set(struct hf_kernel *k, uint64_t cgroup_id, uint64_t container_id, struct hf_err *err);
+void hf_kernel_policy_delete(struct hf_kernel *k, uint64_t cgroup_id);
+/* Reads and zeroes the loss counters of a group; false when it is not known. */
+bool hf_kernel_policy_losses(struct hf_kernel *k, uint64_t cgroup_id, uint64_t *ret_ring, uint64_t *ret_budget);
+HF_MUSTUSE int hf_kernel_settings(struct hf_kernel *k, const struct hf_settings *s, struct hf_err *err);
+/* Sums over all processors. */
+void hf_kernel_counters(struct hf_kernel *k, unsigned type, struct hf_counters *ret);
+
+/* Cost: while statistics are on (they cost a little themselves, so only now and then), runs and time of every program. */
+struct hf_hook_cost {
+    const char *program;
+    uint64_t runs, ns; /* since the statistics were first on */
+    uint64_t insns;    /* as the verifier counted */
+};
+int hf_kernel_stats_on(struct hf_kernel *k, bool on);
+size_t hf_kernel_costs(struct hf_kernel *k, struct hf_hook_cost *out, size_t max);
+/* Bytes of kernel memory that maps and programs are charged. */
+uint64_t hf_kernel_memory(struct hf_kernel *k);
+/* Map of the object by name, for the parts that have their own (net, files); -ENOENT. */
+int hf_kernel_map_fd(struct hf_kernel *k, const char *name);
