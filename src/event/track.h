@@ -11,11 +11,11 @@
 struct hf_track;
 
 struct hf_track_limits {
-    size_t max_procs;      /* 0: 16384 */
+    size_t max_procs;      /* 0: 8192 */
     size_t max_containers; /* 0: 2048 */
     size_t max_sockets;    /* 0: 8192 */
     size_t max_names;      /* 0: 4096 */
-    size_t max_text_bytes; /* 0: 6 MiB, all texts of processes together */
+    size_t max_text_bytes; /* 0: 4 MiB, all texts of processes together */
     size_t max_args_bytes; /* 0: 4096, of one process */
 };
 

@@ -11,7 +11,7 @@
 #pragma once
 #include <linux/types.h>
 
-#define HF_WIRE_VERSION 1
+#define HF_WIRE_VERSION 1u
 #define HF_WIRE_MAX 65536u /* bytes of a record */
 
 /* Types.  1-63 come from the kernel, 64 and above from the privileged process. */

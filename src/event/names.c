@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "event/names.h"
+
+#include <fcntl.h>
+#include <stddef.h>
+
+#include "base/attr.h"
+#include "event/wire.h"
+
+const struct hf_flag_name hf_names_exec[] = {
+        {HF_X_UPPER, "upper_layer"}, {HF_X_OVERLAY, "overlay"}, {HF_X_MEMFD, "memfd"}, {HF_X_DELETED, "deleted"}, {HF_X_SETUID, "setuid"},
+        {HF_X_SCRIPT, "script"}, {HF_X_TMPFS, "tmpfs"}, {HF_X_WRITABLE, "writable"}, {HF_X_COPIED_UP, "copied_up"}, {HF_X_FD, "by_descriptor"}, {0, NULL}};
+
+const struct hf_flag_name hf_names_open[] = {{O_WRONLY, "O_WRONLY"}, {O_RDWR, "O_RDWR"}, {O_CREAT, "O_CREAT"}, {O_EXCL, "O_EXCL"}, {O_TRUNC, "O_TRUNC"},
+        {O_APPEND, "O_APPEND"}, {O_DIRECTORY, "O_DIRECTORY"}, {O_NOFOLLOW, "O_NOFOLLOW"}, {0, NULL}};
+
+const struct hf_flag_name hf_names_cred[] = {{HF_CRED_ROOT, "root"}, {HF_CRED_CAPS, "capabilities"}, {HF_CRED_UID, "uid"}, {HF_CRED_NS, "namespaces"},
+        {HF_CRED_UNEXPLAINED, "unexplained"}, {0, NULL}};
+
+const struct hf_flag_name hf_names_prot[] = {{1, "read"}, {2, "write"}, {4, "exec"}, {0, NULL}};
+
+const struct hf_flag_name hf_names_clone[] = {{0x00000080, "time"}, {0x00020000, "mount"}, {0x02000000, "cgroup"}, {0x04000000, "uts"},
+        {0x08000000, "ipc"}, {0x10000000, "user"}, {0x20000000, "pid"}, {0x40000000, "net"}, {0, NULL}};
+
+const struct hf_flag_name hf_names_helper[] = {{HF_BPF_PROBE_WRITE_USER, "probe_write_user"}, {HF_BPF_OVERRIDE_RETURN, "override_return"},
+        {HF_BPF_SEND_SIGNAL, "send_signal"}, {HF_BPF_SKB_STORE, "skb_store_bytes"}, {HF_BPF_GET_CURRENT_TASK, "get_current_task"},
+        {HF_BPF_PROBE_READ, "probe_read"}, {0, NULL}};
+
+#define NAME_OF(list, i) ((i) < HF_ARRAY_LEN(list) && (list)[i] ? (list)[i] : "unknown")
+
+const char *hf_name_ptrace(unsigned request)
+{
+    static const char *const names[] = {NULL, "attach", "traceme", "read", "write", "other"};
+    return NAME_OF(names, request);
+}
+
+const char *hf_name_mount(unsigned op)
+{
+    static const char *const names[] = {NULL, "mount", "move", "pivot_root", "unmount", "open_tree", "remount"};
+    return NAME_OF(names, op);
+}
+
+const char *hf_name_module(unsigned op)
+{
+    static const char *const names[] = {NULL, "load_from_memory", "load_from_file", "delete", "kexec"};
+    return NAME_OF(names, op);
+}
+
+const char *hf_name_loss(unsigned reason)
+{
+    static const char *const names[] = {NULL, "ring_full", "over_budget", "reader_slow", "pressure", "fanotify_overflow"};
+    return NAME_OF(names, reason);
+}
+
+const char *hf_name_signal(unsigned sig)
+{
+    static const char *const names[] = {NULL, "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGKILL", "SIGUSR1",
+            "SIGSEGV", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM", "SIGSTKFLT", "SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU",
+            "SIGURG", "SIGXCPU", "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO", "SIGPWR", "SIGSYS"};
+    return sig < HF_ARRAY_LEN(names) && names[sig] ? names[sig] : "signal";
+}
+
+const char *hf_name_privileged_call(unsigned nr)
+{
+    static const struct {
+        unsigned nr;
+        const char *name;
+    } calls[] = {{304, "open_by_handle_at"}, {298, "perf_event_open"}, {161, "chroot"}, {172, "iopl"}, {173, "ioperm"}, {103, "syslog"},
+            {167, "swapon"}, {169, "reboot"}, {133, "mknod"}, {259, "mknodat"}, {159, "adjtimex"}, {164, "settimeofday"}, {227, "clock_settime"},
+            {170, "sethostname"}, {163, "acct"}, {323, "userfaultfd"}, {430, "fsopen"}, {431, "fsconfig"}, {432, "fsmount"}, {442, "mount_setattr"},
+            {272, "unshare"}, {308, "setns"}, {165, "mount"}, {101, "ptrace"}, {321, "bpf"}, {41, "socket"}};
+    for (size_t i = 0; i < HF_ARRAY_LEN(calls); i++)
+        if (calls[i].nr == nr)
+            return calls[i].name;
+    return NULL;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* names.h - numbers of the wire as words.  Arrays end with a NULL name; functions never return NULL. */
+#pragma once
+#include <stdint.h>
+
+struct hf_flag_name {
+    uint64_t bit;
+    const char *name;
+};
+extern const struct hf_flag_name hf_names_exec[], hf_names_open[], hf_names_cred[], hf_names_prot[], hf_names_clone[], hf_names_helper[];
+const char *hf_name_ptrace(unsigned request);
+const char *hf_name_mount(unsigned op);
+const char *hf_name_module(unsigned op);
+const char *hf_name_loss(unsigned reason);
+/* "SIGKILL"; "signal" for numbers without a name. */
+const char *hf_name_signal(unsigned sig);
+/* Name of a system call of the x86-64 table that asks for privilege; NULL for others. */
+const char *hf_name_privileged_call(unsigned nr);
