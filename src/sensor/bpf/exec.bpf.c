@@ -9,6 +9,7 @@ const volatile __u32 hf_self_pid = 0;
 const volatile __u32 hf_hierarchy = 0;
 const volatile __u32 hf_v1_subsys = HF_CGROUP_V2;
 const volatile __u32 hf_wake_bytes = 1024 * 1024;
+__u64 hf_last_wake = 0;
 
 #define PIDTYPE_PGID 2
 #define PIDTYPE_SID 3

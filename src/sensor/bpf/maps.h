@@ -17,6 +17,7 @@ extern const volatile __u32 hf_self_pid;      /* the sensor's own process: never
 extern const volatile __u32 hf_hierarchy;     /* id of the hierarchy whose cgroups are the containers' */
 extern const volatile __u32 hf_v1_subsys;     /* index of its controller in css_set.subsys; HF_CGROUP_V2: the unified one */
 extern const volatile __u32 hf_wake_bytes;    /* bulk ring: wake the reader above this many bytes */
+extern __u64 hf_last_wake; /* of the bulk ring's reader */
 #define HF_CGROUP_V2 255u
 
 /* Hides from the compiler what it knows of v, so that the bound written next is in the program where the verifier looks for it. */

@@ -106,8 +106,8 @@ __weak __attribute__((noinline)) int hf_path_walk(u32 level)
         struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
         u32 len = BPF_CORE_READ(dentry, d_name.len), off = s->off;
         const unsigned char *name = BPF_CORE_READ(dentry, d_name.name);
-        if (parent == dentry) /* of no tree: a pipe, anonymous memory */
-            return 0;
+        if (parent == dentry && off != HF_PATH_BYTES)
+            return 0; /* the root of a tree that is not mounted here */
         if (len > 255)
             len = 255;
         if (off < len + 1)
@@ -116,6 +116,8 @@ __weak __attribute__((noinline)) int hf_path_walk(u32 level)
         s->path[off] = '/';
         bpf_probe_read_kernel(&s->path[off + 1], len & 255, name);
         s->off = off;
+        if (parent == dentry) /* of no tree: a pipe, anonymous memory; its name is all there is */
+            return 0;
         s->dentry = (u64)parent;
     }
     s->flags |= HF_F_TRUNCATED;

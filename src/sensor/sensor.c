@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sensor/sensor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "base/fs.h"
+#include "sensor/containers/containers.h"
+#include "sensor/containers/hierarchy.h"
+#include "sensor/frames.h"
+#include "sensor/kernel.h"
+#include "sensor/snapshot/env-names.h"
+#include "sensor/snapshot/snapshot.h"
+
+#define POLL_MS 6               /* while events come: longer than the kernel half leaves the reader asleep (bpf/emit.h) */
+#define STATUS_NS 1000000000ull
+#define BULK_BEFORE_CRITICAL 1024u /* older bulk records that a critical one waits for */
+#define COSTS_EVERY 10u         /* statistics are on for one of so many status intervals */
+#define HOOKS_MAX 160u
+
+struct sensor {
+    struct hf_sensor_opts o;
+    struct hf_kernel *kernel;
+    struct hf_hierarchy hierarchy;
+    struct hf_containers *containers;
+    struct hf_frames frames;
+    struct hf_buf record;
+    int epoll;
+    uint64_t now_ns, status_ns, started_ns, cpu_ns, ticks;
+    uint64_t told_lost[HF_COUNTER_TYPES]; /* losses that were told already */
+    uint64_t frames_lost_told;
+    uint64_t wait_containers_ns;          /* when the table wants to be called */
+    struct hf_settings settings;
+    unsigned over_budget, shed;
+    struct hf_hook_cost costs[HOOKS_MAX];
+    size_t n_costs;
+    uint64_t cost_window_ns, cost_at_ns;
+};
+
+static void send_record(void *ctx, struct hf_span record)
+{
+    struct sensor *s = ctx;
+    hf_frames_add(&s->frames, record);
+}
+
+static void group_found(void *ctx, uint64_t cgroup_id, uint64_t container_id, uint32_t init_pid)
+{
+    struct sensor *s = ctx;
+    struct hf_err ignored = HF_ERR_INIT;
+    (void)init_pid;
+    if (hf_kernel_policy_set(s->kernel, cgroup_id, container_id, &ignored) < 0)
+        hf_buf_clear(&s->record);
+    if (cgroup_id == container_id)
+        return;
+    struct hf_wire_cgroup g = {.id = cgroup_id, .parent_id = container_id, .op = HF_CGROUP_MKDIR}; /* for the other side: it belongs there */
+    hf_record_header(&g.h, HF_EV_CGROUP, cgroup_id);
+    g.h.len = sizeof g;
+    hf_frames_add(&s->frames, hf_span((const char *)&g, sizeof g));
+}
+
+/* ---- records of the kernel ---- */
+
+static void group_event(struct sensor *s, struct hf_span record)
+{
+    struct hf_wire_cgroup g;
+    if (record.n < sizeof g)
+        return;
+    memcpy(&g, record.p, sizeof g);
+    struct hf_span path = hf_span_sub(record, sizeof g, g.path_len);
+    if (g.op == HF_CGROUP_MKDIR)
+        hf_containers_made(s->containers, g.id, g.parent_id, path, g.h.pid, s->now_ns);
+    else if (g.op == HF_CGROUP_RMDIR)
+        hf_containers_gone(s->containers, g.id, s->now_ns);
+    if (g.op != HF_CGROUP_MKDIR || hf_containers_of(s->containers, g.id))
+        s->wait_containers_ns = 0;
+}
+
+/* The environment leaves this process only as far as it matters. */
+static void exec_event(struct sensor *s, struct hf_span record)
+{
+    struct hf_wire_exec e;
+    if (record.n < sizeof e)
+        return;
+    memcpy(&e, record.p, sizeof e);
+    size_t before = sizeof e + e.path_len + e.filename_len + e.interp_len + e.cwd_len + e.args_len;
+    if (before > record.n || e.env_len > record.n - before)
+        return;
+    hf_containers_settle(s->containers, e.h.cgroup_id, s->now_ns);
+    hf_buf_clear(&s->record);
+    hf_buf_adds(&s->record, hf_span_sub(record, 0, before));
+    hf_env_filter(hf_span_sub(record, before, e.env_len), HF_ENV_BYTES, &s->record);
+    e.env_len = (uint32_t)(s->record.n - before);
+    while (s->record.n % 8)
+        hf_buf_addc(&s->record, 0);
+    if (!hf_buf_ok(&s->record))
+        return;
+    e.h.len = (uint32_t)s->record.n;
+    memcpy(s->record.p, &e, sizeof e);
+    hf_frames_add(&s->frames, hf_buf_span(&s->record));
+}
+
+static void take(struct sensor *s, struct hf_span record)
+{
+    struct hf_wire_hdr h;
+    if (record.n < sizeof h)
+        return;
+    memcpy(&h, record.p, sizeof h);
+    if (h.pid == s->o.peer_pid && h.type != HF_EV_EXIT)
+        return;
+    switch (h.type) {
+    case HF_EV_EXEC:
+        exec_event(s, record);
+        break;
+    case HF_EV_CGROUP:
+        hf_frames_add(&s->frames, record);
+        group_event(s, record);
+        break;
+    default:
+        hf_frames_add(&s->frames, record);
+    }
+}
+
+static uint64_t time_of(struct hf_span record)
+{
+    uint64_t t = 0;
+    if (record.n >= sizeof(struct hf_wire_hdr))
+        memcpy(&t, record.p + offsetof(struct hf_wire_hdr, time_ns), sizeof t);
+    return t;
+}
+
+/* Both rings, merged by time.  A critical record waits for at most BULK_BEFORE_CRITICAL older ones; bulk records stay in the kernel while
+ * the other side is slow, where their loss is counted.  Returns how many. */
+static size_t drain(struct sensor *s)
+{
+    struct hf_ring *critical = hf_kernel_critical(s->kernel), *bulk = hf_kernel_bulk(s->kernel);
+    struct hf_span c, b;
+    size_t n = 0, before = 0;
+    s->now_ns = hf_boot_ns();
+    while (n < 200000) {
+        bool has_c = hf_ring_peek(critical, &c), has_b = hf_frames_room(&s->frames) && hf_ring_peek(bulk, &b);
+        if (!has_c && !has_b)
+            break;
+        if (has_c && (!has_b || before >= BULK_BEFORE_CRITICAL || time_of(c) <= time_of(b))) {
+            take(s, c);
+            hf_ring_next(critical, c);
+            if (hf_ring_pending(critical) == 0)
+                hf_frames_flush(&s->frames); /* now means now */
+            before = 0;
+        } else {
+            take(s, b);
+            hf_ring_next(bulk, b);
+            before++;
+        }
+        n++;
+    }
+    hf_frames_flush(&s->frames);
+    return n;
+}
+
+/* ---- about itself ---- */
+
+static void tell_loss(struct sensor *s, uint64_t cgroup_id, unsigned type, unsigned reason, uint64_t count)
+{
+    struct hf_wire_loss l = {.count = count, .lost_type = type, .reason = reason};
+    hf_record_header(&l.h, HF_EV_LOSS, cgroup_id);
+    l.h.len = sizeof l;
+    hf_frames_add(&s->frames, hf_span((const char *)&l, sizeof l));
+}
+
+static uint64_t tell_losses(struct sensor *s)
+{
+    uint64_t total = 0;
+    for (unsigned type = 1; type < HF_COUNTER_TYPES; type++) {
+        struct hf_counters c;
+        hf_kernel_counters(s->kernel, type, &c);
+        uint64_t lost = c.lost_ring + c.errors, all = lost + c.lost_budget;
+        total += all;
+        if (all == s->told_lost[type])
+            continue;
+        tell_loss(s, 0, type, lost ? HF_LOSS_RING : HF_LOSS_BUDGET, all - s->told_lost[type]);
+        s->told_lost[type] = all;
+    }
+    if (s->frames.lost > s->frames_lost_told) {
+        tell_loss(s, 0, 0, HF_LOSS_QUEUE, s->frames.lost - s->frames_lost_told);
+        s->frames_lost_told = s->frames.lost;
+    }
+    return total + s->frames.lost;
+}
+
+static uint64_t own_cpu_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t rss_kib(void)
+{
+    hf_autobuf b = HF_BUF_INIT(256);
+    struct hf_err ignored = HF_ERR_INIT;
+    struct hf_span rest, size, resident;
+    uint64_t pages = 0;
+    if (hf_read_file("/proc/self/statm", &b, &ignored) < 0)
+        return 0;
+    rest = hf_buf_span(&b);
+    if (!hf_span_cut(&rest, ' ', &size) || !hf_span_cut(&rest, ' ', &resident) || hf_parse_u64(resident, 10, 0, UINT64_MAX, &pages) < 0)
+        return 0;
+    return pages * 4;
+}
+
+/* Hooks' run time: counted while the kernel's statistics are on, in one of COSTS_EVERY intervals (always when asked for). */
+static uint64_t measure_hooks(struct sensor *s, uint64_t interval_ns, struct hf_buf *out)
+{
+    bool measured = s->o.costs || s->ticks % COSTS_EVERY == 1;
+    struct hf_hook_cost now[HOOKS_MAX];
+    uint64_t total = 0;
+    if (measured) {
+        size_t n = hf_kernel_costs(s->kernel, now, HOOKS_MAX);
+        for (size_t i = 0; i < n && n == s->n_costs; i++) {
+            uint64_t ns = now[i].ns - s->costs[i].ns, runs = now[i].runs - s->costs[i].runs;
+            total += ns;
+            char name[80];
+            snprintf(name, sizeof name, "hook.%s", now[i].program);
+            if (runs)
+                hf_pairs_addf(out, name, "%llu runs, %llu ns", (unsigned long long)(runs * 1000000000u / interval_ns), (unsigned long long)(ns * 1000000000u / interval_ns));
+        }
+        s->cost_window_ns = total * 1000000000u / interval_ns;
+    }
+    (void)hf_kernel_stats_on(s->kernel, s->o.costs || (s->ticks + 1) % COSTS_EVERY == 1);
+    s->n_costs = hf_kernel_costs(s->kernel, s->costs, HOOKS_MAX);
+    return s->cost_window_ns;
+}
+
+/* What is given up first when the sensor costs more than it may: the least telling bulk types. */
+static const struct {
+    uint64_t types;
+    const char *name;
+} sheddable[] = {
+        {1ull << HF_EV_MEM | 1ull << HF_EV_RENAME, "memory and rename events"},
+        {1ull << HF_EV_PAYLOAD, "first bytes of connections"},
+        {1ull << HF_EV_IO_URING | 1ull << HF_EV_CAP, "io_uring and capability events"},
+        {1ull << HF_EV_FORK | 1ull << HF_EV_EXIT, "forks and exits"},
+};
+
+static void keep_budget(struct sensor *s, uint64_t cost_per_s_ns, struct hf_buf *out)
+{
+    struct hf_err ignored = HF_ERR_INIT;
+    uint64_t allowed = (uint64_t)s->o.budget_pct100 * 100000u; /* ns of a second */
+    if (!allowed)
+        return;
+    if (cost_per_s_ns > allowed)
+        s->over_budget++;
+    else if (cost_per_s_ns < allowed / 2 && s->over_budget)
+        s->over_budget--;
+    bool more = s->over_budget >= 5 && s->shed < HF_ARRAY_LEN(sheddable), fewer = s->over_budget == 0 && s->shed > 0 && s->ticks % 30 == 0;
+    if (!more && !fewer)
+        return;
+    s->shed += more ? 1 : -1u;
+    s->over_budget = more ? 0 : s->over_budget;
+    struct hf_settings set = s->settings;
+    for (size_t i = 0; i < s->shed; i++) {
+        set.host_types &= ~sheddable[i].types;
+        set.container_types &= ~sheddable[i].types;
+        hf_pairs_add(out, "shed", hf_span_z(sheddable[i].name));
+    }
+    if (hf_kernel_settings(s->kernel, &set, &ignored) < 0)
+        hf_pairs_add(out, "error", hf_span_z(ignored.msg));
+}
+
+static void status(struct sensor *s)
+{
+    uint64_t interval = s->now_ns - s->status_ns, cpu = own_cpu_ns(), cpu_per_s, records = s->frames.records;
+    hf_autobuf b = HF_BUF_INIT(32768);
+    s->ticks++;
+    hf_pairs_begin(&b, HF_EV_STATUS, 0);
+    cpu_per_s = (cpu - s->cpu_ns) * 1000000000u / (interval ? interval : 1);
+    s->cpu_ns = cpu;
+    uint64_t lost = tell_losses(s), hooks = measure_hooks(s, interval ? interval : 1, &b);
+    hf_pairs_addf(&b, "state", "running");
+    hf_pairs_addf(&b, "uptime_s", "%llu", (unsigned long long)((s->now_ns - s->started_ns) / 1000000000u));
+    hf_pairs_addf(&b, "records", "%llu", (unsigned long long)records);
+    hf_pairs_addf(&b, "lost", "%llu", (unsigned long long)lost);
+    hf_pairs_addf(&b, "containers", "%zu", hf_containers_count(s->containers));
+    hf_pairs_addf(&b, "sensor_cpu_ns_per_s", "%llu", (unsigned long long)cpu_per_s);
+    hf_pairs_addf(&b, "hooks_ns_per_s", "%llu", (unsigned long long)hooks);
+    hf_pairs_addf(&b, "sensor_rss_kib", "%llu", (unsigned long long)rss_kib());
+    if (s->ticks % 60 == 1)
+        hf_pairs_addf(&b, "kernel_bytes", "%llu", (unsigned long long)hf_kernel_memory(s->kernel));
+    keep_budget(s, cpu_per_s + hooks, &b);
+    struct hf_span record = hf_pairs_end(&b);
+    if (record.n)
+        hf_frames_add(&s->frames, record);
+    hf_frames_flush(&s->frames);
+    s->status_ns = s->now_ns;
+}
+
+/* The first status says what is watched by which hook, and what is not covered. */
+static void first_status(struct sensor *s)
+{
+    hf_autobuf b = HF_BUF_INIT(32768);
+    size_t n;
+    const struct hf_feature *f = hf_kernel_features(s->kernel, &n);
+    hf_pairs_begin(&b, HF_EV_STATUS, 0);
+    hf_pairs_add(&b, "state", HF_S("started"));
+    hf_pairs_addf(&b, "start_ms", "%llu", (unsigned long long)((hf_boot_ns() - s->started_ns) / 1000000u));
+    hf_pairs_add(&b, "hierarchy", hf_span_z(s->hierarchy.unified ? "unified" : s->hierarchy.controller));
+    for (size_t i = 0; i < n; i++) {
+        char name[80];
+        snprintf(name, sizeof name, "hook.%s", f[i].name);
+        hf_pairs_add(&b, name, hf_span_z(f[i].hook ? f[i].hook : "none"));
+    }
+    struct hf_span record = hf_pairs_end(&b);
+    if (record.n)
+        hf_frames_add(&s->frames, record);
+}
+
+/* ---- start and loop ---- */
+
+static int open_kernel(struct sensor *s, struct hf_err *err)
+{
+    int rc = hf_hierarchy_find(&s->hierarchy, err);
+    if (rc < 0)
+        return rc;
+    struct hf_kernel_opts k = {
+            .self_pid = (uint32_t)getpid(),
+            .hierarchy = s->hierarchy.id,
+            .v1_subsys = s->hierarchy.unified ? -1 : hf_kernel_subsys(s->hierarchy.controller),
+            .v2_root_fd = s->hierarchy.v2_mount[0] ? open(s->hierarchy.v2_mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1,
+    };
+    if (!s->hierarchy.unified && k.v1_subsys < 0)
+        return hf_fail(err, HF_E_UNSUPPORTED, "the kernel's type information does not name the controller %s", s->hierarchy.controller);
+    hf_kernel_default_settings(&k.settings);
+    if (!s->o.host)
+        k.settings.host_types &= 1ull << HF_EV_EXEC | 1ull << HF_EV_FORK | 1ull << HF_EV_EXIT | 1ull << HF_EV_NET | 1ull << HF_EV_SIGNAL | 1ull << HF_EV_PTRACE |
+                1ull << HF_EV_MODULE | 1ull << HF_EV_BPF;
+    s->settings = k.settings;
+    rc = hf_kernel_open(&s->kernel, &k, err);
+    if (k.v2_root_fd >= 0)
+        close(k.v2_root_fd);
+    return rc;
+}
+
+static void was_there(void *ctx, struct hf_span record, struct hf_span cgroup_path)
+{
+    struct sensor *s = ctx;
+    (void)cgroup_path;
+    hf_frames_add(&s->frames, record);
+}
+
+static int start(struct sensor *s, struct hf_err *err)
+{
+    s->started_ns = s->now_ns = s->status_ns = hf_boot_ns();
+    hf_frames_init(&s->frames, s->o.out_fd);
+    hf_buf_init(&s->record, HF_WIRE_MAX);
+    int rc = open_kernel(s, err);
+    if (rc == 0)
+        rc = hf_containers_new(&s->containers, send_record, group_found, s, NULL, err);
+    if (rc < 0)
+        return rc;
+    s->epoll = epoll_create1(EPOLL_CLOEXEC);
+    const int fds[] = {hf_kernel_critical(s->kernel)->fd, hf_kernel_bulk(s->kernel)->fd};
+    for (size_t i = 0; i < HF_ARRAY_LEN(fds); i++) {
+        struct epoll_event e = {.events = EPOLLIN, .data.fd = fds[i]};
+        if (s->epoll < 0 || epoll_ctl(s->epoll, EPOLL_CTL_ADD, fds[i], &e) < 0)
+            return hf_fail(err, -errno, "the rings could not be waited for");
+    }
+    /* hooks are attached: what starts from here on is in the rings, what was there before comes first */
+    hf_containers_walk(s->containers, s->hierarchy.mount, s->now_ns);
+    hf_snapshot_procs(&s->hierarchy, was_there, s);
+    first_status(s);
+    hf_frames_flush(&s->frames);
+    return 0;
+}
+
+static int wait_ms(struct sensor *s, bool busy)
+{
+    uint64_t now = hf_boot_ns(), status_in = s->status_ns + STATUS_NS > now ? s->status_ns + STATUS_NS - now : 0;
+    uint64_t table_in = s->wait_containers_ns == UINT64_MAX ? UINT64_MAX : s->wait_containers_ns > now ? s->wait_containers_ns - now : 0;
+    uint64_t ns = HF_MIN(status_in, table_in);
+    int ms = (int)((HF_MIN(ns, STATUS_NS) + 999999) / 1000000);
+    return busy && ms > POLL_MS ? POLL_MS : ms;
+}
+
+static void loop(struct sensor *s)
+{
+    bool busy = true;
+    while (!*s->o.stop && !s->frames.closed) {
+        struct epoll_event events[4];
+        int n = epoll_wait(s->epoll, events, HF_ARRAY_LEN(events), wait_ms(s, busy));
+        if (n < 0 && errno != EINTR)
+            break;
+        busy = drain(s) > 0 || n > 0 || !hf_frames_room(&s->frames);
+        if (s->now_ns >= s->wait_containers_ns) {
+            uint64_t in = hf_containers_tick(s->containers, s->now_ns);
+            s->wait_containers_ns = in == UINT64_MAX ? UINT64_MAX : s->now_ns + in;
+            hf_frames_flush(&s->frames);
+        }
+        if (s->now_ns - s->status_ns >= STATUS_NS)
+            status(s);
+    }
+}
+
+static void finish(struct sensor *s)
+{
+    if (s->kernel && s->containers && !s->frames.closed) {
+        drain(s);
+        hf_autobuf b = HF_BUF_INIT(1024);
+        hf_pairs_begin(&b, HF_EV_STATUS, 0);
+        hf_pairs_add(&b, "state", HF_S("stopped"));
+        struct hf_span record = hf_pairs_end(&b);
+        if (record.n)
+            hf_frames_add(&s->frames, record);
+        for (unsigned i = 0; i < 200 && !s->frames.closed; i++) { /* what is kept goes out within two seconds, or is lost with the reader */
+            hf_frames_flush(&s->frames);
+            if (hf_frames_room(&s->frames))
+                break;
+            struct timespec t = {0, 10000000};
+            nanosleep(&t, NULL);
+        }
+    }
+    hf_containers_free(s->containers);
+    hf_kernel_close(s->kernel);
+    hf_frames_done(&s->frames);
+    hf_buf_done(&s->record);
+    hf_closep(&s->epoll);
+}
+
+int hf_sensor_run(const struct hf_sensor_opts *o, struct hf_err *err)
+{
+    hf_autofree struct sensor *s = calloc(1, sizeof *s);
+    if (!s)
+        return hf_fail(err, -ENOMEM, "no memory");
+    s->o = *o;
+    s->epoll = -1;
+    int rc = start(s, err);
+    if (rc == 0)
+        loop(s);
+    finish(s);
+    return rc;
+}
+
+int hf_sensor_probe(struct hf_kernel **ret, struct hf_err *err)
+{
+    struct sensor s = {.o = {.host = true}, .epoll = -1};
+    int rc = open_kernel(&s, err);
+    if (rc == 0)
+        *ret = s.kernel;
+    return rc;
+}
