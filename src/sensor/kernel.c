@@ -44,7 +44,7 @@ struct hf_kernel {
 /* The last message of libbpf that tells of a failure: it names the program that the verifier refused. */
 static _Thread_local char libbpf_said[512];
 
-static int keep_message(enum libbpf_print_level level, const char *fmt, va_list args)
+HF_PRINTF(2, 0) static int keep_message(enum libbpf_print_level level, const char *fmt, va_list args)
 {
     char line[512];
     va_list copy;

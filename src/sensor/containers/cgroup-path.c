@@ -19,6 +19,17 @@ static struct hf_span without(struct hf_span s, const char *head)
     return hf_span_starts(s, h) ? hf_span_from(s, h.n) : hf_span(NULL, 0);
 }
 
+static void by_pod(struct hf_span part, struct hf_cgroup_id *ret)
+{
+    if (hf_span_ends(part, HF_S(".slice")))
+        part.n -= 6;
+    size_t at = hf_span_search(part, HF_S("-pod")); /* kubepods-burstable-pod<uid>.slice; not the "pod" of kubepods */
+    if (at != SIZE_MAX)
+        ret->pod_uid = hf_span_from(part, at + 4);
+    else if (hf_span_starts(part, HF_S("pod")) && part.n >= 32 + 3)
+        ret->pod_uid = hf_span_from(part, 3);
+}
+
 /* "docker-<id>.scope" and the like, plain "<id>", "kubepods-...:cri-containerd:<id>". */
 static bool by_id(struct hf_span part, struct hf_cgroup_id *ret)
 {
@@ -40,6 +51,7 @@ static bool by_id(struct hf_span part, struct hf_cgroup_id *ret)
         if (!is_id(id))
             return false;
         *ret = (struct hf_cgroup_id){.id = id, .pod_uid = ret->pod_uid, .depth = ret->depth};
+        by_pod(hf_span_sub(part, 0, hf_span_find(part, ':')), ret); /* kubepods-...-pod<uid>.slice:cri-containerd:<id> */
         ret->runtime = hf_span_search(part, HF_S(":cri-containerd:")) != SIZE_MAX ? "containerd" : NULL;
         return true;
     }
@@ -74,17 +86,6 @@ static bool by_name(struct hf_span part, struct hf_span before, struct hf_cgroup
     ret->id = name;
     ret->runtime = runtime;
     return true;
-}
-
-static void by_pod(struct hf_span part, struct hf_cgroup_id *ret)
-{
-    if (hf_span_ends(part, HF_S(".slice")))
-        part.n -= 6;
-    size_t at = hf_span_search(part, HF_S("pod"));
-    if (at != SIZE_MAX && at > 0 && part.p[at - 1] == '-') /* kubepods-burstable-pod<uid>.slice */
-        ret->pod_uid = hf_span_from(part, at + 3);
-    else if (hf_span_starts(part, HF_S("pod")) && part.n >= 32 + 3)
-        ret->pod_uid = hf_span_from(part, 3);
 }
 
 bool hf_cgroup_path_parse(struct hf_span path, struct hf_cgroup_id *ret)

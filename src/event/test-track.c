@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "event/track.h"
+
+#include "records.h"
+#include "tap.h"
+
+#define S 1000000000ull
+#define CAP_SETUID_BIT (1ull << 7)
+
+static struct rec r;
+static struct hf_event ev, cred;
+
+static int feed(struct hf_track *t, struct hf_span record)
+{
+    struct hf_err err = HF_ERR_INIT;
+    if (hf_event_decode(record, &ev, &err) < 0) {
+        printf("# %s\n", err.msg);
+        return -1;
+    }
+    return hf_track_event(t, &ev, &cred);
+}
+
+static struct hf_track *fresh(const struct hf_track_limits *limits)
+{
+    struct hf_track *t = NULL;
+    if (hf_track_new(&t, limits, NULL) < 0)
+        exit(2);
+    return t;
+}
+
+static int exec(struct hf_track *t, uint32_t pid, uint32_t ppid, uint64_t cgroup, const char *path, uint64_t at)
+{
+    struct hf_span args = hf_span_z(path);
+    return feed(t, rec_exec(&r, rec_hdr(pid, ppid, pid * S, cgroup, at, "prog"), (struct hf_wire_exec){.parent_start_ns = ppid * S}, path, args, "/", HF_S("")));
+}
+
+static int fork_(struct hf_track *t, uint32_t parent, uint32_t child, uint64_t cgroup, uint64_t at)
+{
+    struct hf_wire_fork f = {.h = rec_hdr(parent, 1, parent * S, cgroup, at, "prog"), .child_start_ns = child * S, .child_cgroup_id = cgroup, .child_pid = child,
+            .child_ns_pid = child, .child_ppid = parent, .child_pid_ns = 11};
+    rec_begin(&r, &f, sizeof f, HF_EV_FORK);
+    return feed(t, rec_end(&r));
+}
+
+static int exit_(struct hf_track *t, uint32_t pid, uint64_t cgroup, uint64_t at)
+{
+    struct hf_wire_exit x = {.h = rec_hdr(pid, 1, pid * S, cgroup, at, "prog"), .status = 3 << 8};
+    rec_begin(&r, &x, sizeof x, HF_EV_EXIT);
+    return feed(t, rec_end(&r));
+}
+
+static int container(struct hf_track *t, uint64_t cgroup, struct hf_span pairs, uint64_t at)
+{
+    struct hf_wire_hdr h = {.cgroup_id = cgroup, .time_ns = at, .flags = HF_F_NO_PROC};
+    return feed(t, rec_pairs(&r, h, HF_EV_CONTAINER, pairs));
+}
+
+static void lineage(void)
+{
+    hf_cleanup(hf_track_freep) struct hf_track *t = fresh(NULL);
+    exec(t, 1, 0, 0, "/sbin/init", 1 * S);
+    exec(t, 20, 1, 0, "/usr/sbin/nginx", 20 * S);
+    EQ_I(fork_(t, 20, 21, 0, 21 * S), 1);
+    OK(ev.target && ev.target->pid == 21);
+    EQ_S(ev.target->exe, "/usr/sbin/nginx"); /* until it runs something it is a copy */
+    EQ_I(exec(t, 21, 20, 0, "/bin/sh", 22 * S), 1);
+    EQ_S(ev.proc->exe, "/bin/sh");
+    OK(ev.proc->parent && hf_span_eqz(ev.proc->parent->exe, "/usr/sbin/nginx"));
+    OK(ev.proc->parent && ev.proc->parent->parent && ev.proc->parent->parent->pid == 1);
+    EQ_I(exit_(t, 21, 0, 23 * S), 1);
+    struct hf_proc *p = hf_track_proc(t, 21, 21 * S);
+    OK(p && p->end_ns == 23 * S);
+    EQ_U(p ? p->exit_status : 0, 3 << 8);
+    OK(!ev.container); /* the host */
+}
+
+static void pid_reuse(void)
+{
+    hf_cleanup(hf_track_freep) struct hf_track *t = fresh(NULL);
+    feed(t, rec_exec(&r, rec_hdr(50, 1, 10 * S, 0, 10 * S, "old"), (struct hf_wire_exec){.argc = 1}, "/bin/old", HF_S("old"), "/", HF_S("")));
+    feed(t, rec_exec(&r, rec_hdr(50, 1, 90 * S, 0, 90 * S, "new"), (struct hf_wire_exec){.argc = 1}, "/bin/new", HF_S("new"), "/", HF_S("")));
+    struct hf_proc *old = hf_track_proc(t, 50, 10 * S), *new = hf_track_proc(t, 50, 90 * S);
+    OK(old && new && old != new);
+    EQ_S(old ? old->exe : HF_S(""), "/bin/old");
+    OK(hf_track_proc(t, 50, 0) == new);
+    OK(!hf_track_proc(t, 50, 40 * S));
+}
+
+static void containers(void)
+{
+    hf_cleanup(hf_track_freep) struct hf_track *t = fresh(NULL);
+    EQ_I(container(t, 500, HF_S("id\0abc123\0name\0web\0image\0nginx:1\0privileged\0001\0caps\0ff\0command\0nginx\0"), 10 * S), 1);
+    const struct hf_container *c = hf_track_container(t, 500);
+    OK(c != NULL);
+    if (!c)
+        return;
+    EQ_S(c->name, "web");
+    EQ_U(c->caps, 0xff);
+    OK(c->privileged && c->known && !c->host_net);
+    EQ_I(container(t, 500, HF_S("id\0abc123\0name\0web2\0"), 11 * S), 0); /* told again: same container */
+    OK(hf_track_container(t, 500) == c);
+    EQ_S(c->name, "web2");
+    struct hf_wire_cgroup g = {.h = rec_hdr(2, 1, 2 * S, 0, 12 * S, "runc"), .id = 501, .parent_id = 500, .op = HF_CGROUP_MKDIR};
+    rec_begin(&r, &g, sizeof g, HF_EV_CGROUP);
+    feed(t, rec_end(&r));
+    exec(t, 60, 2, 501, "/bin/sh", 13 * S); /* in a group below */
+    OK(ev.container == c && ev.proc->container == c);
+    OK(hf_track_container_by_id(t, HF_S("abc")) == c && hf_track_container_by_id(t, HF_S("web2")) == c && !hf_track_container_by_id(t, HF_S("zzz")));
+    struct hf_wire_hdr end = {.cgroup_id = 500, .time_ns = 20 * S, .flags = HF_F_NO_PROC};
+    rec_begin(&r, &end, sizeof end, HF_EV_CONTAINER_END);
+    EQ_I(feed(t, rec_end(&r)), 1);
+    OK(ev.container == c && c->ended_ns);
+    EQ_U(hf_track_container(t, 502) != NULL, 0);
+}
+
+static void moved_by_attach(void)
+{
+    hf_cleanup(hf_track_freep) struct hf_track *t = fresh(NULL);
+    exec(t, 70, 1, 0, "/usr/bin/runc", 5 * S);
+    container(t, 700, HF_S("id\0c7\0"), 6 * S);
+    struct hf_wire_cgroup g = {.h = rec_hdr(2, 1, 2 * S, 0, 7 * S, "runc"), .id = 700, .task_pid = 70, .task_start_ns = 70 * S, .op = HF_CGROUP_ATTACH};
+    rec_begin(&r, &g, sizeof g, HF_EV_CGROUP);
+    feed(t, rec_end(&r));
+    struct hf_proc *p = hf_track_proc(t, 70, 0);
+    OK(p && p->container && hf_span_eqz(p->container->id, "c7"));
+}
+
+static void sessions(void)
+{
+    hf_cleanup(hf_track_freep) struct hf_track *t = fresh(NULL);
+    exec(t, 10, 1, 0, "/usr/bin/containerd-shim", 1 * S);
+    container(t, 800, HF_S("id\0c8\0"), 2 * S);
+    exec(t, 81, 10, 800, "/usr/sbin/nginx", 3 * S);
+    EQ_U(ev.proc->session, HF_SESSION_NONE); /* its own work */
+    uint64_t own = ev.proc->session_key;
+    exec(t, 82, 10, 800, "/bin/bash", 9 * S); /* docker exec: from outside, not the first */
+    EQ_U(ev.proc->session, HF_SESSION_EXEC);
+    uint64_t key = ev.proc->session_key;
+    OK(key != own);
+    fork_(t, 82, 83, 800, 10 * S);
+    exec(t, 83, 82, 800, "/usr/bin/curl", 11 * S);
+    EQ_U(ev.proc->session, HF_SESSION_EXEC);
+    OK(ev.proc->session_key == key && ev.proc->session_root && ev.proc->session_root->pid == 82);
+    fork_(t, 81, 84, 800, 12 * S);
+    exec(t, 84, 81, 800, "/bin/sh", 12 * S);
+    EQ_U(ev.proc->session, HF_SESSION_NONE);
+    exec(t, 30, 1, 0, "/usr/sbin/sshd", 13 * S);
+    exec(t, 31, 30, 0, "/bin/bash", 14 * S);
+    EQ_U(ev.proc->session, HF_SESSION_SSH);
+}
+
+/* One more event of pid with these credentials; what the tracker says of it. */
+static int with_creds(struct hf_track *t, uint32_t pid, uint32_t uid, uint32_t euid, uint64_t caps, uint32_t mnt_ns)
+{
+    struct hf_wire_hdr h = rec_hdr(pid, 1, pid * S, 0, 50 * S, "x");
+    h.uid = uid;
+    h.euid = euid;
+    h.cap_eff = caps;
+    h.mnt_ns = mnt_ns;
+    return feed(t, rec_file(&r, h, (struct hf_wire_file){.op = HF_FILE_OPEN}, "/etc/passwd", ""));
+}
+
+static void exec_as(struct hf_track *t, uint32_t pid, uint32_t uid, uint64_t caps)
+{
+    struct hf_wire_hdr h = rec_hdr(pid, 1, pid * S, 0, 10 * S, "x");
+    h.uid = h.euid = uid;
+    h.cap_eff = caps;
+    feed(t, rec_exec(&r, h, (struct hf_wire_exec){.argc = 1}, "/bin/x", HF_S("x"), "/", HF_S("")));
+}
+
+static void credentials(void)
+{
+    hf_cleanup(hf_track_freep) struct hf_track *t = fresh(NULL);
+    exec_as(t, 90, 1000, 0);
+    EQ_I(with_creds(t, 90, 1000, 1000, 0, 10), 1);
+    EQ_I(with_creds(t, 90, 0, 0, ~0ull >> 23, 10), 2); /* root without any call that makes it so */
+    EQ_U(cred.type, HF_EV_CRED);
+    OK(cred.u.cred.what & HF_CRED_UNEXPLAINED);
+    OK((cred.u.cred.what & (HF_CRED_ROOT | HF_CRED_CAPS | HF_CRED_UID)) == (HF_CRED_ROOT | HF_CRED_CAPS | HF_CRED_UID));
+    EQ_U(cred.u.cred.old_euid, 1000);
+    OK(cred.proc == ev.proc);
+    EQ_I(with_creds(t, 90, 0, 0, ~0ull >> 23, 10), 1); /* told once */
+    exec_as(t, 91, 1000, CAP_SETUID_BIT); /* it may: explained */
+    EQ_I(with_creds(t, 91, 0, 0, CAP_SETUID_BIT, 10), 2);
+    OK(!(cred.u.cred.what & HF_CRED_UNEXPLAINED) && (cred.u.cred.what & HF_CRED_ROOT));
+    exec_as(t, 92, 0, ~0ull >> 23); /* root gives up rights: no alarm, and back within what it had neither */
+    EQ_I(with_creds(t, 92, 33, 33, 0, 10), 2);
+    EQ_U(cred.u.cred.what, HF_CRED_UID);
+    exec_as(t, 93, 1000, 0);
+    EQ_I(with_creds(t, 93, 1000, 1000, 0, 99), 2); /* another mount namespace */
+    EQ_U(cred.u.cred.what, HF_CRED_NS);
+    exec_as(t, 93, 0, ~0ull >> 23); /* a set-uid program: exec sets the measure anew */
+    EQ_I(with_creds(t, 93, 0, 0, ~0ull >> 23, 10), 1);
+}
+
+static void peers(void)
+{
+    hf_cleanup(hf_track_freep) struct hf_track *t = fresh(NULL);
+    container(t, 1000, HF_S("id\0app\0name\0app\0"), 1 * S);
+    container(t, 2000, HF_S("id\0db\0name\0db\0"), 1 * S);
+    exec(t, 101, 1, 1000, "/app", 2 * S);
+    exec(t, 202, 1, 2000, "/usr/bin/postgres", 2 * S);
+    struct hf_wire_hdr app = rec_hdr(101, 1, 101 * S, 1000, 3 * S, "app"), db = rec_hdr(202, 1, 202 * S, 2000, 3 * S, "postgres");
+    app.net_ns = 1;
+    db.net_ns = 2;
+    feed(t, rec_net(&r, db, HF_NET_LISTEN, IPPROTO_TCP, "10.0.0.2", 5432, "0.0.0.0", 0));
+    feed(t, rec_net(&r, app, HF_NET_CONNECT, IPPROTO_TCP, "10.0.0.1", 40000, "10.0.0.2", 5432));
+    OK(ev.peer_proc && ev.peer_proc->pid == 202); /* it listens there */
+    OK(ev.peer_container && hf_span_eqz(ev.peer_container->name, "db"));
+    feed(t, rec_net(&r, db, HF_NET_ACCEPT, IPPROTO_TCP, "10.0.0.2", 5432, "10.0.0.1", 40000));
+    OK(ev.peer_proc && ev.peer_proc->pid == 101);
+    OK(ev.peer_container && hf_span_eqz(ev.peer_container->name, "app"));
+    feed(t, rec_net(&r, app, HF_NET_CONNECT, IPPROTO_TCP, "10.0.0.1", 40001, "93.184.216.34", 443));
+    OK(!ev.peer_proc && !ev.peer_container && !ev.peer_name.n);
+    /* "any" of another network is not this peer; on one's own loopback it is */
+    feed(t, rec_net(&r, db, HF_NET_LISTEN, IPPROTO_TCP, "0.0.0.0", 9000, "0.0.0.0", 0));
+    feed(t, rec_net(&r, app, HF_NET_CONNECT, IPPROTO_TCP, "127.0.0.1", 40002, "127.0.0.1", 9000));
+    OK(!ev.peer_proc);
+    feed(t, rec_net(&r, db, HF_NET_CONNECT, IPPROTO_TCP, "127.0.0.1", 40003, "127.0.0.1", 9000));
+    OK(ev.peer_proc && ev.peer_proc->pid == 202);
+}
+
+static void names(void)
+{
+    hf_cleanup(hf_track_freep) struct hf_track *t = fresh(NULL);
+    container(t, 1000, HF_S("id\0app\0"), 1 * S);
+    exec(t, 101, 1, 1000, "/app", 2 * S);
+    struct hf_wire_hdr app = rec_hdr(101, 1, 101 * S, 1000, 3 * S, "app");
+    feed(t, rec_payload(&r, app, HF_PAYLOAD_IN, IPPROTO_UDP, "10.0.0.1", 40000, "10.0.0.53", 53,
+                  HF_S("\x12\x34\x81\x80\0\1\0\1\0\0\0\0\7example\3com\0\0\1\0\1\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\x5d\xb8\xd8\x22")));
+    feed(t, rec_net(&r, app, HF_NET_CONNECT, IPPROTO_TCP, "10.0.0.1", 40001, "93.184.216.34", 443));
+    EQ_S(ev.peer_name, "example.com");
+    container(t, 2000, HF_S("id\0other\0"), 1 * S);
+    exec(t, 202, 1, 2000, "/other", 2 * S);
+    feed(t, rec_net(&r, rec_hdr(202, 1, 202 * S, 2000, 4 * S, "o"), HF_NET_CONNECT, IPPROTO_TCP, "10.0.0.3", 1, "93.184.216.34", 443));
+    EQ_U(ev.peer_name.n, 0); /* what another container resolved is not this one's name */
+}
+
+static bool count_edges(void *ctx, const struct hf_edge *e)
+{
+    unsigned *n = ctx;
+    n[0]++;
+    n[1] += (unsigned)e->count;
+    n[2] += (unsigned)e->bytes_out;
+    return true;
+}
+
+static void edges(void)
+{
+    hf_cleanup(hf_track_freep) struct hf_track *t = fresh(NULL);
+    container(t, 1000, HF_S("id\0app\0"), 1 * S);
+    exec(t, 101, 1, 1000, "/app", 2 * S);
+    struct hf_wire_hdr app = rec_hdr(101, 1, 101 * S, 1000, 3 * S, "app");
+    for (unsigned i = 0; i < 5; i++)
+        feed(t, rec_net(&r, app, HF_NET_ESTABLISHED, IPPROTO_TCP, "10.0.0.1", 40000 + i, "93.184.216.34", 443));
+    feed(t, rec_net(&r, app, HF_NET_ESTABLISHED, IPPROTO_TCP, "10.0.0.1", 41000, "93.184.216.34", 80));
+    struct hf_wire_net close = {.h = app, .op = HF_NET_CLOSE, .protocol = IPPROTO_TCP, .local_port = 40000, .peer_port = 443, .bytes_out = 77};
+    rec_addr(close.local, "10.0.0.1");
+    rec_addr(close.peer, "93.184.216.34");
+    rec_begin(&r, &close, sizeof close, HF_EV_NET);
+    feed(t, rec_end(&r));
+    unsigned n[3] = {0};
+    hf_track_each_edge(t, count_edges, n);
+    EQ_U(n[0], 2);
+    EQ_U(n[1], 6);
+    EQ_U(n[2], 77);
+}
+
+static void limits(void)
+{
+    const struct hf_track_limits small = {.max_procs = 64, .max_containers = 4, .max_text_bytes = 8192, .max_args_bytes = 64};
+    hf_cleanup(hf_track_freep) struct hf_track *t = fresh(&small);
+    exec(t, 1, 0, 0, "/sbin/init", 1);
+    exec(t, 2, 1, 0, "/usr/sbin/server", 2);
+    for (uint32_t pid = 100; pid < 5000; pid++) { /* a fork bomb of children that end */
+        fork_(t, 2, pid, 0, pid * S);
+        exec(t, pid, 2, 0, "/bin/a-program-with-some-longer-name", pid * S + 1);
+        if (pid % 2)
+            exit_(t, pid, 0, pid * S + 2);
+    }
+    struct hf_track_stats s;
+    hf_track_stats(t, &s);
+    OK(s.procs <= 64 && s.text_bytes <= 8192);
+    OK(hf_track_proc(t, 2, 0) && hf_track_proc(t, 1, 0)); /* ancestors of the living stay */
+    OK(hf_track_proc(t, 4999, 0) && hf_track_proc(t, 4999, 0)->parent == hf_track_proc(t, 2, 0));
+    for (uint64_t id = 1; id < 40; id++)
+        container(t, id, HF_S("id\0x\0"), id * S);
+    hf_track_stats(t, &s);
+    EQ_U(s.containers, 4); /* the living are not thrown out for new ones */
+    struct hf_wire_hdr end = {.cgroup_id = 1, .time_ns = 50 * S, .flags = HF_F_NO_PROC};
+    rec_begin(&r, &end, sizeof end, HF_EV_CONTAINER_END);
+    feed(t, rec_end(&r));
+    EQ_I(container(t, 77, HF_S("id\0y\0"), 51 * S), 1); /* an ended one is */
+    OK(hf_track_container(t, 77) && !hf_track_container(t, 1));
+}
+
+static void loops(void)
+{
+    /* A stream that says a and b are each other's parents. */
+    hf_cleanup(hf_track_freep) struct hf_track *t = fresh(NULL);
+    exec(t, 5, 6, 0, "/a", 1);
+    exec(t, 6, 5, 0, "/b", 2);
+    exec(t, 5, 6, 0, "/a", 3);
+    exec(t, 7, 7, 0, "/c", 4);
+    unsigned depth = 0;
+    for (const struct hf_proc *p = hf_track_proc(t, 5, 0); p && depth < 10; p = p->parent)
+        depth++;
+    OK(depth < 10);
+    OK(!hf_track_proc(t, 7, 0)->parent);
+}
+
+int main(void)
+{
+    lineage();
+    pid_reuse();
+    containers();
+    moved_by_attach();
+    sessions();
+    credentials();
+    peers();
+    names();
+    edges();
+    limits();
+    loops();
+    return tap_done();
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sensor/containers/bundle.h"
+
+#include <sys/stat.h>
+
+#include "base/fs.h"
+#include "event/event.h"
+#include "tap.h"
+
+#define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+/* What dockerd 24, containerd 1.6 (CRI), CRI-O 1.27 and podman 4.3 write, cut to the members that are read and some that are not. */
+#define PROCESS                                                                                                          \
+    "\"process\":{\"terminal\":false,\"user\":{\"uid\":101,\"gid\":102,\"additionalGids\":[0]},\"args\":[\"nginx\",\"-g\",\"daemon off;\"]," \
+    "\"env\":[\"PATH=/bin\",\"DB_PASSWORD=hunter2\"],\"cwd\":\"/\",\"noNewPrivileges\":true,"                            \
+    "\"capabilities\":{\"bounding\":[\"CAP_CHOWN\",\"CAP_NET_BIND_SERVICE\",\"CAP_NOT_KNOWN\"],\"effective\":[\"CAP_CHOWN\"]}}"
+#define LINUX "\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"network\"},{\"type\":\"pid\"}],\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ERRNO\"}," \
+              "\"resources\":{\"devices\":[{\"allow\":false,\"access\":\"rwm\"}]}}"
+#define MOUNTS "\"mounts\":[{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\"},"                          \
+               "{\"destination\":\"/data\",\"type\":\"bind\",\"source\":\"/srv/data\",\"options\":[\"rbind\",\"ro\"]},"  \
+               "{\"destination\":\"/var/run/docker.sock\",\"type\":\"bind\",\"source\":\"/run/docker.sock\",\"options\":[\"rbind\"]}]"
+
+static struct hf_span fact(struct hf_span pairs, const char *want)
+{
+    struct hf_span name, value;
+    while (hf_event_pair(&pairs, &name, &value))
+        if (hf_span_eqz(name, want))
+            return value;
+    return hf_span(NULL, 0);
+}
+
+static void config(void)
+{
+    static const char json[] = "{\"ociVersion\":\"1.0.2\"," PROCESS ",\"root\":{\"path\":\"/var/lib/docker/overlay2/x/merged\"},\"hostname\":\"web1\"," MOUNTS "," LINUX
+                               ",\"annotations\":{\"team\":\"shop\",\"api-token\":\"s3cret\"}}";
+    struct hf_bundle b = {.id = HF_S(ID)};
+    hf_autobuf out = HF_BUF_INIT(65536);
+    struct hf_span rootfs = {NULL, 0};
+    struct hf_err err = HF_ERR_INIT;
+    EQ_I(hf_bundle_config(hf_span_z(json), &b, &out, &rootfs, &err), 0);
+    struct hf_span all = hf_buf_span(&out);
+    EQ_S(rootfs, "/var/lib/docker/overlay2/x/merged");
+    EQ_S(fact(all, "command"), "nginx -g daemon off;");
+    EQ_S(fact(all, "user"), "101:102");
+    EQ_S(fact(all, "hostname"), "web1");
+    EQ_S(fact(all, "caps"), "401");
+    EQ_S(fact(all, "privileged"), "0");
+    EQ_S(fact(all, "no_new_privileges"), "1");
+    EQ_S(fact(all, "seccomp"), "profile");
+    EQ_S(fact(all, "host_net"), "0");
+    EQ_S(fact(all, "host_ipc"), "1"); /* not in the list: the host's */
+    EQ_S(fact(all, "mounts"), "/srv/data:/data:rbind,ro\n/run/docker.sock:/var/run/docker.sock:rbind");
+    EQ_S(fact(all, "label.team"), "shop");
+    EQ_S(fact(all, "label.api-token"), "***");
+    OK(hf_span_search(all, HF_S("hunter2")) == SIZE_MAX && hf_span_search(all, HF_S("s3cret")) == SIZE_MAX);
+    OK(b.has_config && !b.has_name && !b.has_image);
+}
+
+static void privileged(void)
+{
+    hf_autobuf json = HF_BUF_INIT(65536), out = HF_BUF_INIT(65536);
+    struct hf_bundle b = {.id = HF_S(ID)};
+    hf_buf_addz(&json, "{\"process\":{\"args\":[\"sh\"],\"capabilities\":{\"bounding\":[");
+    for (unsigned i = 0; i < 41; i++)
+        hf_buf_addf(&json, "%s\"CAP_%s\"", i ? "," : "", i ? "CHOWN" : "SYS_ADMIN");
+    hf_buf_addz(&json, "]}},\"linux\":{\"resources\":{\"devices\":[{\"allow\":true,\"access\":\"rwm\"}]}}}");
+    EQ_I(hf_bundle_config(hf_buf_span(&json), &b, &out, NULL, NULL), 0);
+    EQ_S(fact(hf_buf_span(&out), "privileged"), "1");
+    EQ_S(fact(hf_buf_span(&out), "seccomp"), "unconfined");
+}
+
+static void annotations(void)
+{
+    static const struct {
+        const char *json, *name[6], *value[6];
+    } cases[] = {
+            {"{\"annotations\":{\"io.kubernetes.cri.container-name\":\"api\",\"io.kubernetes.cri.sandbox-namespace\":\"shop\",\"io.kubernetes.cri.sandbox-name\":\"api-7d9\","
+             "\"io.kubernetes.cri.sandbox-uid\":\"u-1\",\"io.kubernetes.cri.image-name\":\"reg/api:2\",\"io.kubernetes.cri.sandbox-id\":\"abc\"}}",
+                    {"k8s_container", "pod_namespace", "pod_name", "pod_uid", "image", NULL}, {"api", "shop", "api-7d9", "u-1", "reg/api:2", NULL}},
+            {"{\"annotations\":{\"io.kubernetes.container.name\":\"db\",\"io.kubernetes.pod.name\":\"db-0\",\"io.kubernetes.pod.namespace\":\"data\","
+             "\"io.kubernetes.cri-o.ImageName\":\"quay.io/pg:16\",\"io.kubernetes.cri-o.Name\":\"k8s_db_db-0\"}}",
+                    {"k8s_container", "pod_name", "pod_namespace", "image", "name", NULL}, {"db", "db-0", "data", "quay.io/pg:16", "k8s_db_db-0", NULL}},
+            {"{\"annotations\":{\"io.podman.annotations.container.name\":\"box\",\"org.opencontainers.image.ref.name\":\"alpine:3\"}}",
+                    {"name", "image", NULL}, {"box", "alpine:3", NULL}},
+            {"{\"annotations\":{\"nerdctl/name\":\"n1\"}}", {"name", NULL}, {"n1", NULL}},
+    };
+    for (size_t i = 0; i < HF_ARRAY_LEN(cases); i++) {
+        struct hf_bundle b = {.id = HF_S(ID)};
+        hf_autobuf out = HF_BUF_INIT(65536);
+        EQ_I(hf_bundle_config(hf_span_z(cases[i].json), &b, &out, NULL, NULL), 0);
+        for (size_t j = 0; cases[i].name[j]; j++)
+            EQ_S(fact(hf_buf_span(&out), cases[i].name[j]), cases[i].value[j]);
+        OK(b.has_name);
+    }
+}
+
+static void docker(void)
+{
+    static const char json[] = "{\"ID\":\"" ID "\",\"Name\":\"/web\",\"Image\":\"sha256:aa\",\"Config\":{\"Image\":\"nginx@sha256:bb\",\"Env\":[\"X_TOKEN=hunter2\"],"
+                               "\"Labels\":{\"com.docker.compose.project\":\"shop\",\"io.kubernetes.pod.name\":\"p\",\"db.password\":\"hunter2\"}}}";
+    struct hf_bundle b = {.id = HF_S(ID)};
+    hf_autobuf out = HF_BUF_INIT(65536);
+    EQ_I(hf_bundle_docker(hf_span_z(json), &b, &out, NULL), 0);
+    struct hf_span all = hf_buf_span(&out);
+    EQ_S(fact(all, "name"), "web");
+    EQ_S(fact(all, "image"), "nginx@sha256:bb");
+    EQ_S(fact(all, "image_digest"), "sha256:bb");
+    EQ_S(fact(all, "image_id"), "sha256:aa");
+    EQ_S(fact(all, "pod_name"), "p");
+    EQ_S(fact(all, "label.com.docker.compose.project"), "shop");
+    OK(hf_span_search(all, HF_S("hunter2")) == SIZE_MAX);
+    OK(b.has_name && b.has_image);
+}
+
+static void hostile(void)
+{
+    static const char *const texts[] = {"", "{", "[]", "null", "3", "{\"process\":3,\"mounts\":{},\"linux\":[],\"annotations\":\"x\",\"root\":null}",
+            "{\"process\":{\"args\":[1,{},null],\"user\":\"root\",\"capabilities\":[]},\"mounts\":[1,{\"type\":7}]}", "{\"hostname\":\"a\\u0000b\"}"};
+    for (size_t i = 0; i < HF_ARRAY_LEN(texts); i++) {
+        struct hf_bundle b = {.id = HF_S(ID)};
+        hf_autobuf out = HF_BUF_INIT(65536);
+        struct hf_err err = HF_ERR_INIT;
+        int rc = hf_bundle_config(hf_span_z(texts[i]), &b, &out, NULL, &err);
+        OK(rc == 0 || (rc < 0 && err.msg[0]));
+        hf_buf_clear(&out);
+        rc = hf_bundle_docker(hf_span_z(texts[i]), &b, &out, &err);
+        OK(rc == 0 || (rc < 0 && err.msg[0]));
+    }
+    /* Ten thousand mounts and labels: bounded facts. */
+    hf_autobuf json = HF_BUF_INIT(8 << 20), out = HF_BUF_INIT(1 << 20);
+    struct hf_bundle b = {.id = HF_S(ID)};
+    hf_buf_addz(&json, "{\"mounts\":[");
+    for (unsigned i = 0; i < 10000; i++)
+        hf_buf_addf(&json, "%s{\"type\":\"bind\",\"source\":\"/a%u\",\"destination\":\"/b\"}", i ? "," : "", i);
+    hf_buf_addz(&json, "],\"annotations\":{");
+    for (unsigned i = 0; i < 10000; i++)
+        hf_buf_addf(&json, "%s\"k%u\":\"v\"", i ? "," : "", i);
+    hf_buf_addz(&json, "}}");
+    EQ_I(hf_bundle_config(hf_buf_span(&json), &b, &out, NULL, NULL), 0);
+    OK(out.n < 16384 && !out.failed);
+}
+
+static void put(const char *dir, const char *name, const char *text)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    OK(hf_mkdirs(dir, 0755, NULL) >= 0 && hf_write_file(path, 0644, hf_span_z(text), NULL) == 0);
+}
+
+/* The places of four runtimes below a prefix. */
+static void places(void)
+{
+    static const struct {
+        const char *dir, *runtime;
+    } where[] = {
+            {"/run/containerd/io.containerd.runtime.v2.task/moby/" ID, "docker"},
+            {"/run/containerd/io.containerd.runtime.v2.task/k8s.io/" ID, "containerd"},
+            {"/run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io/" ID, "containerd"},
+            {"/var/lib/containers/storage/overlay-containers/" ID "/userdata", "podman"},
+    };
+    for (size_t i = 0; i < HF_ARRAY_LEN(where); i++) {
+        char prefix[] = "/tmp/hf-bundle-XXXXXX", dir[4096], command[4200];
+        if (!mkdtemp(prefix)) {
+            OK(!"a folder for the test");
+            return;
+        }
+        struct hf_bundle_roots roots = {.prefix = prefix};
+        struct hf_bundle b = {.id = HF_S(ID)};
+        hf_autobuf out = HF_BUF_INIT(65536);
+        struct hf_err err = HF_ERR_INIT;
+        EQ_I(hf_bundle_facts(&roots, &b, 0, &out, &err), 0); /* nothing yet */
+        snprintf(dir, sizeof dir, "%s%s", prefix, where[i].dir);
+        put(dir, "config.json", "{" PROCESS);
+        OK(hf_bundle_facts(&roots, &b, 0, &out, &err) < 0); /* half-written */
+        OK(err.msg[0] != 0);
+        hf_buf_clear(&out);
+        put(dir, "config.json", "{" PROCESS ",\"annotations\":{\"nerdctl/name\":\"n1\"}}");
+        put(dir, "init.pid", "4242");
+        EQ_I(hf_bundle_facts(&roots, &b, 0, &out, &err), 1);
+        EQ_S(fact(hf_buf_span(&out), "runtime"), where[i].runtime);
+        EQ_S(fact(hf_buf_span(&out), "command"), "nginx -g daemon off;");
+        EQ_S(fact(hf_buf_span(&out), "init_pid"), "4242");
+        struct hf_bundle climber = {.id = HF_S("../../etc")};
+        EQ_I(hf_bundle_facts(&roots, &climber, 0, &out, &err), 0);
+        snprintf(command, sizeof command, "%s/config.json", dir);
+        unlink(command);
+        OK(symlink("/etc/passwd", command) == 0);
+        struct hf_bundle again = {.id = HF_S(ID)};
+        EQ_I(hf_bundle_facts(&roots, &again, 0, &out, &err), 0); /* a link is not followed */
+        unlink(command);
+        snprintf(command, sizeof command, "%s/init.pid", dir);
+        unlink(command);
+        for (size_t n = strlen(dir); n > strlen(prefix); n--) /* folders from the innermost out */
+            if (dir[n] == 0 || dir[n] == '/') {
+                dir[n] = 0;
+                rmdir(dir);
+            }
+        rmdir(prefix);
+    }
+}
+
+int main(void)
+{
+    config();
+    privileged();
+    annotations();
+    docker();
+    hostile();
+    places();
+    return tap_done();
+}
