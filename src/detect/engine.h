@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* engine.h - events against a compiled rule set: alerts.
+ *
+ * An event only meets the rules that can hold for its class.  Conditions are walked without allocation; the result of a macro is
+ * kept for the event at hand.  Counting rules keep bounded state per key; the key longest unseen gives way.
+ * Repeated alerts (same rule, container, program and target) are folded: the first goes out at once, those that follow within the
+ * window are counted and told of together when it ends (hf_engine_tick).  One thread. */
+#pragma once
+#include "detect/rules.h"
+
+struct hf_engine;
+
+typedef void (*hf_engine_alert)(void *ctx, const struct hf_alert *a);
+
+struct hf_engine_opts {
+    hf_engine_alert alert;
+    void *ctx;
+    hf_user_name user_name; /* names of users and groups; NULL: numbers */
+    void *user_ctx;
+    uint64_t fold_ns;       /* 0: 60 s */
+    bool disabled_too;      /* also rules with enabled: false */
+};
+
+/* Takes the rules over.  before: an engine whose state of unchanged rules is moved over (it is freed); or NULL. */
+HF_MUSTUSE int hf_engine_new(struct hf_engine **ret, struct hf_rules *rules, const struct hf_engine_opts *o, struct hf_engine *before, struct hf_err *err);
+void hf_engine_free(struct hf_engine *e);
+HF_DEFINE_FREEP(struct hf_engine, hf_engine_free)
+/* An event that the tracker has joined.  Returns how many rules matched. */
+unsigned hf_engine_event(struct hf_engine *e, const struct hf_event *ev);
+/* Tells of folded alerts whose window has ended; all: of every one. */
+void hf_engine_tick(struct hf_engine *e, uint64_t now_ns, bool all);
+const struct hf_rules *hf_engine_rules(const struct hf_engine *e);
+
+/* Cost: evaluations and matches of a rule, and its time, sampled (one event of 64). */
+struct hf_rule_cost {
+    const struct hf_rule *rule;
+    uint64_t looks, matches, ns;
+    bool shed;
+};
+size_t hf_engine_costs(const struct hf_engine *e, struct hf_rule_cost *out, size_t max);
+/* Switches off (or on again) the least severe rule that costs most; its name, or empty when none is left. */
+struct hf_span hf_engine_shed(struct hf_engine *e, bool off);

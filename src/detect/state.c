@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "detect/state.h"
+
+#include <math.h>
+
+#define SEEN 128u /* values that FIRST remembers a key */
+
+struct mark {
+    uint64_t value, time_ns;
+};
+
+struct hf_state {
+    size_t marks; /* a key */
+    struct key {
+        uint64_t key, first_ns, last_ns;
+        uint32_t n, at; /* marks in use, next place */
+        uint32_t step;
+        bool used;
+    } keys[HF_STATE_KEYS];
+    struct mark all[]; /* HF_STATE_KEYS * marks */
+};
+
+struct hf_state *hf_state_new(const struct hf_rule *r)
+{
+    size_t marks = r->kind == HF_RULE_REGULAR ? r->samples + 1 : r->kind == HF_RULE_FIRST ? SEEN : r->kind == HF_RULE_SEQUENCE ? 1 : r->count;
+    marks = HF_MAX(marks, (size_t)1);
+    struct hf_state *s = calloc(1, sizeof *s + HF_STATE_KEYS * marks * sizeof(struct mark));
+    if (s)
+        s->marks = marks;
+    return s;
+}
+
+void hf_state_free(struct hf_state *s)
+{
+    free(s);
+}
+
+static struct key *key_of(struct hf_state *s, uint64_t key, uint64_t now_ns)
+{
+    struct key *oldest = &s->keys[0];
+    for (size_t i = 0; i < HF_STATE_KEYS; i++) {
+        struct key *k = &s->keys[(key + i) & (HF_STATE_KEYS - 1)];
+        if (k->used && k->key == key)
+            return k;
+        if (!k->used) {
+            oldest = k;
+            break;
+        }
+        if (k->last_ns < oldest->last_ns)
+            oldest = k;
+    }
+    *oldest = (struct key){.key = key, .first_ns = now_ns, .used = true};
+    return oldest;
+}
+
+static struct mark *marks_of(struct hf_state *s, const struct key *k)
+{
+    return &s->all[(size_t)(k - s->keys) * s->marks];
+}
+
+static void add_mark(struct hf_state *s, struct key *k, uint64_t value, uint64_t now_ns)
+{
+    marks_of(s, k)[k->at] = (struct mark){value, now_ns};
+    k->at = (uint32_t)((k->at + 1) % s->marks);
+    k->n = (uint32_t)HF_MIN((size_t)k->n + 1, s->marks);
+}
+
+static bool count(struct hf_state *s, const struct hf_rule *r, struct key *k, uint64_t now_ns)
+{
+    add_mark(s, k, 0, now_ns);
+    if (k->n < r->count)
+        return false;
+    uint64_t oldest = marks_of(s, k)[k->at].time_ns; /* full: the next place holds the oldest */
+    if (now_ns - oldest > r->window_ns)
+        return false;
+    k->n = 0;
+    return true;
+}
+
+static bool distinct(struct hf_state *s, const struct hf_rule *r, struct key *k, uint64_t value, uint64_t now_ns)
+{
+    struct mark *m = marks_of(s, k), *place = m;
+    size_t fresh = 0;
+    bool known = false;
+    for (size_t i = 0; i < s->marks; i++) {
+        bool live = m[i].time_ns && now_ns - m[i].time_ns <= r->window_ns;
+        if (live && m[i].value == value) {
+            m[i].time_ns = now_ns;
+            known = true;
+        }
+        fresh += live;
+        if (!live)
+            m[i].time_ns = 0;
+        if (m[i].time_ns < place->time_ns) /* a free place, else the oldest */
+            place = &m[i];
+    }
+    if (known)
+        return false;
+    *place = (struct mark){value, now_ns};
+    if (fresh + 1 < r->count)
+        return false;
+    for (size_t i = 0; i < s->marks; i++)
+        m[i].time_ns = 0;
+    return true;
+}
+
+/* Beacons: the last intervals differ from their mean by no more than the jitter (standard deviation). */
+static bool regular(struct hf_state *s, const struct hf_rule *r, struct key *k, uint64_t now_ns)
+{
+    const struct mark *m = marks_of(s, k);
+    if (k->last_ns && now_ns - k->last_ns < r->min_ns / 2) /* one visit of several connections counts once */
+        return false;
+    if (k->last_ns && now_ns - k->last_ns > r->max_ns * 2)
+        k->n = k->at = 0;
+    k->last_ns = now_ns;
+    add_mark(s, k, 0, now_ns);
+    if (k->n < s->marks)
+        return false;
+    double sum = 0, squares = 0;
+    size_t intervals = s->marks - 1;
+    for (size_t i = 0; i < intervals; i++) {
+        double d = (double)(m[(k->at + i + 1) % s->marks].time_ns - m[(k->at + i) % s->marks].time_ns);
+        sum += d;
+        squares += d * d;
+    }
+    double mean = sum / (double)intervals, deviation = sqrt(fmax(0, squares / (double)intervals - mean * mean));
+    bool alike = mean >= (double)r->min_ns && mean <= (double)r->max_ns && deviation <= mean * (double)r->jitter_pct / 100;
+    if (alike)
+        k->n = k->at = 0;
+    return alike;
+}
+
+static bool first(struct hf_state *s, const struct hf_rule *r, struct key *k, uint64_t value, uint64_t now_ns)
+{
+    const struct mark *m = marks_of(s, k);
+    for (size_t i = 0; i < k->n; i++)
+        if (m[i].value == value)
+            return false;
+    add_mark(s, k, value, now_ns);
+    return now_ns - k->first_ns > r->window_ns;
+}
+
+bool hf_state_event(struct hf_state *s, const struct hf_rule *r, uint64_t key, uint64_t value, uint64_t now_ns)
+{
+    struct key *k = key_of(s, key, now_ns);
+    if (r->kind == HF_RULE_REGULAR)
+        return regular(s, r, k, now_ns);
+    k->last_ns = now_ns;
+    switch (r->kind) {
+    case HF_RULE_COUNT:
+        return count(s, r, k, now_ns);
+    case HF_RULE_DISTINCT:
+        return distinct(s, r, k, value, now_ns);
+    case HF_RULE_FIRST:
+        return first(s, r, k, value, now_ns);
+    default:
+        return true;
+    }
+}
+
+bool hf_state_sequence(struct hf_state *s, const struct hf_rule *r, uint64_t key, const bool *step, uint64_t now_ns)
+{
+    struct key *k = NULL;
+    for (size_t i = 0; i < HF_STATE_KEYS && !k; i++)
+        if (s->keys[i].used && s->keys[i].key == key)
+            k = &s->keys[i];
+    bool begun = k && k->step > 0 && now_ns - k->first_ns <= r->window_ns;
+    if (begun && step[k->step]) {
+        k->last_ns = now_ns;
+        if (++k->step < r->n_steps)
+            return false;
+        k->step = 0;
+        return true;
+    }
+    if (begun || !step[0])
+        return false;
+    k = key_of(s, key, now_ns);
+    k->first_ns = k->last_ns = now_ns;
+    k->step = 1;
+    return false;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* state.h - what counting rules remember, per key: HF_STATE_KEYS keys a rule, the one longest unseen gives way. */
+#pragma once
+#include "detect/rules.h"
+
+#define HF_STATE_KEYS 256u
+
+struct hf_state;
+struct hf_state *hf_state_new(const struct hf_rule *r);
+void hf_state_free(struct hf_state *s);
+/* The rule's condition held for an event of this key (and value): whether that makes it an alert.
+ * COUNT: the count-th within the window.  DISTINCT: so many different values within the window.  REGULAR: the last intervals are alike.
+ * FIRST: a value not seen before with this key, once the key is older than the window. */
+bool hf_state_event(struct hf_state *s, const struct hf_rule *r, uint64_t key, uint64_t value, uint64_t now_ns);
+/* Which steps hold for the event at hand: whether the last step follows all others within the window. */
+bool hf_state_sequence(struct hf_state *s, const struct hf_rule *r, uint64_t key, const bool *step, uint64_t now_ns);
