@@ -54,7 +54,8 @@ HF_PRINTF(2, 0) static int keep_message(enum libbpf_print_level level, const cha
     const char *debug = getenv("HF_BPF_LOG");
     if (debug && (level != LIBBPF_DEBUG || *debug == '2'))
         vfprintf(stderr, fmt, args);
-    if (level == LIBBPF_WARN && (strstr(line, "failed to load") || strstr(line, "failed to attach") || !libbpf_said[0])) {
+    bool names_it = strstr(line, "prog '") && (strstr(line, "failed to load") || strstr(line, "failed to attach"));
+    if (level == LIBBPF_WARN && (names_it || !libbpf_said[0])) { /* later lines only say that the object failed with it */
         line[strcspn(line, "\n")] = 0;
         memcpy(libbpf_said, line, sizeof line);
     }

@@ -16,7 +16,7 @@ static __always_inline u64 hf_cgroup_of(struct task_struct *t)
         cg = BPF_CORE_READ(set, dfl_cgrp);
     } else {
         struct cgroup_subsys_state *css = NULL;
-        bpf_core_read(&css, sizeof css, &set->subsys[hf_v1_subsys & 7]);
+        bpf_core_read(&css, sizeof css, &set->subsys[hf_v1_subsys & 15]);
         cg = BPF_CORE_READ(css, cgroup);
     }
     return BPF_CORE_READ(cg, kn, id);
@@ -160,7 +160,7 @@ static __always_inline u32 hf_inode_flags(struct inode *inode, struct dentry *de
         flags |= HF_X_OVERLAY;
         if (upper) {
             flags |= HF_X_UPPER;
-            if (bpf_core_type_exists(struct ovl_entry)) {
+            if (bpf_core_field_exists(struct ovl_entry, __numlower)) { /* before 6.5 there is a type of this name, of another shape */
                 struct ovl_entry *oe = NULL;
                 bpf_probe_read_kernel(&oe, sizeof oe, after + sizeof(void *));
                 if (oe && BPF_CORE_READ(oe, __numlower) > 0)
