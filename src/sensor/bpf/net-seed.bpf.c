@@ -65,7 +65,7 @@ int hf_seed_sockets(struct bpf_iter__task_file *ctx)
     u16 family = BPF_CORE_READ(sk, __sk_common.skc_family), protocol = BPF_CORE_READ(sk, sk_protocol);
     if (family != AF_INET && family != AF_INET6)
         return 0;
-    if (!hf_group_of(t, &g))
+    if (!hf_group_of(hf_cgroup_of(t), &g))
         return 0;
     struct hf_sock *hs = hf_sock_make(sk);
     if (!hs || (hs->flags & HF_SK_OWNED && (hs->container || !g.container)))

@@ -77,17 +77,17 @@ struct {
     __type(value, struct hf_rate_counts);
 } hf_rates SEC(".maps") __weak;
 
-/* The group of a task. */
+/* A group. */
 struct hf_group {
     u64 id, container, types;
     struct hf_policy *policy; /* NULL: host */
 };
 
 /* Whether anything of the network is wanted there. */
-static __always_inline bool hf_group_of(struct task_struct *t, struct hf_group *g)
+static __always_inline bool hf_group_of(u64 cgroup_id, struct hf_group *g)
 {
     struct hf_settings *set = hf_settings();
-    g->id = hf_cgroup_of(t);
+    g->id = cgroup_id;
     g->policy = bpf_map_lookup_elem(&hf_policies, &g->id);
     g->container = 0;
     g->types = set ? set->host_types : 0;
@@ -102,7 +102,7 @@ static __always_inline bool hf_group_of(struct task_struct *t, struct hf_group *
 
 static __always_inline bool hf_group_here(struct hf_group *g)
 {
-    return hf_group_of(hf_task(), g);
+    return hf_group_of(hf_cgroup_here(), g);
 }
 
 static __always_inline u32 hf_pid_here(void)
@@ -115,7 +115,7 @@ static __attribute__((noinline, unused)) int hf_sock_own(struct hf_sock *hs, u64
 {
     if (!hs)
         return 0;
-    hf_fill_header(&hs->h, hf_task(), HF_EV_NET);
+    hf_fill_header_here(&hs->h, HF_EV_NET);
     hs->container = container;
     hs->flags |= HF_SK_OWNED;
     return 0;

@@ -9,14 +9,14 @@
 
 static __always_inline bool wanted_here(struct hf_want *want)
 {
-    return hf_wanted(hf_cgroup_of(hf_task()), HF_EV_FILE, false, want);
+    return hf_wanted(hf_cgroup_here(), HF_EV_FILE, false, want);
 }
 
 static __always_inline struct hf_wire_file *begin(struct hf_scratch *s, u32 source)
 {
     struct hf_wire_file *e = (void *)s->record;
     __builtin_memset(e, 0, sizeof *e);
-    hf_fill_header(&e->h, hf_task(), HF_EV_FILE);
+    hf_fill_header_here(&e->h, HF_EV_FILE);
     e->op = HF_FILE_CONNECT;
     e->new_mode = e->new_uid = e->new_gid = (u32)-1;
     e->source = source;

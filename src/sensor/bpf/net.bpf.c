@@ -442,7 +442,7 @@ static __always_inline void send_socket(struct bpf_sock *sk, u64 cgroup, bool ur
     if (!hf_wanted(cgroup, HF_EV_SOCKET, urgent, &want))
         return;
     __builtin_memset(&e, 0, sizeof e);
-    hf_fill_header(&e.h, hf_task(), HF_EV_SOCKET);
+    hf_fill_header_here(&e.h, HF_EV_SOCKET);
     e.family = sk->family;
     e.type = sk->type;
     e.protocol = sk->protocol;
@@ -477,7 +477,7 @@ SEC("cgroup/sock_create")
 int hf_raw_create(struct bpf_sock *sk)
 {
     if (sk->type == SOCK_RAW)
-        send_socket(sk, hf_cgroup_of(hf_task()), true);
+        send_socket(sk, hf_cgroup_here(), true);
     return 1;
 }
 
