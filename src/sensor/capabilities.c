@@ -51,7 +51,7 @@ const struct hf_capability hf_capabilities[] = {
         {"io-uring", "io_uring rings", false, "io_uring rings", {TP("hf_io_uring_create", "io_uring_create", NULL)}},
         {"io-uring-ops", "what io_uring is used for", false, "which operations io_uring is used for",
                 {TP("hf_io_uring_submit", "io_uring_submit_req", NULL)}},
-        /* the network: what each row means is in net/net.h */
+        /* the network: bpf/net*.bpf.c, cgroup programs at the root of the unified hierarchy */
         {"tcp", "TCP connections and listeners", false, "TCP connections and listeners",
                 {TP("hf_set_state", "inet_sock_set_state", NULL),
                         GROUP("hf_sockops", "sock_ops", NULL)}},
@@ -63,8 +63,7 @@ const struct hf_capability hf_capabilities[] = {
         {"send-ipv6", "peers of datagrams, IPv6", false, "peers of unconnected UDP sockets (IPv6)", {GROUP("hf_sendmsg6", "sendmsg6", NULL)}},
         {"bind-ipv4", "ports that are bound, IPv4", false, "UDP ports that are bound (IPv4)", {GROUP("hf_post_bind4", "post_bind4", NULL)}},
         {"bind-ipv6", "ports that are bound, IPv6", false, "UDP ports that are bound (IPv6)", {GROUP("hf_post_bind6", "post_bind6", NULL)}},
-        {"packet-owner", "owners of raw, ping, SCTP and DCCP sockets", false, "SCTP and DCCP sockets; raw and ICMP packets in the rates of a container",
-                {GROUP("hf_sock_create", "sock_create", NULL)}},
+        {"raw-owner", "owners of raw and ping sockets", false, "raw and ICMP packets in the rates of a container", {GROUP("hf_sock_create", "sock_create", NULL)}},
         {"connect-unrouted", "connections that never left", false, "connections that find no route", {GROUP("hf_sock_release", "sock_release", NULL)}},
         {"packets-out", "DNS questions, first bytes sent, packet rates out", false, "DNS questions, TLS server names, requests; rates of packets sent",
                 {GROUP("hf_egress", "egress", "packets of packet sockets (AF_PACKET), which pass no control group")}},

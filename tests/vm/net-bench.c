@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* net-bench - one load on loopback, its cost a round in ns on stdout: connect | request | udp-echo | udp-send | stream.  Used by
+/* net-bench - one load on loopback, its cost a round in ns on stdout: connect | storm | request | udp-echo | udp-send | stream.  Used by
  * net_bench.py, which runs it with and without the sensor's programs. */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -72,6 +73,33 @@ static void connects(unsigned rounds, int talk)
     }
 }
 
+/* Two processes: one connects and closes, the other accepts and reads to the end, as a client and a server do. */
+static void storm(unsigned rounds)
+{
+    int srv = server(SOCK_STREAM), status;
+    char b[64];
+    pid_t child = fork();
+    need(child, "fork");
+    if (child == 0) {
+        for (unsigned i = 0; i < rounds; i++) {
+            int s = accept(srv, NULL, NULL);
+            need(s, "accept");
+            need(recv(s, b, sizeof b, 0), "recv");
+            close(s);
+        }
+        _exit(0);
+    }
+    for (unsigned i = 0; i < rounds; i++) {
+        int c = socket(AF_INET, SOCK_STREAM, 0);
+        need(c, "socket");
+        need(connect(c, (struct sockaddr *)&at, sizeof at), "connect");
+        shutdown(c, SHUT_WR);
+        need(recv(c, b, sizeof b, 0), "recv");
+        close(c);
+    }
+    need(waitpid(child, &status, 0), "waitpid");
+}
+
 static void echo(unsigned rounds, int answer)
 {
     int srv = server(SOCK_DGRAM), c = socket(AF_INET, SOCK_DGRAM, 0);
@@ -124,6 +152,8 @@ int main(int argc, char **argv)
     uint64_t from = now_ns();
     if (!strcmp(argv[1], "connect"))
         connects(rounds, 0);
+    else if (!strcmp(argv[1], "storm"))
+        storm(rounds);
     else if (!strcmp(argv[1], "request"))
         connects(rounds, 1);
     else if (!strcmp(argv[1], "udp-echo"))

@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from net_test import BUILD, Container, Dump  # noqa: E402
 
-ROUNDS = {"connect": 12000, "request": 8000, "udp-echo": 60000, "udp-send": 120000, "stream": 30000}
+ROUNDS = {"connect": 12000, "storm": 9000, "request": 8000, "udp-echo": 60000, "udp-send": 120000, "stream": 30000}
 
 
 def run(load, group):

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0-only)
-/* net-seed.bpf.c - sockets that were there before the sensor: their owners are written into them, so that what a listener of a
+/* net-seed.bpf.c - sockets that were there before the sensor: their owners are noted, so that what a listener of a
  * running container accepts is attributed from the first connection on.  Run by hf_kernel_seed_sockets, again when a group
  * turns out to be a container.  A socket that several processes hold belongs to the first that is found. */
 #include "net-sock.h"
@@ -48,6 +48,24 @@ static __always_inline u32 flags_of(struct sock *sk, const struct hf_sock *hs)
     return state == TCP_CLOSE ? 0 : HF_SK_UP;
 }
 
+/* The socket is t's, unless it is known already, and of no less a group. */
+static __always_inline bool take(struct hf_sock *hs, struct sock *sk, struct task_struct *t, const struct hf_group *g, u16 family, u16 protocol, u64 cookie)
+{
+    bool known = hs->flags & HF_SK_OWNED;
+    if (known && (hs->container || !g->container))
+        return false;
+    hf_fill_header(&hs->h, t, HF_EV_NET);
+    hs->container = g->container;
+    if (!known) {
+        hs->cookie = cookie;
+        fill(hs, sk, family, protocol);
+        hs->flags = flags_of(sk, hs);
+        hs->since_ns = hs->h.time_ns;
+    }
+    hs->flags |= HF_SK_OWNED;
+    return true;
+}
+
 SEC("iter/task_file")
 int hf_seed_sockets(struct bpf_iter__task_file *ctx)
 {
@@ -67,26 +85,28 @@ int hf_seed_sockets(struct bpf_iter__task_file *ctx)
         return 0;
     if (!hf_group_of(hf_cgroup_of(t), &g))
         return 0;
-    struct hf_sock *hs = hf_sock_make(sk);
-    if (!hs || (hs->flags & HF_SK_OWNED && (hs->container || !g.container)))
+    u64 cookie = bpf_get_socket_cookie(sk);
+    if (protocol == IPPROTO_TCP && BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_LISTEN) {
+        struct hf_place at = {.net_ns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum), .port = BPF_CORE_READ(sk, __sk_common.skc_num)};
+        if (family == AF_INET)
+            hf_addr4(at.addr, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
+        else
+            bpf_core_read(at.addr, 16, &sk->__sk_common.skc_v6_rcv_saddr);
+        struct hf_listener *l = hf_listener_make(&at);
+        if (!l || !take(&l->s, sk, t, &g, family, protocol, cookie))
+            return 0;
+        l->holders = 1;
+        l->s.backlog = BPF_CORE_READ(sk, sk_max_ack_backlog);
+        if (g.container) {
+            u64 id = g.container;
+            struct hf_policy *own = bpf_map_lookup_elem(&hf_policies, &id);
+            if (own)
+                __sync_fetch_and_add(&own->listens, 1);
+        }
         return 0;
-    bool known = hs->flags & HF_SK_OWNED;
-    hf_fill_header(&hs->h, t, HF_EV_NET);
-    hs->container = g.container;
-    if (!known) {
-        fill(hs, sk, family, protocol);
-        hs->flags = flags_of(sk, hs);
-        hs->since_ns = hs->h.time_ns;
-        hs->cookie = bpf_get_socket_cookie(sk);
-        if (hs->flags & HF_SK_LISTEN)
-            hs->backlog = BPF_CORE_READ(sk, sk_max_ack_backlog);
     }
-    if ((hs->flags & HF_SK_LISTEN) && g.container) {
-        u64 id = g.container;
-        struct hf_policy *own = bpf_map_lookup_elem(&hf_policies, &id);
-        if (own)
-            __sync_fetch_and_add(&own->listens, 1);
-    }
-    hs->flags |= HF_SK_OWNED;
+    struct hf_sock *hs = hf_sock_make(cookie);
+    if (hs)
+        take(hs, sk, t, &g, family, protocol, cookie);
     return 0;
 }

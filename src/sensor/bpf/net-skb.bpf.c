@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0-only)
 /* net-skb.bpf.c - packets of sockets (H8): DNS questions and answers, the first bytes of a connection, counters per container.
  *
- * Runs for every packet, so the first thing is what the socket says of itself: one that nobody asked about costs a look into its
- * storage.  Addresses are the socket's, not the packet's, which may have been translated by then (the resolver that a runtime
+ * Runs for every packet of the machine, so the first thing is to look its socket up: one that nobody asked about costs that, no more.
+ * Addresses are the socket's, not the packet's, which may have been translated by then (the resolver that a runtime
  * puts at 127.0.0.11:53).  A message over loopback passes twice, out of one socket and into the other: DNS is told of by the
  * end that asks, a stream by the end that connected. */
 #include "net-sock.h"
@@ -15,6 +15,7 @@
 #define IPPROTO_DSTOPTS 60
 #define TCP_SYN_BIT 0x02
 #define TCP_ACK_BIT 0x10
+#define TCP_LISTEN 10
 #define TLS_HANDSHAKE 0x16
 
 struct packet {
@@ -162,11 +163,11 @@ static __always_inline void count_raw(struct __sk_buff *skb, struct hf_rate_coun
 
 /* A datagram leaves a socket that nothing is known of yet: it was connected before the sensor was there, or is used with neither
  * connect nor an address.  Datagrams leave in the context of their sender. */
-static __always_inline struct hf_sock *first_datagram(struct bpf_sock *sk)
+static __always_inline struct hf_sock *first_datagram(struct bpf_sock *sk, u64 cookie)
 {
     struct hf_group g;
     bool wanted = hf_group_here(&g);
-    struct hf_sock *hs = hf_sock_make(sk);
+    struct hf_sock *hs = hf_sock_make(cookie);
     if (!hs || !wanted)
         return hs;
     hf_sock_own(hs, g.container);
@@ -188,43 +189,51 @@ static __always_inline struct hf_sock *first_datagram(struct bpf_sock *sk)
     return hs;
 }
 
-static __always_inline void count_out(struct __sk_buff *skb, struct bpf_sock *sk, const struct hf_sock *hs)
+static __always_inline u32 packets_of(struct __sk_buff *skb)
 {
-    struct hf_rate_counts *r = hf_rate_of(hs);
+    u32 n = skb->gso_segs;
+    return n ? n : 1;
+}
+
+static __always_inline void count_out(struct __sk_buff *skb, const struct hf_sock *hs)
+{
+    struct hf_rate_counts *r = hf_rate_of(hs->container, hs->h.net_ns);
     if (!r)
         return;
-    u32 n = skb->gso_segs;
-    if (n == 0)
-        n = 1;
+    u32 n = packets_of(skb);
     r->packets_out += n;
     r->bytes_out += skb->len;
     if (hs->flags & HF_SK_RAW)
         count_raw(skb, r);
-    else if (sk->protocol == IPPROTO_UDP)
+    else if (hs->protocol == IPPROTO_UDP)
         r->udp_out += n;
+}
+
+static __always_inline struct hf_sock *not_known(struct __sk_buff *skb, u64 cookie)
+{
+    struct bpf_sock *sk = skb->sk;
+    if (!sk)
+        return NULL;
+    sk = bpf_sk_fullsock(sk);
+    if (!sk || (sk->protocol != IPPROTO_UDP && sk->protocol != IPPROTO_UDPLITE))
+        return NULL;
+    return first_datagram(sk, cookie);
 }
 
 SEC("cgroup_skb/egress")
 int hf_egress(struct __sk_buff *skb)
 {
     struct packet p;
-    struct bpf_sock *sk = skb->sk;
-    if (!sk)
-        return 1;
-    sk = bpf_sk_fullsock(sk);
-    if (!sk)
-        return 1;
-    struct hf_sock *hs = hf_sock_get(sk);
+    u64 cookie = bpf_get_socket_cookie(skb);
+    struct hf_sock *hs = hf_sock_get(cookie);
     if (!hs) {
-        if (sk->protocol != IPPROTO_UDP)
-            return 1;
-        hs = first_datagram(sk);
+        hs = not_known(skb, cookie);
         if (!hs)
             return 1;
     }
     if (hs->container)
-        count_out(skb, sk, hs);
-    if (hs->want_out && sk->protocol == IPPROTO_TCP) {
+        count_out(skb, hs);
+    if (hs->want_out) {
         if (parse(skb, &p) && p.data && skb->len > p.data) {
             hs->want_out = 0;
             send_payload(skb, hs, &p, HF_PAYLOAD_OUT);
@@ -235,39 +244,57 @@ int hf_egress(struct __sk_buff *skb)
     return 1;
 }
 
-static __always_inline void count_in(struct __sk_buff *skb, struct bpf_sock *sk, const struct hf_sock *hs)
+static __always_inline void count_in(struct __sk_buff *skb, const struct hf_sock *hs)
 {
-    struct packet p;
-    struct hf_rate_counts *r = hf_rate_of(hs);
+    struct hf_rate_counts *r = hf_rate_of(hs->container, hs->h.net_ns);
     if (!r)
         return;
-    u32 n = skb->gso_segs;
-    if (n == 0)
-        n = 1;
+    u32 n = packets_of(skb);
     r->packets_in += n;
     r->bytes_in += skb->len;
-    if (sk->protocol == IPPROTO_UDP)
+    if (hs->protocol == IPPROTO_UDP)
         r->udp_in += n;
-    else if ((hs->flags & HF_SK_LISTEN) && parse(skb, &p) && (p.tcp_flags & (TCP_SYN_BIT | TCP_ACK_BIT)) == TCP_SYN_BIT)
-        r->tcp_syn_in++;
+}
+
+/* A packet for a listener: a connection begins, or is about to be complete. */
+static __always_inline void count_half_open(struct __sk_buff *skb)
+{
+    struct packet p;
+    struct bpf_sock *sk = skb->sk;
+    if (!sk || sk->state != TCP_LISTEN)
+        return;
+    struct sock *k = (struct sock *)bpf_skc_to_tcp_sock(sk);
+    if (!k || !parse(skb, &p) || (p.tcp_flags & (TCP_SYN_BIT | TCP_ACK_BIT)) != TCP_SYN_BIT)
+        return;
+    struct net *net = k->__sk_common.skc_net.net;
+    struct hf_place at = {.net_ns = net ? net->ns.inum : 0, .port = k->__sk_common.skc_num};
+    if (k->__sk_common.skc_family == AF_INET)
+        hf_addr4(at.addr, k->__sk_common.skc_rcv_saddr);
+    else
+        bpf_core_read(at.addr, 16, &k->__sk_common.skc_v6_rcv_saddr);
+    struct hf_listener *l = bpf_map_lookup_elem(&hf_listeners, &at);
+    if (!l)
+        return;
+    struct hf_rate_counts *r = hf_rate_of(l->s.container, at.net_ns);
+    if (!r)
+        return;
+    r->tcp_syn_in++;
+    r->packets_in++;
+    r->bytes_in += skb->len;
 }
 
 SEC("cgroup_skb/ingress")
 int hf_ingress(struct __sk_buff *skb)
 {
     struct packet p;
-    struct bpf_sock *sk = skb->sk;
-    if (!sk)
+    struct hf_sock *hs = hf_sock_get(bpf_get_socket_cookie(skb));
+    if (!hs) {
+        count_half_open(skb);
         return 1;
-    sk = bpf_sk_fullsock(sk);
-    if (!sk)
-        return 1;
-    struct hf_sock *hs = hf_sock_get(sk);
-    if (!hs)
-        return 1;
+    }
     if (hs->container)
-        count_in(skb, sk, hs);
-    if (hs->want_in && sk->protocol == IPPROTO_TCP) {
+        count_in(skb, hs);
+    if (hs->want_in) {
         if (parse(skb, &p) && p.data && skb->len > p.data) {
             hs->want_in = 0;
             send_payload(skb, hs, &p, HF_PAYLOAD_IN);

@@ -86,6 +86,7 @@ int hf_connect_unix(struct bpf_sock_addr *ctx)
 {
     struct hf_want want;
     struct hf_group g;
+    u32 left_out;
     char name[NAME_BYTES];
     struct bpf_sock_addr_kern *kern = bpf_cast_to_kern_ctx(ctx);
     u32 n = kern->uaddrlen;
@@ -117,7 +118,7 @@ int hf_connect_unix(struct bpf_sock_addr *ctx)
         key.a ^= key.a >> 29;
         key.b += key.a;
     }
-    if (hf_net_was_told(&key, 1)) {
+    if (hf_net_was_told(&key, 1, &left_out)) {
         hf_count_deduped(HF_EV_FILE);
         return 1;
     }
@@ -137,6 +138,7 @@ static __always_inline void send_found(struct sock *other, u32 source)
 {
     struct hf_want want;
     struct hf_group g;
+    u32 left_out;
     struct path path, root;
     struct unix_sock *u = (void *)other;
     struct dentry *dentry = BPF_CORE_READ(u, path.dentry);
@@ -160,7 +162,7 @@ static __always_inline void send_found(struct sock *other, u32 source)
     if (!(g.types & (1ull << HF_EV_FILE)))
         return;
     struct hf_net_key key = {.a = dentry ? (u64)dentry : 1, .b = (u64)BPF_CORE_READ(u, path.mnt), .pid = hf_pid_here(), .op = 0xff};
-    if (hf_net_was_told(&key, 1)) {
+    if (hf_net_was_told(&key, 1, &left_out)) {
         hf_count_deduped(HF_EV_FILE);
         return;
     }

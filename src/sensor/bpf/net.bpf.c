@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0-only)
 /* net.bpf.c - connections and datagrams (H7, H9): who connects, listens, is connected to, binds, sends.
  *
- * TCP is told from its changes of state (tp_btf/inet_sock_set_state; where a kernel's tracing programs have no socket storage, the
- * same from sockops).  An attempt is remembered when connect begins (cgroup/connect*) and becomes ESTABLISHED or FAILED, so one
- * connection is one event, and a CLOSE with its bytes.  UDP has no states: CONNECT and SEND are told once per process and peer
- * in settings.dedupe_ns.  The cgroup programs are at the root of the unified hierarchy, and allow everything. */
+ * TCP is told from its changes of state (tp_btf/inet_sock_set_state; before 5.12 the same from sockops).  An attempt is remembered
+ * when connect begins (cgroup/connect*) and becomes ESTABLISHED or FAILED, so one connection is one event, and a CLOSE with its
+ * bytes.  At a cloud's metadata service it is CONNECT at once, through the critical ring, and no ESTABLISHED any more.  A storm (one
+ * process to one peer's port, or from one peer to one listener) is told HF_NET_REPEATS times in settings.dedupe_ns; then the
+ * connections are let go for the price of one look-up, and the next that is told says how many there were.
+ * UDP has no states: CONNECT and SEND are told once per process and peer in that time.
+ * The cgroup programs are at the root of the unified hierarchy, and allow everything. */
 #include "net-sock.h"
 
-extern const volatile __u32 hf_self_pid;
 
 #define TCP_ESTABLISHED 1
 #define TCP_SYN_SENT 2
@@ -15,102 +17,172 @@ extern const volatile __u32 hf_self_pid;
 #define TCP_CLOSE 7
 #define TCP_LISTEN 10
 #define SOCK_DONE 1 /* bit of skc_flags: the peer's FIN came */
-#define SOCK_DGRAM 2
 #define SOCK_RAW 3
-#define IPPROTO_DCCP 33
-#define IPPROTO_SCTP 132
 #define FIRST_EPHEMERAL 32768u
 #define EPHEMERAL_BINDS 16u /* ports above that one process is reported to bind in settings.dedupe_ns */
 
 /* ---- TCP ---- */
 
-static __always_inline void fill_ends(struct hf_sock *hs, struct sock *sk)
+struct ends {
+    u8 local[16], peer[16];
+    u16 local_port, peer_port, family, pad;
+    u32 net_ns;
+};
+
+static __always_inline void ends_of(struct ends *e, struct sock *sk)
 {
-    u16 family = sk->__sk_common.skc_family, port = sk->__sk_common.skc_num;
-    hs->family = family;
-    hs->protocol = IPPROTO_TCP;
-    if (port) /* at TCP_CLOSE the kernel may have given it back already */
-        hs->local_port = port;
-    hs->peer_port = __builtin_bswap16(sk->__sk_common.skc_dport);
-    if (family == AF_INET) {
-        hf_addr4(hs->local, sk->__sk_common.skc_rcv_saddr);
-        hf_addr4(hs->peer, sk->__sk_common.skc_daddr);
+    struct net *net = sk->__sk_common.skc_net.net;
+    e->family = sk->__sk_common.skc_family;
+    e->local_port = sk->__sk_common.skc_num;
+    e->peer_port = __builtin_bswap16(sk->__sk_common.skc_dport);
+    e->net_ns = net ? net->ns.inum : 0;
+    if (e->family == AF_INET) {
+        hf_addr4(e->local, sk->__sk_common.skc_rcv_saddr);
+        hf_addr4(e->peer, sk->__sk_common.skc_daddr);
     } else {
-        bpf_core_read(hs->local, 16, &sk->__sk_common.skc_v6_rcv_saddr);
-        bpf_core_read(hs->peer, 16, &sk->__sk_common.skc_v6_daddr);
+        bpf_core_read(e->local, 16, &sk->__sk_common.skc_v6_rcv_saddr);
+        bpf_core_read(e->peer, 16, &sk->__sk_common.skc_v6_daddr);
     }
 }
 
-/* A new life of the socket: whatever an earlier one left is void. */
-static __always_inline void begin_out(struct hf_sock *hs, const struct hf_group *g, u32 flags)
+static __always_inline void set_ends(struct hf_sock *hs, const struct ends *e)
 {
-    bool stream = (g->types & (1ull << HF_EV_PAYLOAD)) != 0;
+    __builtin_memcpy(hs->local, e->local, 16);
+    __builtin_memcpy(hs->peer, e->peer, 16);
+    if (e->local_port) /* at TCP_CLOSE the kernel may have given it back already */
+        hs->local_port = e->local_port;
+    hs->peer_port = e->peer_port;
+    hs->family = e->family;
+    hs->protocol = IPPROTO_TCP;
+}
+
+/* An outgoing attempt begins, in the context of its process: a new life of the socket.  NULL: not wanted, or one of a storm. */
+static __always_inline struct hf_sock *begin_out(u64 cookie, const u8 peer[16], u16 port, u32 flags)
+{
+    struct hf_group g;
+    u32 left_out;
+    if (!hf_group_here(&g))
+        return NULL;
+    struct hf_net_key key = {.pid = hf_pid_here(), .port = port, .op = HF_NET_ESTABLISHED, .protocol = IPPROTO_TCP};
+    __builtin_memcpy(&key.a, peer, 8);
+    __builtin_memcpy(&key.b, peer + 8, 8);
+    if (hf_net_was_told(&key, HF_NET_REPEATS, &left_out)) {
+        struct hf_rate_counts *r = hf_rate_of(g.container, 0);
+        if (r)
+            r->tcp_syn_out++;
+        hf_count_deduped(HF_EV_NET);
+        return NULL;
+    }
+    struct hf_sock *hs = hf_sock_make(cookie);
+    if (!hs)
+        return NULL;
     hs->flags = flags;
-    hs->backlog = 0;
+    hs->backlog = left_out;
     hs->local_port = 0;
     hs->since_ns = bpf_ktime_get_boot_ns();
-    hf_sock_own(hs, g->container);
-    hs->want_out = hs->want_in = stream && g->container;
+    hf_sock_own(hs, g.container);
+    bool host_dns = port == DNS_PORT && !g.container;
+    hs->want_out = hs->want_in = (g.types & (1ull << HF_EV_PAYLOAD)) && (g.container || host_dns);
+    return hs;
 }
 
-static __always_inline void on_connecting(struct hf_sock *hs, struct sock *sk, u64 cookie)
+static __always_inline void on_connecting(u64 cookie, struct sock *sk)
 {
-    hs->flags = (hs->flags & (HF_SK_ATTEMPT | HF_SK_OWNED)) | HF_SK_OUT;
-    hs->cookie = cookie;
-    fill_ends(hs, sk);
-    if (hs->peer_port == DNS_PORT && !hs->want_out) {
-        struct hf_policy *p = bpf_map_lookup_elem(&hf_policies, &hs->h.cgroup_id);
-        struct hf_settings *set = hf_settings();
-        if (set && ((p && p->container ? p->types : set->host_types) & (1ull << HF_EV_PAYLOAD)))
-            hs->want_out = hs->want_in = 1;
+    struct ends e;
+    struct hf_sock *hs = hf_sock_get(cookie);
+    if (!hs && hf_attempts_seen)
+        return;
+    ends_of(&e, sk);
+    if (!hs || !(hs->flags & HF_SK_PENDING)) {
+        hs = begin_out(cookie, e.peer, e.peer_port, 0);
+        if (!hs)
+            return;
     }
-    struct hf_rate_counts *r = hf_rate_of(hs);
+    hs->flags = (hs->flags & (HF_SK_ATTEMPT | HF_SK_OWNED)) | HF_SK_OUT;
+    set_ends(hs, &e);
+    struct hf_rate_counts *r = hf_rate_of(hs->container, hs->h.net_ns);
     if (r)
         r->tcp_syn_out++;
 }
 
-static __always_inline void on_established(struct hf_sock *hs, struct sock *sk)
+static __always_inline void on_established(u64 cookie, struct sock *sk)
 {
-    fill_ends(hs, sk);
+    struct ends e;
+    struct hf_sock *hs = hf_sock_get(cookie);
+    if (!hs || !(hs->flags & HF_SK_OUT))
+        return;
+    ends_of(&e, sk);
+    set_ends(hs, &e);
     hs->flags |= HF_SK_UP;
     hs->since_ns = bpf_ktime_get_boot_ns();
     if (hs->flags & HF_SK_ATTEMPT)
         hs->flags |= HF_SK_TOLD;
     else if (hf_net_send(hs, HF_NET_ESTABLISHED, hf_is_metadata(hs->peer) ? HF_NET_URGENT : 0, 0, 0))
         hs->flags |= HF_SK_TOLD;
+    hs->backlog = 0;
 }
 
-/* hs is the copy of the listener's. */
-static __always_inline void on_accepted(struct hf_sock *hs, struct sock *sk, u64 cookie)
+static __always_inline void on_accepted(u64 cookie, struct sock *sk)
 {
-    struct hf_policy *p = hs->container ? bpf_map_lookup_elem(&hf_policies, &hs->h.cgroup_id) : NULL;
-    hs->flags = HF_SK_UP | HF_SK_OWNED;
-    hs->cookie = cookie;
-    hs->backlog = 0;
-    hs->since_ns = bpf_ktime_get_boot_ns();
-    fill_ends(hs, sk);
-    hs->want_out = hs->want_in = p && (p->flags & HF_POLICY_PAYLOAD_ACCEPT) && (p->types & (1ull << HF_EV_PAYLOAD));
-    struct hf_rate_counts *r = hf_rate_of(hs);
+    struct ends e;
+    u32 left_out;
+    ends_of(&e, sk);
+    struct hf_listener *l = hf_listener_at(e.net_ns, e.local_port, e.local);
+    if (!l)
+        return;
+    struct hf_rate_counts *r = hf_rate_of(l->s.container, e.net_ns);
     if (r)
         r->tcp_accepted++;
+    struct hf_net_key key = {.pid = l->s.h.pid, .port = e.local_port, .op = HF_NET_ACCEPT, .protocol = IPPROTO_TCP};
+    __builtin_memcpy(&key.a, e.peer, 8);
+    __builtin_memcpy(&key.b, e.peer + 8, 8);
+    if (hf_net_was_told(&key, HF_NET_REPEATS, &left_out)) {
+        hf_count_deduped(HF_EV_NET);
+        return;
+    }
+    struct hf_sock *hs = hf_sock_make(cookie);
+    if (!hs)
+        return;
+    __builtin_memcpy(&hs->h, &l->s.h, sizeof hs->h);
+    hs->container = l->s.container;
+    hs->flags = HF_SK_UP | HF_SK_OWNED;
+    hs->backlog = left_out;
+    hs->since_ns = bpf_ktime_get_boot_ns();
+    set_ends(hs, &e);
+    struct hf_policy *p = hs->container ? bpf_map_lookup_elem(&hf_policies, &hs->h.cgroup_id) : NULL;
+    hs->want_out = hs->want_in = p && (p->flags & HF_POLICY_PAYLOAD_ACCEPT) && (p->types & (1ull << HF_EV_PAYLOAD));
     if (hf_net_send(hs, HF_NET_ACCEPT, 0, 0, 0))
         hs->flags |= HF_SK_TOLD;
+    hs->backlog = 0;
 }
 
-static __always_inline void on_listening(struct hf_sock *hs, struct sock *sk, u64 cookie, const struct hf_group *g)
+static __always_inline void on_listening(u64 cookie, struct sock *sk)
 {
+    struct ends e;
+    struct hf_group g;
     u32 how = HF_NET_NOW;
+    if (!hf_group_here(&g))
+        return;
+    ends_of(&e, sk);
+    struct hf_place at = {.net_ns = e.net_ns, .port = e.local_port};
+    __builtin_memcpy(at.addr, e.local, 16);
+    struct hf_listener *l = hf_listener_make(&at);
+    if (!l)
+        return;
+    __sync_fetch_and_add(&l->holders, 1);
+    bpf_map_delete_elem(&hf_socks, &cookie); /* of its bind */
+    struct hf_sock *hs = &l->s;
     hs->flags = HF_SK_LISTEN;
-    hs->since_ns = bpf_ktime_get_boot_ns();
     hs->cookie = cookie;
-    hs->want_out = hs->want_in = 0;
-    hf_sock_own(hs, g->container);
-    fill_ends(hs, sk);
+    hs->since_ns = bpf_ktime_get_boot_ns();
+    hf_sock_own(hs, g.container);
+    hs->local_port = 0;
+    set_ends(hs, &e);
     __builtin_memset(hs->peer, 0, 16);
     hs->peer_port = 0;
     hs->backlog = sk->sk_max_ack_backlog;
-    if (g->container) {
-        u64 id = g->container;
+    if (g.container) {
+        u64 id = g.container;
         struct hf_policy *own = bpf_map_lookup_elem(&hf_policies, &id);
         if (own) {
             if (own->listens == 0) /* a container that had none: the mark of a backdoor */
@@ -122,16 +194,34 @@ static __always_inline void on_listening(struct hf_sock *hs, struct sock *sk, u6
         hs->flags |= HF_SK_TOLD;
 }
 
-static __always_inline void on_closed(struct hf_sock *hs, struct sock *sk, int before)
+static __always_inline void on_unlistened(u64 cookie, struct sock *sk)
+{
+    struct ends e;
+    ends_of(&e, sk);
+    struct hf_place at = {.net_ns = e.net_ns, .port = e.local_port};
+    __builtin_memcpy(at.addr, e.local, 16);
+    struct hf_listener *l = bpf_map_lookup_elem(&hf_listeners, &at);
+    if (!l)
+        return;
+    l->s.cookie = cookie; /* of those that share the place, the one that ends */
+    if (l->s.flags & HF_SK_TOLD)
+        hf_net_send(&l->s, HF_NET_CLOSE, 0, 0, 0);
+    if (l->holders <= 1)
+        bpf_map_delete_elem(&hf_listeners, &at);
+    else
+        __sync_fetch_and_add(&l->holders, -1);
+}
+
+static __always_inline void on_closed(u64 cookie, struct sock *sk)
 {
     struct tcp_sock *tp = (void *)sk;
+    struct hf_sock *hs = hf_sock_get(cookie);
+    if (!hs)
+        return;
     u32 flags = hs->flags;
-    hs->flags = flags & HF_SK_OWNED;
-    hs->want_out = hs->want_in = 0;
-    if (before == TCP_LISTEN) {
-        if (flags & HF_SK_TOLD)
-            hf_net_send(hs, HF_NET_CLOSE, 0, 0, 0);
-    } else if ((flags & HF_SK_OUT) && !(flags & HF_SK_UP)) {
+    if (flags & HF_SK_PENDING) /* connect goes on (tcp_v4_connect begins anew) or hf_sock_release tells */
+        return;
+    if ((flags & HF_SK_OUT) && !(flags & HF_SK_UP)) {
         hf_net_send(hs, HF_NET_FAILED, 0, 0, 0);
     } else if ((flags & HF_SK_UP) && (flags & HF_SK_TOLD)) {
         u64 out = BPF_CORE_READ(tp, bytes_sent) - BPF_CORE_READ(tp, bytes_retrans), in = BPF_CORE_READ(tp, bytes_received);
@@ -139,59 +229,41 @@ static __always_inline void on_closed(struct hf_sock *hs, struct sock *sk, int b
             in--;
         hf_net_send(hs, HF_NET_CLOSE, 0, out, in);
     }
+    bpf_map_delete_elem(&hf_socks, &cookie);
 }
 
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(hf_set_state, struct sock *sk, int before, int now)
 {
-    struct hf_sock *hs;
-    struct hf_group g;
     if (sk->sk_protocol != IPPROTO_TCP)
         return 0;
     switch (now) {
     case TCP_SYN_SENT:
-        hs = hf_sock_get(sk);
-        if (!hs || !(hs->flags & HF_SK_PENDING)) { /* not through cgroup/connect: no unified hierarchy */
-            if (!hf_group_here(&g))
-                return 0;
-            hs = hf_sock_make(sk);
-            if (!hs)
-                return 0;
-            begin_out(hs, &g, 0);
-        }
-        on_connecting(hs, sk, bpf_get_socket_cookie(sk));
+        on_connecting(bpf_get_socket_cookie(sk), sk);
         break;
     case TCP_ESTABLISHED:
-        hs = hf_sock_get(sk);
-        if (!hs)
-            return 0;
-        if (hs->flags & HF_SK_OUT)
-            on_established(hs, sk);
-        else if (before == TCP_SYN_RECV && (hs->flags & HF_SK_LISTEN))
-            on_accepted(hs, sk, bpf_get_socket_cookie(sk));
+        if (before == TCP_SYN_RECV && sk->sk_socket == NULL) /* of no process yet: not both connecting at once */
+            on_accepted(bpf_get_socket_cookie(sk), sk);
+        else
+            on_established(bpf_get_socket_cookie(sk), sk);
         break;
     case TCP_LISTEN:
-        if (!hf_group_here(&g))
-            return 0;
-        hs = hf_sock_make(sk);
-        if (hs)
-            on_listening(hs, sk, bpf_get_socket_cookie(sk), &g);
+        on_listening(bpf_get_socket_cookie(sk), sk);
         break;
     case TCP_CLOSE:
-        hs = hf_sock_get(sk);
-        if (hs)
-            on_closed(hs, sk, before);
+        if (before == TCP_LISTEN)
+            on_unlistened(bpf_get_socket_cookie(sk), sk);
+        else
+            on_closed(bpf_get_socket_cookie(sk), sk);
     }
     return 0;
 }
 
-/* The same for kernels before 5.12. */
+/* The same for kernels before 5.12, whose tracing programs cannot ask for a socket's cookie. */
 SEC("sockops")
 int hf_sockops(struct bpf_sock_ops *ops)
 {
     u32 op = ops->op;
-    struct hf_sock *hs;
-    struct hf_group g;
     if (op != BPF_SOCK_OPS_TCP_CONNECT_CB && op != BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB && op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB &&
             op != BPF_SOCK_OPS_TCP_LISTEN_CB && op != BPF_SOCK_OPS_STATE_CB)
         return 1;
@@ -201,40 +273,30 @@ int hf_sockops(struct bpf_sock_ops *ops)
     struct sock *sk = (struct sock *)bpf_skc_to_tcp_sock(bsk);
     if (!sk)
         return 1;
-    hs = hf_sock_get(bsk);
+    u64 cookie = bpf_get_socket_cookie(ops);
     switch (op) {
     case BPF_SOCK_OPS_TCP_CONNECT_CB:
-        if (!hs || !(hs->flags & HF_SK_PENDING)) {
-            if (!hf_group_here(&g))
-                return 1;
-            hs = hf_sock_make(bsk);
-            if (!hs)
-                return 1;
-            begin_out(hs, &g, 0);
-        }
-        on_connecting(hs, sk, bpf_get_socket_cookie(ops));
+        on_connecting(cookie, sk);
         break;
     case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
-        if (!hs || !(hs->flags & HF_SK_OUT))
-            return 1;
-        on_established(hs, sk);
+        on_established(cookie, sk);
         break;
     case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
-        if (!hs || !(hs->flags & HF_SK_LISTEN))
-            return 1;
-        on_accepted(hs, sk, bpf_get_socket_cookie(ops));
+        if (sk->sk_socket == NULL)
+            on_accepted(cookie, sk);
+        else
+            on_established(cookie, sk);
         break;
     case BPF_SOCK_OPS_TCP_LISTEN_CB:
-        if (!hf_group_here(&g))
-            return 1;
-        hs = hf_sock_make(bsk);
-        if (!hs)
-            return 1;
-        on_listening(hs, sk, bpf_get_socket_cookie(ops), &g);
+        on_listening(cookie, sk);
         break;
     default:
-        if (hs && ops->args[1] == TCP_CLOSE)
-            on_closed(hs, sk, (int)ops->args[0]);
+        if (ops->args[1] != TCP_CLOSE)
+            return 1;
+        if (ops->args[0] == TCP_LISTEN)
+            on_unlistened(cookie, sk);
+        else
+            on_closed(cookie, sk);
         return 1;
     }
     bpf_sock_ops_cb_flags_set(ops, (int)(ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG));
@@ -281,25 +343,22 @@ static __always_inline void local_of(struct hf_sock *hs, struct bpf_sock *sk, bo
 
 static __always_inline void tcp_attempt(struct bpf_sock_addr *ctx, struct bpf_sock *sk, const struct ctx_peer *p, bool six)
 {
-    struct hf_group g;
-    struct hf_sock *hs = hf_sock_get(sk);
-    if (hs && (hs->flags & HF_SK_PENDING)) /* the one before found no way */
-        hf_net_send(hs, HF_NET_FAILED, 0, 0, 0);
-    if (!hf_group_here(&g)) {
-        if (hs)
-            hs->flags = 0;
-        return;
+    u64 cookie = bpf_get_socket_cookie(ctx);
+    struct hf_sock *hs = hf_sock_get(cookie);
+    if (!hf_attempts_seen)
+        hf_attempts_seen = 1;
+    if (hs) { /* it was used before */
+        if (hs->flags & HF_SK_PENDING)
+            hf_net_send(hs, HF_NET_FAILED, 0, 0, 0);
+        bpf_map_delete_elem(&hf_socks, &cookie);
     }
-    if (!hs)
-        hs = hf_sock_make(sk);
+    hs = begin_out(cookie, p->addr, p->port, HF_SK_PENDING);
     if (!hs)
         return;
-    begin_out(hs, &g, HF_SK_PENDING);
     local_of(hs, sk, six);
     hs->protocol = IPPROTO_TCP;
     __builtin_memcpy(hs->peer, p->addr, 16);
     hs->peer_port = p->port;
-    hs->cookie = bpf_get_socket_cookie(ctx);
     if (hf_is_metadata(hs->peer) && hf_net_send(hs, HF_NET_CONNECT, HF_NET_NOW | HF_NET_URGENT, 0, 0))
         hs->flags |= HF_SK_ATTEMPT;
 }
@@ -308,9 +367,10 @@ static __always_inline void tcp_attempt(struct bpf_sock_addr *ctx, struct bpf_so
 static __always_inline void udp_peer(struct bpf_sock_addr *ctx, struct bpf_sock *sk, const struct ctx_peer *p, bool six, u32 op)
 {
     struct hf_group g;
+    u32 left_out, pid = hf_pid_here();
+    u64 cookie = bpf_get_socket_cookie(ctx);
     struct hf_settings *set = hf_settings();
-    struct hf_sock *hs = hf_sock_get(sk);
-    u32 pid = hf_pid_here();
+    struct hf_sock *hs = hf_sock_get(cookie);
     bool ours = hs && (hs->flags & HF_SK_OWNED) && hs->h.pid == pid;
     if (!set)
         return;
@@ -320,7 +380,7 @@ static __always_inline void udp_peer(struct bpf_sock_addr *ctx, struct bpf_sock 
     if (!hf_group_here(&g))
         return;
     if (!hs)
-        hs = hf_sock_make(sk);
+        hs = hf_sock_make(cookie);
     if (!hs)
         return;
     if (!ours)
@@ -330,14 +390,13 @@ static __always_inline void udp_peer(struct bpf_sock_addr *ctx, struct bpf_sock 
     hs->peer_port = p->port;
     if (p->port == DNS_PORT)
         hs->flags |= HF_SK_DNS;
-    hs->cookie = bpf_get_socket_cookie(ctx);
     hs->told_ns = hs->since_ns = bpf_ktime_get_boot_ns();
     hs->revision = set->revision;
 
     struct hf_net_key key = {.pid = pid, .port = hs->flags & HF_SK_BOUND ? 0 : p->port, .op = (u8)op, .protocol = IPPROTO_UDP};
     __builtin_memcpy(&key.a, p->addr, 8);
     __builtin_memcpy(&key.b, p->addr + 8, 8);
-    if (hf_net_was_told(&key, 1)) {
+    if (hf_net_was_told(&key, 1, &left_out)) {
         hf_count_deduped(HF_EV_NET);
         return;
     }
@@ -398,9 +457,10 @@ int hf_sendmsg6(struct bpf_sock_addr *ctx)
 static __always_inline int on_bound(struct bpf_sock *sk, bool six)
 {
     struct hf_group g;
+    u32 left_out;
     if (!hf_group_here(&g))
         return 1;
-    struct hf_sock *hs = hf_sock_make(sk);
+    struct hf_sock *hs = hf_sock_make(bpf_get_socket_cookie(sk));
     if (!hs)
         return 1;
     hs->flags = (hs->flags & HF_SK_DNS) | HF_SK_BOUND;
@@ -408,7 +468,6 @@ static __always_inline int on_bound(struct bpf_sock *sk, bool six)
     local_of(hs, sk, six);
     __builtin_memset(hs->peer, 0, 16);
     hs->peer_port = 0;
-    hs->cookie = bpf_get_socket_cookie(sk);
     /* A client that binds lets the kernel choose a high port, again and again: some of those are enough. */
     bool high = hs->local_port >= FIRST_EPHEMERAL;
     struct hf_net_key key = {.pid = hs->h.pid, .port = high ? 0 : hs->local_port, .op = HF_NET_BIND, .protocol = (u8)hs->protocol};
@@ -416,7 +475,7 @@ static __always_inline int on_bound(struct bpf_sock *sk, bool six)
         __builtin_memcpy(&key.a, hs->local, 8);
         __builtin_memcpy(&key.b, hs->local + 8, 8);
     }
-    if (hf_net_was_told(&key, high ? EPHEMERAL_BINDS : 1))
+    if (hf_net_was_told(&key, high ? EPHEMERAL_BINDS : 1, &left_out))
         hf_count_deduped(HF_EV_NET);
     else
         hf_net_send(hs, HF_NET_BIND, HF_NET_NOW, 0, 0);
@@ -435,40 +494,23 @@ int hf_post_bind6(struct bpf_sock *sk)
     return on_bound(sk, true);
 }
 
-static __always_inline void send_socket(struct bpf_sock *sk, u64 cgroup, bool urgent)
-{
-    struct hf_want want;
-    struct hf_wire_socket e;
-    if (!hf_wanted(cgroup, HF_EV_SOCKET, urgent, &want))
-        return;
-    __builtin_memset(&e, 0, sizeof e);
-    hf_fill_header_here(&e.h, HF_EV_SOCKET);
-    e.family = sk->family;
-    e.type = sk->type;
-    e.protocol = sk->protocol;
-    hf_send(&e, sizeof e, &want);
-}
-
-/* Sockets that neither connect nor send through the programs above: who has them must be known when their packets leave. */
+/* Raw and ping sockets pass none of the programs above: who has them must be known when their packets leave. */
 SEC("cgroup/sock_create")
 int hf_sock_create(struct bpf_sock *sk)
 {
     struct hf_group g;
-    u32 type = sk->type, protocol = sk->protocol;
-    bool odd = protocol == IPPROTO_SCTP || protocol == IPPROTO_DCCP;
-    if (type != SOCK_RAW && !odd && protocol != IPPROTO_ICMP && protocol != IPPROTO_ICMPV6)
+    u32 protocol = sk->protocol;
+    if (sk->type != SOCK_RAW && protocol != IPPROTO_ICMP && protocol != IPPROTO_ICMPV6)
         return 1;
-    if (hf_group_here(&g)) {
-        struct hf_sock *hs = hf_sock_make(sk);
-        if (hs) {
-            hf_sock_own(hs, g.container);
-            hs->flags |= HF_SK_RAW;
-            hs->family = (u16)sk->family;
-            hs->protocol = (u16)protocol;
-        }
-    }
-    if (odd)
-        send_socket(sk, g.id, false);
+    if (!hf_group_here(&g) || !g.container)
+        return 1;
+    struct hf_sock *hs = hf_sock_make(bpf_get_socket_cookie(sk));
+    if (!hs)
+        return 1;
+    hf_sock_own(hs, g.container);
+    hs->flags |= HF_SK_RAW;
+    hs->family = (u16)sk->family;
+    hs->protocol = (u16)protocol;
     return 1;
 }
 
@@ -476,8 +518,16 @@ int hf_sock_create(struct bpf_sock *sk)
 SEC("cgroup/sock_create")
 int hf_raw_create(struct bpf_sock *sk)
 {
-    if (sk->type == SOCK_RAW)
-        send_socket(sk, hf_cgroup_here(), true);
+    struct hf_want want;
+    struct hf_wire_socket e;
+    if (sk->type != SOCK_RAW || !hf_wanted(hf_cgroup_here(), HF_EV_SOCKET, true, &want))
+        return 1;
+    __builtin_memset(&e, 0, sizeof e);
+    hf_fill_header_here(&e.h, HF_EV_SOCKET);
+    e.family = sk->family;
+    e.type = sk->type;
+    e.protocol = sk->protocol;
+    hf_send(&e, sizeof e, &want);
     return 1;
 }
 
@@ -485,10 +535,13 @@ int hf_raw_create(struct bpf_sock *sk)
 SEC("cgroup/sock_release")
 int hf_sock_release(struct bpf_sock *sk)
 {
-    struct hf_sock *hs = hf_sock_get(sk);
+    if (sk->state != TCP_CLOSE || sk->protocol != IPPROTO_TCP)
+        return 1;
+    u64 cookie = bpf_get_socket_cookie(sk);
+    struct hf_sock *hs = hf_sock_get(cookie);
     if (hs && (hs->flags & HF_SK_PENDING)) {
-        hs->flags = HF_SK_OWNED;
         hf_net_send(hs, HF_NET_FAILED, 0, 0, 0);
+        bpf_map_delete_elem(&hf_socks, &cookie);
     }
     return 1;
 }

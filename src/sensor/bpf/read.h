@@ -113,7 +113,6 @@ static __always_inline void hf_fill_header_here(struct hf_wire_hdr *h, u32 type)
     struct task_struct *t = bpf_get_current_task_btf(), *leader = t->group_leader, *parent;
     const struct cred *cred = t->cred;
     struct nsproxy *ns = t->nsproxy;
-    u64 pid_tgid = bpf_get_current_pid_tgid();
     __builtin_memset(h, 0, sizeof *h);
     h->type = (u16)type;
     h->version = HF_WIRE_VERSION;
@@ -121,8 +120,8 @@ static __always_inline void hf_fill_header_here(struct hf_wire_hdr *h, u32 type)
     h->flags = (t->ptrace ? HF_F_TRACED : 0) | (t->flags & PF_KTHREAD ? HF_F_KTHREAD : 0) | (t->thread_info.status & TS_COMPAT ? HF_F_COMPAT32 : 0);
     h->time_ns = bpf_ktime_get_boot_ns();
     h->cgroup_id = hf_cgroup_here();
-    h->pid = (u32)(pid_tgid >> 32);
-    h->tid = (u32)pid_tgid;
+    h->pid = (u32)t->tgid; /* not by helpers: packet programs have neither that of the pid nor of the name before 6.13 */
+    h->tid = (u32)t->pid;
     if (leader) {
         h->start_ns = leader->start_boottime;
         parent = leader->real_parent;
@@ -150,7 +149,7 @@ static __always_inline void hf_fill_header_here(struct hf_wire_hdr *h, u32 type)
         h->mnt_ns = mnt ? mnt->ns.inum : 0;
         h->net_ns = net ? net->ns.inum : 0;
     }
-    bpf_get_current_comm(h->comm, sizeof h->comm);
+    bpf_core_read(h->comm, sizeof h->comm, &t->comm);
 }
 
 /* The walk of hf_path.  A function of its own (global, so that kernels verify it once), its state in the map: what the verifier

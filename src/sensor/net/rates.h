@@ -3,7 +3,8 @@
  *
  * The kernel half counts per processor since the container's first packet (map hf_rates); here the differences are made.  Only
  * containers whose sockets moved a packet since the last reading give a record.  Not counted: what passes no socket that was seen
- * to be made or used (packet sockets; TCP connections from before the sensor that no process holds any more).
+ * to be made or used (packet sockets; connections of a storm, of which only tcp_syn_out, tcp_syn_in and tcp_accepted count; answers
+ * to a SYN and what is sent after the last state of a connection, which belong to no socket of a process).
  * Bounded by HF_MAX_CGROUPS containers.  One thread. */
 #pragma once
 #include "base/attr.h"
