@@ -535,6 +535,59 @@ def test_owner_of_a_passed_socket(dump, box):
     assert only(net, op="accept")["pid"] == pid  # the listener's owner
 
 
+class Ring:
+    """As much of io_uring as one request at a time needs."""
+
+    def __init__(self):
+        import mmap
+
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        params = bytearray(120)
+        self.fd = self.libc.syscall(425, 8, (ctypes.c_char * 120).from_buffer(params))
+        if self.fd < 0:
+            raise OSError(ctypes.get_errno(), "io_uring_setup")
+        self.sq_tail, self.sq_mask, self.sq_array = (struct.unpack_from("<I", params, at)[0] for at in (44, 48, 64))
+        self.cq_head, self.cq_cqes = struct.unpack_from("<I", params, 80)[0], struct.unpack_from("<I", params, 100)[0]
+        self.ring = mmap.mmap(self.fd, 4096, offset=0)
+        self.cq = mmap.mmap(self.fd, 4096, offset=0x8000000)
+        self.sqes = mmap.mmap(self.fd, 4096, offset=0x10000000)
+        self.n = 0
+
+    def connect(self, fd, address):
+        packed = struct.pack(">2sH4s8x", struct.pack("<H", socket.AF_INET), address[1], socket.inet_aton(address[0]))
+        buf = ctypes.create_string_buffer(packed, 16)
+        self.sqes[0:64] = struct.pack("<BBHiQQ40x", 16, 0, 0, fd, 16, ctypes.addressof(buf))  # IORING_OP_CONNECT, off: length
+        self.ring[self.sq_array + 4 * (self.n & 7) : self.sq_array + 4 * (self.n & 7) + 4] = struct.pack("<I", 0)
+        self.n += 1
+        self.ring[self.sq_tail : self.sq_tail + 4] = struct.pack("<I", self.n)
+        assert self.libc.syscall(426, self.fd, 1, 1, 1, None, 0) == 1  # io_uring_enter, wait for one
+        at = self.cq_cqes + 16 * ((self.n - 1) & 15)
+        return struct.unpack_from("<i", self.cq, at + 8)[0]
+
+
+def test_io_uring_does_not_hide_a_connection(dump, box):
+    def act():
+        try:
+            ring = Ring()
+        except OSError as e:
+            return str(e)
+        srv = socket.create_server(("127.0.0.1", 80))
+        c = socket.socket()
+        assert ring.connect(c.fileno(), ("127.0.0.1", 80)) == 0
+        c.sendall(b"through a ring")
+        a, _ = srv.accept()
+        a.recv(64)
+        return None
+
+    why, pid = inside(box, act)
+    if why:
+        pytest.skip(why)
+    events = dump.sync()
+    e = only(of(events, box), op="established")
+    assert (e["pid"], e["pport"]) == (pid, 80)
+    assert bytes.fromhex(only(of(events, box, "payload"), direction="out")["data"]) == b"through a ring"
+
+
 def test_raw_and_ping(dump, box):
     def act():
         s = socket.socket(socket.AF_INET, socket.SOCK_RAW, ICMP)
