@@ -198,7 +198,7 @@ struct hf_wire_net {
     __u32 op;
     __u16 family, protocol; /* AF_INET, AF_INET6; IPPROTO_* */
     __u16 local_port, peer_port;
-    __u32 backlog; /* LISTEN */
+    __u32 backlog; /* LISTEN; ESTABLISHED, ACCEPT, CONNECT: as many like it were left out before it (a storm is told in samples) */
 };
 
 #define HF_PAYLOAD_OUT 1

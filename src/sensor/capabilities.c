@@ -11,6 +11,7 @@
     {HF_HOOK_LSM, "hf_lsm_" hook, hook, NULL, 0},                           \
             {HF_HOOK_FENTRY, "hf_fentry_" hook, "security_" hook, NULL, 0}, \
             {HF_HOOK_KPROBE, "hf_kprobe_" hook, "security_" hook, NULL, 0}
+#define GROUP(program, target, gap) {HF_HOOK_CGROUP, program, target, gap, 0}
 #define CALL(name) (1u << HF_CALL_##name)
 #define OR_CAPABILITY_CHECK(calls, gap) {HF_HOOK_TP, "hf_cap_capable", "cap_capable", gap, calls}
 
@@ -39,7 +40,8 @@ const struct hf_capability hf_capabilities[] = {
         {"bpf", "BPF programs loaded, with the helpers they call", false, "BPF programs",
                 {SECURITY("bpf"), OR_CAPABILITY_CHECK(CALL(BPF), "programs loaded without privilege")}},
         {"raw-socket", "raw and packet sockets", false, "raw and packet sockets",
-                {SECURITY("socket_create"), OR_CAPABILITY_CHECK(CALL(SOCKET), "kernel-crypto and vsock sockets, which need no capability")}},
+                {SECURITY("socket_create"), OR_CAPABILITY_CHECK(CALL(SOCKET), "kernel-crypto and vsock sockets, which need no capability"),
+                        GROUP("hf_raw_create", "sock_create", "packet, kernel-crypto and vsock sockets")}},
         {"namespaces", "namespaces left and entered", false,
                 "unshare and setns as such; the new namespace is seen with the next event of the process",
                 {OR_CAPABILITY_CHECK(CALL(UNSHARE) | CALL(SETNS), "user namespaces made without privilege, until the next event of the process")}},
@@ -49,5 +51,28 @@ const struct hf_capability hf_capabilities[] = {
         {"io-uring", "io_uring rings", false, "io_uring rings", {TP("hf_io_uring_create", "io_uring_create", NULL)}},
         {"io-uring-ops", "what io_uring is used for", false, "which operations io_uring is used for",
                 {TP("hf_io_uring_submit", "io_uring_submit_req", NULL)}},
+        /* the network: bpf/net*.bpf.c, cgroup programs at the root of the unified hierarchy */
+        {"tcp", "TCP connections and listeners", false, "TCP connections and listeners",
+                {TP("hf_set_state", "inet_sock_set_state", NULL),
+                        GROUP("hf_sockops", "sock_ops", NULL)}},
+        {"connect-ipv4", "attempts to connect, IPv4", false,
+                "connections that find no route, UDP peers of connected sockets, cloud metadata before it answers (IPv4)", {GROUP("hf_connect4", "connect4", NULL)}},
+        {"connect-ipv6", "attempts to connect, IPv6", false,
+                "connections that find no route, UDP peers of connected sockets, cloud metadata before it answers (IPv6)", {GROUP("hf_connect6", "connect6", NULL)}},
+        {"send-ipv4", "peers of datagrams, IPv4", false, "peers of unconnected UDP sockets (IPv4)", {GROUP("hf_sendmsg4", "sendmsg4", NULL)}},
+        {"send-ipv6", "peers of datagrams, IPv6", false, "peers of unconnected UDP sockets (IPv6)", {GROUP("hf_sendmsg6", "sendmsg6", NULL)}},
+        {"bind-ipv4", "ports that are bound, IPv4", false, "UDP ports that are bound (IPv4)", {GROUP("hf_post_bind4", "post_bind4", NULL)}},
+        {"bind-ipv6", "ports that are bound, IPv6", false, "UDP ports that are bound (IPv6)", {GROUP("hf_post_bind6", "post_bind6", NULL)}},
+        {"raw-owner", "owners of raw and ping sockets", false, "raw and ICMP packets in the rates of a container", {GROUP("hf_sock_create", "sock_create", NULL)}},
+        {"connect-unrouted", "connections that never left", false, "connections that find no route", {GROUP("hf_sock_release", "sock_release", NULL)}},
+        {"packets-out", "DNS questions, first bytes sent, packet rates out", false, "DNS questions, TLS server names, requests; rates of packets sent",
+                {GROUP("hf_egress", "egress", "packets of packet sockets (AF_PACKET), which pass no control group")}},
+        {"packets-in", "DNS answers, first bytes received, packet rates in", false, "DNS answers; rates of packets received, half-open connections",
+                {GROUP("hf_ingress", "ingress", NULL)}},
+        {"unix-connect", "connections to Unix sockets with a name", false, "connections to docker.sock, containerd.sock, X11, agents",
+                {SECURITY("unix_stream_connect"),
+                        GROUP("hf_connect_unix", "connect_unix", "the name is the one given: links to the socket are not followed")}},
+        {"sockets-before", "owners of sockets that were there before", false, "who accepts on listeners that were there before the sensor",
+                {{HF_HOOK_ITER, "hf_seed_sockets", "task_file", NULL, 0}}},
 };
 const unsigned hf_capabilities_n = HF_ARRAY_LEN(hf_capabilities);

@@ -3,7 +3,7 @@
 #pragma once
 #include <stdbool.h>
 
-enum hf_hook_kind { HF_HOOK_NONE, HF_HOOK_TP, HF_HOOK_LSM, HF_HOOK_FENTRY, HF_HOOK_KPROBE, HF_HOOK_CGROUP, HF_HOOK_USER };
+enum hf_hook_kind { HF_HOOK_NONE, HF_HOOK_TP, HF_HOOK_LSM, HF_HOOK_FENTRY, HF_HOOK_KPROBE, HF_HOOK_CGROUP, HF_HOOK_ITER, HF_HOOK_USER };
 
 struct hf_rung {
     enum hf_hook_kind kind;

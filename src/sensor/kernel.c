@@ -18,6 +18,7 @@
 
 #define MAX_PROGRAMS 160
 #define MAX_FEATURES 64
+#define HF_BPF_CGROUP_UNIX_CONNECT 49 /* enum bpf_attach_type, Linux 6.7 */
 
 struct program {
     struct bpf_program *prog;
@@ -54,7 +55,8 @@ HF_PRINTF(2, 0) static int keep_message(enum libbpf_print_level level, const cha
     const char *debug = getenv("HF_BPF_LOG");
     if (debug && (level != LIBBPF_DEBUG || *debug == '2'))
         vfprintf(stderr, fmt, args);
-    if (level == LIBBPF_WARN && (strstr(line, "failed to load") || strstr(line, "failed to attach") || !libbpf_said[0])) {
+    bool names_it = strstr(line, "prog '") && (strstr(line, "failed to load") || strstr(line, "failed to attach"));
+    if (level == LIBBPF_WARN && (names_it || !libbpf_said[0])) { /* later lines only say that the object failed with it */
         line[strcspn(line, "\n")] = 0;
         memcpy(libbpf_said, line, sizeof line);
     }
@@ -129,6 +131,8 @@ static const char *refused(struct hf_kernel *k, const struct hf_rung *r)
         return libbpf_find_vmlinux_btf_id(r->target, BPF_TRACE_RAW_TP) > 0 ? NULL : "this kernel has no such tracepoint";
     case HF_HOOK_CGROUP:
         return k->o.v2_root_fd >= 0 ? NULL : "no unified control group hierarchy is mounted";
+    case HF_HOOK_ITER:
+        return libbpf_find_vmlinux_btf_id(r->target, BPF_TRACE_ITER) > 0 ? NULL : "this kernel has no such iterator";
     case HF_HOOK_USER:
         return NULL;
     case HF_HOOK_NONE:
@@ -147,7 +151,7 @@ static struct program *program(struct hf_kernel *k, const char *name)
 
 static const char *label(const struct hf_rung *r, char out[96])
 {
-    static const char *const kinds[] = {"", "tp_btf/", "lsm/", "fentry/", "kprobe/", "cgroup/", ""};
+    static const char *const kinds[] = {"", "tp_btf/", "lsm/", "fentry/", "kprobe/", "cgroup/", "iter/", ""};
     snprintf(out, 96, "%s%s", kinds[r->kind], r->target);
     return out;
 }
@@ -221,6 +225,11 @@ static void configure(struct hf_kernel *k)
     k->skel->rodata->hf_calls_served = calls;
     for (size_t i = 0; i < k->n_programs; i++)
         bpf_program__set_autoload(k->programs[i].prog, k->programs[i].wanted);
+    struct program *p = program(k, "hf_connect_unix");
+    if (p) { /* a section that libbpf 1.1 does not know */
+        bpf_program__set_type(p->prog, BPF_PROG_TYPE_CGROUP_SOCK_ADDR);
+        bpf_program__set_expected_attach_type(p->prog, (enum bpf_attach_type)HF_BPF_CGROUP_UNIX_CONNECT);
+    }
 }
 
 /* Loads; a program that the verifier refuses is named by libbpf, left out, and all is tried again without it. */
@@ -261,7 +270,8 @@ static int attach(struct hf_kernel *k, struct hf_err *err)
         if (!p->wanted)
             continue;
         enum bpf_prog_type type = bpf_program__type(p->prog);
-        bool in_group = type == BPF_PROG_TYPE_CGROUP_SKB || type == BPF_PROG_TYPE_CGROUP_SOCK || type == BPF_PROG_TYPE_CGROUP_SOCK_ADDR;
+        bool in_group = type == BPF_PROG_TYPE_CGROUP_SKB || type == BPF_PROG_TYPE_CGROUP_SOCK || type == BPF_PROG_TYPE_CGROUP_SOCK_ADDR ||
+                type == BPF_PROG_TYPE_SOCK_OPS;
         p->link = in_group ? bpf_program__attach_cgroup(p->prog, k->o.v2_root_fd) : bpf_program__attach(p->prog);
         if (!p->link) {
             snprintf(p->refused, sizeof p->refused, "loaded, not attached: %s", strerror(errno));
@@ -406,6 +416,21 @@ int hf_kernel_settings(struct hf_kernel *k, const struct hf_settings *s, struct 
     if (bpf_map_update_elem(bpf_map__fd(k->skel->maps.hf_settings_map), &zero, s, BPF_ANY) < 0)
         return hf_fail(err, -errno, "the sensor's settings could not be set");
     return 0;
+}
+
+int hf_kernel_seed_sockets(struct hf_kernel *k, struct hf_err *err)
+{
+    struct program *p = program(k, "hf_seed_sockets");
+    if (!p || !p->link)
+        return 0;
+    hf_autoclose int fd = bpf_iter_create(bpf_link__fd(p->link));
+    if (fd < 0)
+        return hf_fail(err, -errno, "sockets that were there before: the iterator did not start");
+    char none[64];
+    ssize_t n;
+    while ((n = read(fd, none, sizeof none)) > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN)))
+        ;
+    return n < 0 ? hf_fail(err, -errno, "sockets that were there before: not all could be looked at") : 0;
 }
 
 void hf_kernel_counters(struct hf_kernel *k, unsigned type, struct hf_counters *ret)

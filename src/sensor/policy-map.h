@@ -20,9 +20,11 @@ struct hf_policy {
     __u64 tokens_ns, tokens; /* bucket: time of the last refill, what is left */
     __u64 lost_budget, lost_ring; /* counted here, read and reset by the sensor */
     __u64 execs;
-    __u32 flags, pad; /* HF_POLICY_* */
+    __u32 flags;   /* HF_POLICY_* */
+    __u32 listens; /* of the container's own group: TCP listeners that were opened in it */
 };
 #define HF_POLICY_NO_BUDGET 0x1u
+#define HF_POLICY_PAYLOAD_ACCEPT 0x2u /* first bytes of incoming connections too, not only of outgoing ones */
 
 struct hf_settings {
     __u64 host_types;    /* types that are sent for processes outside containers */

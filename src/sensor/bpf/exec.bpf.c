@@ -87,6 +87,9 @@ static __always_inline u32 add_user(struct hf_scratch *s, u32 *len, unsigned lon
         return 0;
     if (to - from < mask)
         n = (u32)(to - from);
+    hf_opaque(at); /* 5.10 and 6.1 lose the bound above when the compiler keeps `at` on the stack */
+    if (at > HF_SCRATCH_BYTES - HF_ARGS_BYTES - 8)
+        return 0;
     hf_opaque(n);
     n &= mask;
     if (bpf_probe_read_user(&s->record[at], n, (void *)from)) {

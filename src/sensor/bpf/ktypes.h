@@ -213,6 +213,7 @@ struct sock_common {
     u16 skc_family;
     u8 skc_state;
     struct in6_addr skc_v6_daddr, skc_v6_rcv_saddr;
+    unsigned long skc_flags;
     struct {
         struct net *net;
     } skc_net;
@@ -232,6 +233,21 @@ struct sock {
 struct socket {
     struct sock *sk;
     s16 type;
+};
+struct tcp_sock {
+    u64 bytes_sent, bytes_retrans, bytes_received;
+};
+struct sockaddr_un {
+    u16 sun_family;
+    char sun_path[108];
+};
+struct unix_address {
+    int len;
+    struct sockaddr_un name[0];
+};
+struct unix_sock {
+    struct unix_address *addr;
+    struct path path;
 };
 struct ovl_inode {
     struct inode vfs_inode;

@@ -55,7 +55,10 @@ HF_HOOK3(kernel_load_data, on_load_data, int id)
 #define on_bpf(source) send_bpf((u32)cmd, (const struct hf_bpf_attr *)attr, false, source)
 HF_HOOK3(bpf, on_bpf, int cmd, void *attr, unsigned int size)
 
-#define on_socket(source) send_socket((u32)family, (u32)type, (u32)protocol)
+/* kern: the kernel's own, five with every network namespace */
+#define on_socket(source) \
+    if (!kern)            \
+    send_socket((u32)family, (u32)type, (u32)protocol)
 HF_HOOK3(socket_create, on_socket, int family, int type, int protocol, int kern)
 
 /* ---- the trace of capability checks ---- */

@@ -431,11 +431,13 @@ static __always_inline void send_bpf(u32 cmd, const struct hf_bpf_attr *attr, bo
 #define AF_ALG 38
 #define AF_VSOCK 40
 #define SOCK_RAW 3
+#define IPPROTO_DCCP 33 /* connect and send of these two pass none of the network programs */
+#define IPPROTO_SCTP 132
 static __always_inline void send_socket(u32 family, u32 type, u32 protocol)
 {
     struct hf_want want;
     struct hf_wire_socket e;
-    if (family != AF_PACKET && family != AF_ALG && family != AF_VSOCK && type != SOCK_RAW)
+    if (family != AF_PACKET && family != AF_ALG && family != AF_VSOCK && type != SOCK_RAW && protocol != IPPROTO_SCTP && protocol != IPPROTO_DCCP)
         return;
     if (family == 16 /* AF_NETLINK: every tool of the network has one */)
         return;

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0-only) */
+/* net-map.h - values of the maps that the network programs and rates.c share (not part of the wire). */
+#pragma once
+#include <linux/types.h>
+
+#define HF_NET_SOCKS 6144u    /* sockets with something to remember; 270 bytes each */
+#define HF_NET_LISTENERS 1024u
+#define HF_NET_SEEN 4096u     /* (process, peer) pairs that were told of lately */
+#define HF_NET_REPEATS 64u    /* connections of one process to one peer's port (or from one peer) told in settings.dedupe_ns; the
+                               * first of the next such time says how many more there were */
+#define HF_PAYLOAD_BYTES 512u /* of a stream; DNS messages and TLS hellos: */
+#define HF_PAYLOAD_LONG 2048u /* a hello with a post-quantum key share has 1.8 KiB, and its server name may stand last */
+
+/* Packets of one container on one processor, since its first. */
+struct hf_rate_counts {
+    __u64 tcp_syn_out, tcp_syn_in, tcp_accepted, udp_out, udp_in, icmp_out, packets_out, packets_in, bytes_out, bytes_in;
+    __u64 net_ns;
+};
