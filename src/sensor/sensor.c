@@ -14,6 +14,7 @@
 #include "sensor/containers/hierarchy.h"
 #include "sensor/frames.h"
 #include "sensor/kernel.h"
+#include "sensor/net/rates.h"
 #include "sensor/snapshot/env-names.h"
 #include "sensor/snapshot/snapshot.h"
 
@@ -28,6 +29,7 @@ struct sensor {
     struct hf_kernel *kernel;
     struct hf_hierarchy hierarchy;
     struct hf_containers *containers;
+    struct hf_rates *rates;    /* NULL: this kernel counts no packets for us */
     struct hf_frames frames;
     struct hf_buf record;
     int epoll;
@@ -74,8 +76,11 @@ static void group_event(struct sensor *s, struct hf_span record)
     struct hf_span path = hf_span_sub(record, sizeof g, g.path_len);
     if (g.op == HF_CGROUP_MKDIR)
         hf_containers_made(s->containers, g.id, g.parent_id, path, g.h.pid, s->now_ns);
-    else if (g.op == HF_CGROUP_RMDIR)
+    else if (g.op == HF_CGROUP_RMDIR) {
         hf_containers_gone(s->containers, g.id, s->now_ns);
+        if (s->rates)
+            hf_rates_forget(s->rates, g.id);
+    }
     if (g.op != HF_CGROUP_MKDIR || hf_containers_of(s->containers, g.id))
         s->wait_containers_ns = 0;
 }
@@ -272,6 +277,12 @@ static void keep_budget(struct sensor *s, uint64_t cost_per_s_ns, struct hf_buf 
         hf_pairs_add(out, "error", hf_span_z(ignored.msg));
 }
 
+static void send_rate(void *ctx, const struct hf_wire_rate *r)
+{
+    struct sensor *s = ctx;
+    hf_frames_add(&s->frames, hf_span((const char *)r, sizeof *r));
+}
+
 static void status(struct sensor *s)
 {
     uint64_t interval = s->now_ns - s->status_ns, cpu = own_cpu_ns(), cpu_per_s, records = s->frames.records;
@@ -281,6 +292,9 @@ static void status(struct sensor *s)
     cpu_per_s = (cpu - s->cpu_ns) * 1000000000u / (interval ? interval : 1);
     s->cpu_ns = cpu;
     uint64_t lost = tell_losses(s), hooks = measure_hooks(s, interval ? interval : 1, &b);
+    struct hf_err rates = HF_ERR_INIT;
+    if (s->rates && hf_rates_read(s->rates, s->now_ns, send_rate, s, &rates) < 0)
+        hf_pairs_add(&b, "error", hf_span_z(rates.msg));
     hf_pairs_addf(&b, "state", "running");
     hf_pairs_addf(&b, "uptime_s", "%llu", (unsigned long long)((s->now_ns - s->started_ns) / 1000000000u));
     hf_pairs_addf(&b, "records", "%llu", (unsigned long long)records);
@@ -372,6 +386,12 @@ static int start(struct sensor *s, struct hf_err *err)
     /* hooks are attached: what starts from here on is in the rings, what was there before comes first */
     hf_containers_walk(s->containers, s->hierarchy.mount, s->now_ns);
     hf_snapshot_procs(&s->hierarchy, was_there, s);
+    int more = hf_kernel_seed_sockets(s->kernel, err);
+    if (more < 0)
+        return more;
+    int rates_fd = hf_kernel_map_fd(s->kernel, "hf_rates");
+    if (rates_fd >= 0 && (more = hf_rates_new(&s->rates, rates_fd, err)) < 0)
+        return more;
     first_status(s);
     hf_frames_flush(&s->frames);
     return 0;
@@ -423,6 +443,7 @@ static void finish(struct sensor *s)
             nanosleep(&t, NULL);
         }
     }
+    hf_rates_free(s->rates);
     hf_containers_free(s->containers);
     hf_kernel_close(s->kernel);
     hf_frames_done(&s->frames);
