@@ -415,7 +415,7 @@ static int load_rule(struct loader *l, const yaml_node_t *map, struct hf_span na
     rc = rc < 0 ? rc : load_own_keys(l, map, r);
     if (rc < 0)
         return rc;
-    if (priority && !hf_severity_parse(scalar(priority), &r->r.severity))
+    if (priority && !hf_alert_severity_parse(scalar(priority), &r->r.severity))
         return wrong(l, priority, "unknown priority (emergency to debug, or critical, high, medium, low)");
     r->r.enabled = is_true(member(l, map, "enabled"), r->r.enabled);
     if (source)

@@ -37,6 +37,8 @@ static struct hf_proc nginx = {.pid = 10, .parent = &shim, .comm = {"nginx", 5},
 static struct hf_proc shell = {.pid = 11, .ppid = 10, .parent = &nginx, .comm = {"sh", 2}, .exe = {"/bin/dash", 9}, .args = {"sh\0-c\0cat /etc/shadow", 21},
         .container = &box, .tty = 0, .login_uid = UINT32_MAX, .uid = 33, .euid = 33};
 
+static struct hf_proc reader = {.pid = 12, .ppid = 11, .parent = &shell, .comm = {"cat", 3}, .exe = {"/bin/cat", 8}, .args = {"cat\0/etc/shadow", 15}, .container = &box};
+
 static struct hf_event exec_event(struct hf_proc *p)
 {
     struct hf_event ev = {.type = HF_EV_EXEC, .time_ns = 1000000000000u, .proc = p, .container = p->container, .path = p->exe};
@@ -229,7 +231,7 @@ static void falco(void)
     }
     OK(hf_rules_new(&r, NULL, &err) == 0 && hf_rules_add_path(r, path, &err) == 0 && hf_engine_new(&e, r, &o, NULL, &err) == 0);
     EQ_U(e ? hf_rules_count(r) : 0, 93);
-    struct hf_event ev = file_event(&shell, HF_FILE_OPEN, "/etc/shadow");
+    struct hf_event ev = file_event(&reader, HF_FILE_OPEN, "/etc/shadow");
     ev.h = &ev.u.hdr;
     ev.seq = 7;
     n_alerts = 0;
@@ -237,7 +239,7 @@ static void falco(void)
         hf_engine_event(e, &ev);
     EQ_U(n_alerts, 1);
     EQ_S(hf_span_z(last_rule), "Read sensitive file untrusted");
-    ev = file_event(&shell, HF_FILE_OPEN, "/etc/hostname"); /* its benign twin */
+    ev = file_event(&reader, HF_FILE_OPEN, "/etc/hostname"); /* its benign twin */
     ev.h = &ev.u.hdr;
     ev.seq = 7;
     n_alerts = 0;

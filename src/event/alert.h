@@ -5,9 +5,9 @@
 
 enum hf_severity { HF_SEV_DEBUG, HF_SEV_INFO, HF_SEV_NOTICE, HF_SEV_LOW, HF_SEV_MEDIUM, HF_SEV_HIGH, HF_SEV_CRITICAL };
 /* "critical", ...; never NULL. */
-const char *hf_severity_name(enum hf_severity s);
+const char *hf_alert_severity_name(enum hf_severity s);
 /* false: no such name.  Also Falco's priorities: emergency and alert are critical, error is high, warning medium... */
-bool hf_severity_parse(struct hf_span name, enum hf_severity *ret);
+bool hf_alert_severity_parse(struct hf_span name, enum hf_severity *ret);
 
 /* One comparison that held, for `why`. */
 struct hf_clause {

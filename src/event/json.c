@@ -15,12 +15,12 @@
 
 static const char *const severities[] = {"debug", "info", "notice", "low", "medium", "high", "critical"};
 
-const char *hf_severity_name(enum hf_severity s)
+const char *hf_alert_severity_name(enum hf_severity s)
 {
     return (unsigned)s < HF_ARRAY_LEN(severities) ? severities[s] : "info";
 }
 
-bool hf_severity_parse(struct hf_span name, enum hf_severity *ret)
+bool hf_alert_severity_parse(struct hf_span name, enum hf_severity *ret)
 {
     static const struct {
         const char *name;
@@ -572,7 +572,7 @@ void hf_alert_json(const struct hf_alert *a, struct hf_buf *out)
     begin(&w, out, a->time_ns, "alert");
     hf_jw_kstr(&w, "id", a->id);
     hf_jw_kstr(&w, "rule", a->rule);
-    hf_jw_kstrz(&w, "severity", hf_severity_name(a->severity));
+    hf_jw_kstrz(&w, "severity", hf_alert_severity_name(a->severity));
     span_array(&w, "tags", a->tags, a->n_tags);
     span_array(&w, "tactics", a->tactics, a->n_tactics);
     span_array(&w, "techniques", a->techniques, a->n_techniques);

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+/* holdfast watch: live events of containers, and alerts of rules; holdfast sensor: what this kernel lets it see. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "cli/cli.h"
+#include "cli/watch.h"
+#include "detect/rules.h"
+#include "sensor/sensor.h"
+
+static volatile int stop;
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    stop = 1;
+}
+
+static int load_rules(const struct hf_strs *paths, struct hf_rules **ret, struct hf_err *err)
+{
+    hf_cleanup(hf_rules_freep) struct hf_rules *r = NULL;
+    int rc = paths->n ? hf_rules_new(&r, NULL, err) : 0;
+    for (size_t i = 0; rc == 0 && i < paths->n; i++)
+        rc = hf_rules_add_path(r, paths->v[i], err);
+    if (rc == 0 && r)
+        rc = hf_rules_compile(r, err);
+    if (rc == 0)
+        *ret = hf_take(r);
+    return rc;
+}
+
+static int engine_code(int rc, const struct hf_err *err)
+{
+    if (rc == HF_E_INCOMPLETE) {
+        hf_log(HF_LOG_WARNING, "incomplete", "%s", err->msg);
+        return HF_EXIT_INCOMPLETE;
+    }
+    return rc < 0 ? hf_cli_fail(err, rc) : HF_EXIT_OK;
+}
+
+static int run(struct hf_watch_opts *o, struct hf_err *err)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return hf_cli_fail(err, hf_fail(err, -errno, "no socket between sensor and engine"));
+    fflush(stdout);
+    pid_t child = fork();
+    if (child < 0)
+        return hf_cli_fail(err, hf_fail(err, -errno, "no process for the engine"));
+    if (child == 0) {
+        close(pair[0]);
+        signal(SIGINT, SIG_IGN); /* ends when the sensor has said its last */
+        signal(SIGTERM, SIG_IGN);
+        int code = engine_code(hf_watch_engine(o, pair[1], err), err);
+        fflush(stdout);
+        _exit(code);
+    }
+    close(pair[1]);
+    struct sigaction act = {.sa_handler = on_signal};
+    sigaction(SIGINT, &act, NULL);
+    sigaction(SIGTERM, &act, NULL);
+    struct hf_sensor_opts s = {.out_fd = pair[0], .peer_pid = (uint32_t)child, .budget_pct100 = 0, .host = o->host, .stop = &stop};
+    int rc = hf_sensor_run(&s, err), status = 0;
+    close(pair[0]);
+    if (rc < 0) {
+        kill(child, SIGKILL); /* there is nothing to tell: the reason is told here */
+        waitpid(child, &status, 0);
+        return hf_cli_fail(err, rc);
+    }
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (WIFEXITED(status))
+        return WEXITSTATUS(status);
+    return hf_cli_fail(err, hf_fail(err, -ECHILD, "the engine was killed by signal %d; events since then are not known", WTERMSIG(status)));
+}
+
+int hf_cmd_watch(int argc, char **argv)
+{
+    struct hf_watch_opts o = {.json = false};
+    struct hf_strs rules = {.n = 0};
+    struct hf_err err = HF_ERR_INIT;
+    const struct hf_opt opts[] = {
+            {"rules", 'r', HF_OPT_LIST, &rules, "PATH", NULL, 0, 0, "rule file or folder of them (Falco's language); can be repeated"},
+            {"container", 0, HF_OPT_STR, &o.container, "NAME", NULL, 0, 0, "only this container (name, or beginning of its id)"},
+            {"host", 0, HF_OPT_FLAG, &o.host, NULL, NULL, 0, 0, "also what happens outside containers"},
+            {"alerts-only", 0, HF_OPT_FLAG, &o.alerts_only, NULL, NULL, 0, 0, "alerts of rules, not the events"},
+            {"json", 0, HF_OPT_FLAG, &o.json, NULL, NULL, 0, 0, "one JSON object a line"},
+            {"no-sandbox", 0, HF_OPT_FLAG, &o.no_sandbox, NULL, NULL, 0, 0, "keep the engine's privileges (for debugging)"},
+            {NULL, 0, HF_OPT_FLAG, NULL, NULL, NULL, 0, 0, NULL},
+    };
+    const struct hf_command cmd = {"watch", "[options]", "what containers start, connect to and do, live",
+            "Needs root and Linux 5.10 or later with type information. Ends with Ctrl-C; exit 4 when events were lost.", opts, 0, 0};
+    const char *args[1];
+    size_t n;
+    int rc = hf_opts_parse(&cmd, argc, argv, args, &n, &err);
+    if (rc != 0)
+        return rc > 0 ? HF_EXIT_OK : hf_cli_fail(&err, rc);
+    rc = load_rules(&rules, &o.rules, &err);
+    if (rc < 0)
+        return hf_cli_fail(&err, rc);
+    if (geteuid() != 0) {
+        hf_rules_free(o.rules);
+        return hf_cli_fail(&err, hf_fail(&err, -EPERM, "watching needs root: the kernel shows other processes to nobody else; run it with sudo"));
+    }
+    o.colour = !o.json && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+    rc = run(&o, &err);
+    hf_rules_free(o.rules);
+    return rc;
+}
+
+/* ---- sensor features ---- */
+
+static void features_json(const struct hf_feature *f, size_t n, struct hf_buf *out)
+{
+    struct hf_jw w;
+    hf_jw_init(&w, out, true);
+    hf_jw_array(&w);
+    for (size_t i = 0; i < n; i++) {
+        hf_jw_object(&w);
+        hf_jw_kstrz(&w, "name", f[i].name);
+        hf_jw_kstrz(&w, "title", f[i].title);
+        hf_jw_key(&w, "hook");
+        if (f[i].hook)
+            hf_jw_strz(&w, f[i].hook);
+        else
+            hf_jw_null(&w);
+        if (f[i].refused) {
+            hf_jw_kstrz(&w, "refused", f[i].refused);
+            hf_jw_kstrz(&w, "why", f[i].why);
+        }
+        if (f[i].not_covered)
+            hf_jw_kstrz(&w, "not_covered", f[i].not_covered);
+        hf_jw_object_end(&w);
+    }
+    hf_jw_array_end(&w);
+    hf_buf_addc(out, '\n');
+}
+
+static void features_text(const struct hf_feature *f, size_t n, struct hf_buf *out)
+{
+    hf_buf_addf(out, "%-18s %s\n", "CAPABILITY", "SERVED BY");
+    for (size_t i = 0; i < n; i++) {
+        hf_buf_addf(out, "%-18s %s\n", f[i].name, f[i].hook ? f[i].hook : "nothing");
+        if (f[i].refused)
+            hf_buf_addf(out, "%-18s   better: %s (%s)\n", "", f[i].refused, f[i].why);
+        if (f[i].not_covered)
+            hf_buf_addf(out, "%-18s   not seen: %s\n", "", f[i].not_covered);
+    }
+}
+
+int hf_cmd_sensor(int argc, char **argv)
+{
+    bool json = false;
+    struct hf_err err = HF_ERR_INIT;
+    const struct hf_opt opts[] = {
+            {"json", 0, HF_OPT_FLAG, &json, NULL, NULL, 0, 0, "as JSON"},
+            {NULL, 0, HF_OPT_FLAG, NULL, NULL, NULL, 0, 0, NULL},
+    };
+    const struct hf_command cmd = {"sensor", "[options] features", "what this kernel lets the sensor see, by which hook, and what it does not",
+            "features: every capability with the hook that serves it, found by loading and attaching. Needs root.", opts, 1, 1};
+    const char *args[2];
+    size_t n, count;
+    int rc = hf_opts_parse(&cmd, argc, argv, args, &n, &err);
+    if (rc != 0)
+        return rc > 0 ? HF_EXIT_OK : hf_cli_fail(&err, rc);
+    if (strcmp(args[0], "features") != 0)
+        return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "\"sensor\" takes \"features\""));
+    hf_cleanup(hf_kernel_closep) struct hf_kernel *k = NULL;
+    rc = hf_sensor_probe(&k, &err);
+    if (rc < 0)
+        return hf_cli_fail(&err, rc);
+    const struct hf_feature *f = hf_kernel_features(k, &count);
+    hf_autobuf out = HF_BUF_INIT(1u << 20);
+    if (json)
+        features_json(f, count, &out);
+    else
+        features_text(f, count, &out);
+    return hf_cli_stdout(NULL, hf_buf_span(&out)) < 0 ? HF_EXIT_FAILED : HF_EXIT_OK;
+}

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The unprivileged half of `watch`: records in, lines out.  It runs as nobody, sees no files and may make few system calls. */
+#include "cli/watch.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/sandbox.h"
+#include "detect/engine.h"
+#include "event/json.h"
+#include "event/track.h"
+#include "sensor/frames.h"
+
+#define NOBODY 65534u
+#define HEARTBEAT_MS 5000 /* the privileged half tells of itself every second */
+#define USERS_MAX (4u << 20)
+
+struct watch {
+    const struct hf_watch_opts *o;
+    struct hf_track *track;
+    struct hf_engine *engine;
+    struct hf_buf line, passwd, group;
+    uint64_t offset_ns, seq, alerts, lost, bad;
+    bool stopped, silent; /* the privileged half said so; it has not been heard for long */
+};
+
+static void put(struct watch *w)
+{
+    if (hf_buf_ok(&w->line))
+        fwrite(w->line.p, 1, w->line.n, stdout);
+}
+
+/* "name:x:1000:..." of /etc/passwd or /etc/group. */
+static struct hf_span user_name(void *ctx, uint32_t id, bool group)
+{
+    struct watch *w = ctx;
+    struct hf_span rest = hf_buf_span(group ? &w->group : &w->passwd), line, name, skipped, number;
+    uint64_t n;
+    while (hf_span_line(&rest, &line))
+        if (hf_span_cut(&line, ':', &name) && hf_span_cut(&line, ':', &skipped) && hf_span_cut(&line, ':', &number) && hf_parse_u64(number, 10, 0, UINT32_MAX, &n) == 0 && n == id)
+            return name;
+    return hf_span(NULL, 0);
+}
+
+static bool wanted(const struct watch *w, const struct hf_container *c)
+{
+    if (!w->o->container)
+        return c || w->o->host;
+    return c && (hf_span_eqz(c->name, w->o->container) || hf_span_starts(c->id, hf_span_z(w->o->container)));
+}
+
+static void clock_text(uint64_t ns, struct hf_buf *out)
+{
+    time_t s = (time_t)(ns / 1000000000u);
+    struct tm tm;
+    if (localtime_r(&s, &tm))
+        hf_buf_addf(out, "%02d:%02d:%02d.%03u  ", tm.tm_hour, tm.tm_min, tm.tm_sec, (unsigned)(ns / 1000000u % 1000));
+}
+
+static void column(struct hf_buf *b, struct hf_span s, size_t width)
+{
+    size_t used = hf_buf_add_escaped(b, s, width);
+    for (; used < width + 2; used++)
+        hf_buf_addc(b, ' ');
+}
+
+static void alert(void *ctx, const struct hf_alert *a)
+{
+    struct watch *w = ctx;
+    const struct hf_container *c = a->event ? a->event->container : NULL;
+    if (a->event && !wanted(w, c))
+        return;
+    w->alerts++;
+    hf_buf_clear(&w->line);
+    if (w->o->json) {
+        hf_alert_json(a, &w->line);
+    } else {
+        clock_text(a->time_ns, &w->line);
+        hf_buf_addz(&w->line, w->o->colour ? (a->severity >= HF_SEV_HIGH ? "\033[1;31m" : a->severity >= HF_SEV_MEDIUM ? "\033[33m" : "\033[36m") : "");
+        column(&w->line, hf_span_z(hf_alert_severity_name(a->severity)), 8);
+        column(&w->line, c ? c->name : HF_S("host"), 20);
+        hf_buf_addz(&w->line, w->o->colour ? "\033[0m" : "");
+        hf_buf_add_escaped(&w->line, a->rule, 0);
+        hf_buf_addz(&w->line, ": ");
+        hf_buf_add_escaped(&w->line, a->summary, 0);
+        hf_buf_addc(&w->line, '\n');
+    }
+    put(w);
+}
+
+/* What happened, in a few words; nothing for events that only machines read. */
+static bool words(const struct hf_event *ev, struct hf_buf *b)
+{
+    switch (ev->type) {
+    case HF_EV_EXEC: {
+        hf_autobuf args = HF_BUF_INIT(65536);
+        hf_event_args(ev->proc ? ev->proc->args : ev->args, &args);
+        hf_buf_addz(b, "ran ");
+        hf_buf_add_escaped(b, args.n ? hf_buf_span(&args) : ev->path, 160);
+        return true;
+    }
+    case HF_EV_CONTAINER:
+        hf_buf_addz(b, "container of image ");
+        hf_buf_add_escaped(b, ev->container ? ev->container->image : hf_span(NULL, 0), 80);
+        return true;
+    case HF_EV_CONTAINER_END:
+        hf_buf_addz(b, "container ended");
+        return true;
+    case HF_EV_NET:
+        if (ev->u.net.op == HF_NET_CLOSE || ev->u.net.op == HF_NET_BIND)
+            return false;
+        hf_buf_addf(b, "%s ", hf_event_net_op_name(ev->u.net.op));
+        if (ev->u.net.op == HF_NET_LISTEN) {
+            hf_buf_addf(b, "port %u", (unsigned)ev->u.net.local_port);
+            return true;
+        }
+        hf_event_addr(ev->u.net.peer, b);
+        hf_buf_addf(b, " port %u", (unsigned)(ev->u.net.op == HF_NET_ACCEPT ? ev->u.net.local_port : ev->u.net.peer_port));
+        if (ev->peer_container) {
+            hf_buf_addz(b, " (container ");
+            hf_buf_add_escaped(b, ev->peer_container->name, 40);
+            hf_buf_addc(b, ')');
+        } else if (ev->peer_name.n) {
+            hf_buf_addz(b, " (");
+            hf_buf_add_escaped(b, ev->peer_name, 60);
+            hf_buf_addc(b, ')');
+        }
+        return true;
+    case HF_EV_PAYLOAD:
+        if (!ev->app.name.n)
+            return false;
+        hf_buf_addf(b, "%s ", hf_event_json_type(ev));
+        hf_buf_add_escaped(b, ev->app.name, 100);
+        return true;
+    case HF_EV_PTRACE:
+    case HF_EV_MOUNT:
+    case HF_EV_MODULE:
+    case HF_EV_BPF:
+    case HF_EV_SOCKET:
+    case HF_EV_FILE:
+        hf_buf_addf(b, "%s ", hf_event_json_type(ev));
+        hf_buf_add_escaped(b, ev->path, 120);
+        return true;
+    case HF_EV_LOSS:
+        hf_buf_addf(b, "LOST %llu events of type %s", (unsigned long long)ev->u.loss.count, hf_event_type_name(ev->u.loss.lost_type));
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void show(struct watch *w, const struct hf_event *ev)
+{
+    bool always = ev->type == HF_EV_LOSS || (ev->type == HF_EV_STATUS && w->o->json);
+    if (w->o->alerts_only || ev->type == HF_EV_PROC || ev->type == HF_EV_CGROUP || (!always && !wanted(w, ev->container)))
+        return;
+    hf_buf_clear(&w->line);
+    if (w->o->json) {
+        hf_event_json(ev, &w->line);
+        put(w);
+        return;
+    }
+    if (ev->proc && hf_span_starts(ev->proc->comm, HF_S("runc:["))) /* the runtime setting the container up; JSON has it */
+        return;
+    clock_text(ev->time_ns, &w->line);
+    column(&w->line, HF_S(""), 8);
+    column(&w->line, ev->container ? ev->container->name : HF_S("host"), 20);
+    column(&w->line, ev->proc ? ev->proc->comm : HF_S(""), 15);
+    if (!words(ev, &w->line))
+        return;
+    hf_buf_addc(&w->line, '\n');
+    put(w);
+}
+
+static void status(struct watch *w, const struct hf_event *ev)
+{
+    struct hf_span rest = ev->text, name, value;
+    w->silent = false;
+    while (hf_event_pair(&rest, &name, &value)) {
+        if (hf_span_eqz(name, "state") && hf_span_eqz(value, "stopped"))
+            w->stopped = true;
+        if (hf_span_eqz(name, "shed"))
+            hf_log(HF_LOG_WARNING, "shed", "the sensor is over its budget and no longer tells of: %.*s", HF_SPAN_ARG(value));
+        if (hf_span_eqz(name, "error"))
+            hf_log(HF_LOG_WARNING, "sensor", "%.*s", HF_SPAN_ARG(value));
+    }
+}
+
+static void record(struct watch *w, struct hf_span bytes)
+{
+    struct hf_err err = HF_ERR_INIT;
+    struct hf_event ev, cred;
+    if (hf_event_decode(bytes, &ev, &err) < 0) {
+        w->bad++;
+        return;
+    }
+    ev.seq = ++w->seq;
+    ev.time_ns = ev.h->time_ns + w->offset_ns;
+    int rc = hf_track_event(w->track, &ev, &cred);
+    if (ev.type == HF_EV_LOSS)
+        w->lost += ev.u.loss.count;
+    if (ev.type == HF_EV_STATUS)
+        status(w, &ev);
+    if (rc == 0)
+        return;
+    show(w, &ev);
+    if (w->engine)
+        hf_engine_event(w->engine, &ev);
+    if (rc == 2) {
+        show(w, &cred);
+        if (w->engine)
+            hf_engine_event(w->engine, &cred);
+    }
+}
+
+static int prepare(struct watch *w, struct hf_err *err)
+{
+    struct hf_err ignored = HF_ERR_INIT;
+    struct timespec real, boot;
+    clock_gettime(CLOCK_REALTIME, &real);
+    clock_gettime(CLOCK_BOOTTIME, &boot);
+    w->offset_ns = (uint64_t)((real.tv_sec - boot.tv_sec) * 1000000000 + (real.tv_nsec - boot.tv_nsec));
+    hf_buf_init(&w->line, 1u << 20);
+    hf_buf_init(&w->passwd, USERS_MAX);
+    hf_buf_init(&w->group, USERS_MAX);
+    if (hf_read_file("/etc/passwd", &w->passwd, &ignored) < 0 || hf_read_file("/etc/group", &w->group, &ignored) < 0)
+        hf_log(HF_LOG_WARNING, "users", "names of users are not known: %s", ignored.msg);
+    tzset();
+    int rc = hf_track_new(&w->track, NULL, err);
+    if (rc == 0 && w->o->rules) {
+        struct hf_engine_opts eo = {.alert = alert, .ctx = w, .user_name = user_name, .user_ctx = w};
+        rc = hf_engine_new(&w->engine, w->o->rules, &eo, NULL, err);
+    }
+    return rc;
+}
+
+static int confine(const struct hf_watch_opts *o, struct hf_err *err)
+{
+    if (o->no_sandbox)
+        return 0;
+    int rc = hf_sandbox_drop(NOBODY, NOBODY, err);
+    if (rc == 0)
+        rc = hf_sandbox_files(NULL, err);
+    if (rc == 1)
+        hf_log(HF_LOG_WARNING, "sandbox", "this kernel has no Landlock: files are only guarded by their permissions");
+    return rc < 0 ? rc : hf_sandbox_calls(err);
+}
+
+static void loop(struct watch *w, int fd)
+{
+    static char frame[HF_WIRE_MAX + 64];
+    for (;;) {
+        ssize_t n = recv(fd, frame, sizeof frame, 0);
+        struct hf_err err = HF_ERR_INIT;
+        size_t len;
+        if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+            if (errno == EAGAIN && !w->silent) {
+                w->silent = true;
+                hf_log(HF_LOG_ERR, "sensor_silent", "the sensor has said nothing for %d s: it is stopped or starved, events may be lost", HEARTBEAT_MS / 1000);
+            }
+            continue;
+        }
+        if (n <= 0)
+            return;
+        for (struct hf_span rest = hf_span(frame, (size_t)n); rest.n && hf_event_frame(rest, &len, &err) > 0; rest = hf_span_from(rest, len))
+            record(w, hf_span_sub(rest, 0, len));
+        if (w->engine)
+            hf_engine_tick(w->engine, hf_boot_ns() + w->offset_ns, false);
+        fflush(stdout);
+    }
+}
+
+int hf_watch_engine(const struct hf_watch_opts *o, int fd, struct hf_err *err)
+{
+    struct watch w = {.o = o};
+    struct timeval patience = {HEARTBEAT_MS / 1000, 0};
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0)
+        hf_log(HF_LOG_WARNING, "heartbeat", "a stopped sensor would not be noticed: %s", strerror(errno));
+    int rc = prepare(&w, err);
+    if (rc == 0)
+        rc = confine(o, err);
+    if (rc < 0)
+        return rc;
+    loop(&w, fd);
+    if (w.engine)
+        hf_engine_tick(w.engine, 0, true);
+    fflush(stdout);
+    if (!w.stopped)
+        return hf_fail(err, -ECONNRESET, "the sensor ended without a word: it was killed or did not start; what happened since is not known");
+    if (w.bad)
+        return hf_fail(err, HF_E_INCOMPLETE, "%llu records could not be read", (unsigned long long)w.bad);
+    if (w.lost)
+        return hf_fail(err, HF_E_INCOMPLETE, "%llu events were lost", (unsigned long long)w.lost);
+    return 0;
+}

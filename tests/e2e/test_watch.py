@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`watch` and `sensor features` on this kernel, with containers of a real dockerd."""
+import io
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import tarfile
+import time
+
+import pytest
+
+from test_docker import overlay  # noqa: F401 (a fixture)
+
+RULES = """
+- list: dropped_dirs
+  items: [/tmp, /dev/shm]
+- macro: started
+  condition: (evt.type in (execve, execveat))
+- rule: Program from a temporary folder
+  condition: started and container.id != host and proc.exepath pmatch (dropped_dirs)
+  output: "%proc.exepath ran in %container.name below %proc.pname"
+  priority: CRITICAL
+  tags: [mitre_execution, T1059]
+"""
+
+
+@pytest.fixture(scope="module")
+def busybox(overlay):  # noqa: F811
+    """An image with nothing but busybox."""
+    program = pathlib.Path("/bin/busybox").read_bytes()
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name in ("bin", "tmp", "etc", "root"):
+            info = tarfile.TarInfo(name)
+            info.type, info.mode = tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755
+            tar.addfile(info)
+        for name in ("busybox", "sh", "cp", "sleep", "true"):
+            info = tarfile.TarInfo(f"bin/{name}")
+            info.size, info.mode = len(program), 0o755
+            tar.addfile(info, io.BytesIO(program))
+    overlay("import", "-", "box:1", input=out.getvalue())
+    return overlay
+
+
+class Watch:
+    def __init__(self, binary, path, *args):
+        self.out, self.err = open(path / "out", "wb"), open(path / "err", "wb")
+        self.path = path
+        self.process = subprocess.Popen([binary, "watch", *map(str, args)], stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.err)
+        self.wait_for(lambda l: l.get("type") == "status")
+
+    def lines(self):
+        text = (self.path / "out").read_bytes().decode()
+        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+    def wait_for(self, fn, seconds=20):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            found = [line for line in self.lines() if fn(line)]
+            if found:
+                return found
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.05)
+        message = (self.path / "err").read_text()
+        if self.process.poll() is not None and "type information" in message:
+            pytest.skip("this kernel has no type information: " + message.strip())
+        raise AssertionError(f"nothing like it was told; stderr: {message}")
+
+    def end(self, sig=signal.SIGINT):
+        self.process.send_signal(sig)
+        code = self.process.wait(20)
+        return code, (self.path / "err").read_text()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+@pytest.fixture
+def watch(binary, tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("watching needs root")
+    started = []
+
+    def start(*args):
+        w = Watch(binary, tmp_path, *args)
+        started.append(w)
+        return w
+    yield start
+    for w in started:
+        w.stop()
+
+
+def test_container_from_its_first_program(watch, busybox, tmp_path):
+    (tmp_path / "rules.yaml").write_text(RULES)
+    w = watch("--json", "--rules", tmp_path / "rules.yaml")
+    subprocess.run(busybox.command("run", "--rm", "--name", "short", "--network", "none", "box:1", "/bin/sh", "-c",
+                                   "/bin/cp /bin/true /tmp/true; /tmp/true; exit 3"), env=busybox.env(), capture_output=True)
+    alerts = w.wait_for(lambda l: l["type"] == "alert")
+    w.wait_for(lambda l: l["type"] == "container_end" and l["container"]["name"] == "short")
+    ran = [l for l in w.lines() if l["type"] == "exec" and l.get("container", {}).get("name") == "short"]
+    assert [l["exec"]["path"] for l in ran] == ["/bin/sh", "/bin/cp", "/tmp/true"]
+    assert all(l["container"]["image"] == "box:1" and l["schema"] == "holdfast.event/1" for l in ran)
+    assert ran[0]["process"]["ns_pid"] == 1 and ran[0]["process"]["args"][:2] == ["/bin/sh", "-c"]
+    assert [a["name"] for a in ran[2]["process"]["ancestors"]][0] == "sh"
+    assert "upper_layer" in ran[2]["exec"]["flags"] and "upper_layer" not in ran[0]["exec"]["flags"]
+    ended = [l for l in w.lines() if l["type"] == "exit" and l["process"]["exe"] == "/bin/sh" and l.get("container", {}).get("name") == "short"]
+    assert ended and ended[-1]["exit"]["code"] == 3
+    assert len(alerts) == 1
+    assert alerts[0]["summary"] == "/tmp/true ran in short below sh" and alerts[0]["severity"] == "critical"
+    assert alerts[0]["techniques"] == ["T1059"] and alerts[0]["container"]["name"] == "short"
+    assert {"proc.exepath": "/tmp/true"}.items() <= {c["field"]: c.get("value") for c in alerts[0]["why"] if "field" in c}.items()
+    code, err = w.end()
+    assert (code, err) == (0, "")
+
+
+def test_exec_session_and_container_that_was_there_before(watch, busybox):
+    busybox("run", "-d", "--name", "before", "--network", "none", "box:1", "/bin/sleep", "600")
+    w = watch("--json", "--container", "before")
+    busybox("exec", "before", "/bin/true")
+    ran = w.wait_for(lambda l: l["type"] == "exec" and l["exec"]["path"] == "/bin/true")
+    assert ran[0]["process"]["session"] == "exec" and ran[0]["container"]["image"] == "box:1"
+    assert w.end()[0] == 0
+
+
+def test_connection_within_a_container(watch, busybox):
+    w = watch("--json")
+    busybox("run", "--rm", "--name", "talks", "--network", "none", "box:1", "/bin/busybox", "sh", "-c",
+            "busybox nc -l -p 4444 & busybox sleep 0.3; busybox nc 127.0.0.1 4444 </dev/null; true")
+    listen = w.wait_for(lambda l: l["type"] == "listen")
+    connect = w.wait_for(lambda l: l["type"] == "connect")
+    assert listen[0]["listen"]["local_port"] == 4444 and listen[0]["container"]["name"] == "talks"
+    assert connect[0]["connect"]["peer"] == "127.0.0.1" and connect[0]["connect"]["peer_port"] == 4444
+    assert connect[0]["connect"]["peer_container"]["name"] == "talks"
+
+
+def test_halves(watch):
+    w = watch("--json")
+    children = pathlib.Path(f"/proc/{w.process.pid}/task/{w.process.pid}/children").read_text().split()
+    assert len(children) == 1
+    status = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{children[0]}/status").read_text().splitlines() if ":\t" in line)
+    assert status["Uid"].split() == ["65534"] * 4 and int(status["CapEff"], 16) == 0 and status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
+
+
+def test_killed_sensor_is_told_of_by_the_survivor(watch):
+    w = watch("--json")
+    w.process.kill()
+    w.process.wait()
+    end = time.monotonic() + 10
+    while "killed" not in (w.path / "err").read_text() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert "ended without a word: it was killed" in (w.path / "err").read_text()
+
+
+def test_bad_rules_stop_the_start(run, tmp_path):
+    (tmp_path / "bad.yaml").write_text("- rule: r\n  condition: proc.nmae = x\n  output: o\n")
+    code, out, err = run("watch", "--rules", tmp_path / "bad.yaml")
+    assert code == 2 and out == "" and "bad.yaml:1" in err and 'did you mean "proc.name"' in err
+    assert run("watch", "--rules", tmp_path / "none.yaml")[0] == 3
+
+
+def test_features(run):
+    if os.geteuid() != 0:
+        pytest.skip("the sensor needs root")
+    code, out, err = run("sensor", "features", "--json")
+    if code == 3 and "type information" in err:
+        pytest.skip(err.strip())
+    assert code == 0, err
+    features = {f["name"]: f for f in json.loads(out)}
+    assert features["exec"]["hook"] == "tp_btf/sched_process_exec" and features["container-start"]["hook"]
+    assert all(f["hook"] or f["not_covered"] for f in features.values())
+    assert all(f["why"] for f in features.values() if "refused" in f)
+    assert run("sensor", "nothing")[0] == 2
