@@ -13,6 +13,7 @@ int hf_cmd_db_export(int argc, char **argv);
 int hf_cmd_db_import(int argc, char **argv);
 int hf_cmd_db_cmp(int argc, char **argv);
 int hf_cmd_config(int argc, char **argv);
+int hf_cmd_rules(int argc, char **argv);
 int hf_cmd_watch(int argc, char **argv);  /* builds with the sensor */
 int hf_cmd_sensor(int argc, char **argv);
 /* Prints the one line of an error and gives its exit code. */

@@ -175,3 +175,24 @@ def test_features(run):
     assert all(f["hook"] or f["not_covered"] for f in features.values())
     assert all(f["why"] for f in features.values() if "refused" in f)
     assert run("sensor", "nothing")[0] == 2
+
+
+def test_rules_check(run, tmp_path):
+    (tmp_path / "rules.yaml").write_text(RULES + """
+- rule: Needs payloads
+  condition: evt.type = read and evt.buffer contains x
+  output: o
+  enabled: false
+""")
+    code, out, err = run("rules", "check", "--json", tmp_path / "rules.yaml")
+    assert (code, err) == (0, "")
+    rules = {r["rule"]: r for r in json.loads(out)}
+    assert rules["Program from a temporary folder"]["events"] == ["execve"] and rules["Program from a temporary folder"]["not_served"] == []
+    silent = rules["Needs payloads"]
+    assert silent["events"] == [] and not silent["enabled"] and any(n.startswith("evt.buffer: needs the bytes") for n in silent["not_served"])
+    code, out, err = run("rules", "check", tmp_path / "rules.yaml")
+    assert code == 0 and out.endswith("2 rules, 1 macros, 1 lists; 1 rules can never match here\n")
+    assert run("rules", "check", tmp_path / "none.yaml")[0] == 3
+    (tmp_path / "bad.yaml").write_text("- rule: r\n  condition: evt.type = execve and\n  output: o\n")
+    code, out, err = run("rules", "check", tmp_path / "bad.yaml")
+    assert code == 2 and "bad.yaml:1" in err

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+/* holdfast rules check: what rule files say, before anyone relies on them. */
+#include <stdio.h>
+
+#include "base/json.h"
+#include "cli/cli.h"
+#include "detect/rules.h"
+
+/* Names of the kinds of events that a rule listens to, each once. */
+static size_t event_names(const struct hf_rule *r, const char *out[HF_CLASSES])
+{
+    size_t n = 0;
+    for (unsigned c = 0; c < HF_CLASS_NONE; c++) {
+        const char *name = hf_class_name((enum hf_class)c);
+        bool known = !(r->classes & HF_CLASS_BIT(c)) || !strcmp(name, "none");
+        for (size_t i = 0; i < n && !known; i++)
+            known = !strcmp(out[i], name);
+        if (!known)
+            out[n++] = name;
+    }
+    return n;
+}
+
+/* More kinds than a person reads: the condition does not say which. */
+#define MANY_EVENTS 12u
+
+static void check_text(const struct hf_rules *rules, struct hf_buf *b)
+{
+    size_t n = hf_rules_count(rules), macros, lists, silent = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct hf_rule *r = hf_rules_at(rules, i);
+        const char *names[HF_CLASSES];
+        size_t n_names = event_names(r, names);
+        silent += !r->classes;
+        size_t used = hf_buf_add_escaped(b, r->name, 56);
+        hf_buf_addf(b, "%*s%-9s%-4s", (int)(58 - HF_MIN(used, (size_t)57)), "", hf_alert_severity_name(r->severity), r->enabled ? "" : "off");
+        if (!r->is_syscall)
+            hf_buf_addz(b, "another source: never matches here");
+        else if (!n_names)
+            hf_buf_addz(b, "no event can match");
+        else if (n_names > MANY_EVENTS)
+            hf_buf_addz(b, "every event");
+        for (size_t k = 0; k < n_names && n_names <= MANY_EVENTS; k++)
+            hf_buf_addf(b, "%s%s", k ? ", " : "", names[k]);
+        hf_buf_addc(b, '\n');
+        for (size_t k = 0; k < r->n_unserved; k++) {
+            hf_buf_addz(b, "    not served: ");
+            hf_buf_add_escaped(b, r->unserved[k], 0);
+            hf_buf_addc(b, '\n');
+        }
+    }
+    hf_rules_totals(rules, &macros, &lists);
+    hf_buf_addf(b, "\n%zu rules, %zu macros, %zu lists; %zu rules can never match here\n", n, macros, lists, silent);
+}
+
+static void check_json(const struct hf_rules *rules, struct hf_buf *b)
+{
+    struct hf_jw w;
+    hf_jw_init(&w, b, true);
+    hf_jw_array(&w);
+    for (size_t i = 0; i < hf_rules_count(rules); i++) {
+        const struct hf_rule *r = hf_rules_at(rules, i);
+        const char *names[HF_CLASSES];
+        size_t n_names = event_names(r, names);
+        hf_jw_object(&w);
+        hf_jw_kstr(&w, "rule", r->name);
+        hf_jw_kstr(&w, "file", r->source_file);
+        hf_jw_ku64(&w, "line", r->line);
+        hf_jw_kstrz(&w, "severity", hf_alert_severity_name(r->severity));
+        hf_jw_kbool(&w, "enabled", r->enabled);
+        hf_jw_key(&w, "events");
+        hf_jw_array(&w);
+        for (size_t k = 0; k < n_names; k++)
+            hf_jw_strz(&w, names[k]);
+        hf_jw_array_end(&w);
+        hf_jw_key(&w, "not_served");
+        hf_jw_array(&w);
+        for (size_t k = 0; k < r->n_unserved; k++)
+            hf_jw_str(&w, r->unserved[k]);
+        hf_jw_array_end(&w);
+        hf_jw_object_end(&w);
+    }
+    hf_jw_array_end(&w);
+    hf_buf_addc(b, '\n');
+}
+
+int hf_cmd_rules(int argc, char **argv)
+{
+    bool json = false;
+    struct hf_err err = HF_ERR_INIT;
+    const struct hf_opt opts[] = {
+            {"json", 0, HF_OPT_FLAG, &json, NULL, NULL, 0, 0, "as JSON"},
+            {NULL, 0, HF_OPT_FLAG, NULL, NULL, NULL, 0, 0, NULL},
+    };
+    const struct hf_command cmd = {"rules", "[options] check PATH...", "check rule files in Falco's language",
+            "check: loads the files as \"watch\" would, in order, and says for every rule to which events it listens and what of it no event serves.", opts, 2, 64};
+    const char *args[66];
+    size_t n;
+    if (argc > 65)
+        return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "more than 64 operands"));
+    int rc = hf_opts_parse(&cmd, argc, argv, args, &n, &err);
+    if (rc != 0)
+        return rc > 0 ? HF_EXIT_OK : hf_cli_fail(&err, rc);
+    if (strcmp(args[0], "check") != 0)
+        return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "\"rules\" takes \"check\" and files"));
+    hf_cleanup(hf_rules_freep) struct hf_rules *rules = NULL;
+    rc = hf_rules_new(&rules, NULL, &err);
+    for (size_t i = 1; rc == 0 && i < n; i++)
+        rc = hf_rules_add_path(rules, args[i], &err);
+    if (rc == 0)
+        rc = hf_rules_compile(rules, &err);
+    if (rc < 0)
+        return hf_cli_fail(&err, rc);
+    hf_autobuf out = HF_BUF_INIT(16u << 20);
+    if (json)
+        check_json(rules, &out);
+    else
+        check_text(rules, &out);
+    return !hf_buf_ok(&out) || hf_cli_stdout(NULL, hf_buf_span(&out)) < 0 ? HF_EXIT_FAILED : HF_EXIT_OK;
+}
