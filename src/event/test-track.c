@@ -294,6 +294,28 @@ static void limits(void)
     OK(hf_track_container(t, 77) && !hf_track_container(t, 1));
 }
 
+/* A session's first process goes when what lies between it and the rest of its session is gone already. */
+static void session_root_evicted(void)
+{
+    const struct hf_track_limits tiny = {.max_procs = 4};
+    hf_cleanup(hf_track_freep) struct hf_track *t = fresh(&tiny);
+    exec(t, 10, 1, 0, "/usr/sbin/sshd", 1 * S);
+    exec(t, 11, 10, 0, "/bin/bash", 2 * S); /* begins the session */
+    exec(t, 12, 11, 0, "/usr/bin/make", 3 * S);
+    exec(t, 13, 12, 0, "/bin/sh", 4 * S);
+    const struct hf_proc *sh = hf_track_proc(t, 13, 13 * S);
+    OK(sh && sh->session_root && sh->session_root->pid == 11);
+    exec(t, 11, 10, 0, "/bin/bash", 5 * S); /* 12 is now the longest silent */
+    exec(t, 10, 1, 0, "/usr/sbin/sshd", 6 * S);
+    fork_(t, 13, 14, 0, 7 * S); /* 12 goes */
+    OK(!hf_track_proc(t, 12, 12 * S));
+    fork_(t, 13, 15, 0, 8 * S);
+    fork_(t, 13, 16, 0, 9 * S);
+    sh = hf_track_proc(t, 13, 13 * S);
+    OK(sh && !hf_track_proc(t, 11, 11 * S));
+    OK(sh && !sh->session_root && !sh->parent);
+}
+
 static void loops(void)
 {
     /* A stream that says a and b are each other's parents. */
@@ -321,6 +343,7 @@ int main(void)
     names();
     edges();
     limits();
+    session_root_evicted();
     loops();
     return tap_done();
 }

@@ -84,18 +84,24 @@ static void drop(struct hf_track *t, struct hf_node *n)
 static void orphan(struct hf_track *t, struct hf_node *gone)
 {
     for (size_t i = 0; gone->children && i <= t->procs_mask; i++)
-        for (struct hf_node *n = t->procs[i]; n; n = n->hash_next) {
+        for (struct hf_node *n = t->procs[i]; n; n = n->hash_next)
             if (n->p.parent == &gone->p)
                 n->p.parent = NULL;
-            if (n->p.session_root == &gone->p)
-                n->p.session_root = NULL;
-        }
     gone->children = 0;
 }
 
 static bool is_root_of_session(const struct hf_node *n)
 {
     return n->p.session_root == &n->p;
+}
+
+/* Others may point to it as the root of their session, also when no living line leads there any more. */
+static void forget_sessions(struct hf_track *t, const struct hf_node *root)
+{
+    for (size_t i = 0; i <= t->procs_mask; i++)
+        for (struct hf_node *n = t->procs[i]; n; n = n->hash_next)
+            if (n != root && n->p.session_root == &root->p)
+                n->p.session_root = NULL;
 }
 
 static struct hf_node *first_leaf(const struct hf_track *t, const struct hf_track_list *l, const struct hf_node *keep)
@@ -122,17 +128,9 @@ static bool evict(struct hf_track *t, const struct hf_node *keep)
         orphan(t, n);
     }
     if (is_root_of_session(n))
-        orphan(t, n); /* others may still point to it as the root of their session */
+        forget_sessions(t, n);
     drop(t, n);
     return true;
-}
-
-static void forget_sessions(struct hf_track *t, const struct hf_node *root)
-{
-    for (size_t i = 0; i <= t->procs_mask; i++)
-        for (struct hf_node *n = t->procs[i]; n; n = n->hash_next)
-            if (n != root && n->p.session_root == &root->p)
-                n->p.session_root = NULL;
 }
 
 /* Ended processes without children go after a minute. */
