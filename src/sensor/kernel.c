@@ -398,17 +398,6 @@ void hf_kernel_policy_delete(struct hf_kernel *k, uint64_t cgroup_id)
     bpf_map_delete_elem(bpf_map__fd(k->skel->maps.hf_policies), &cgroup_id);
 }
 
-bool hf_kernel_policy_losses(struct hf_kernel *k, uint64_t cgroup_id, uint64_t *ret_ring, uint64_t *ret_budget)
-{
-    struct hf_policy p;
-    int fd = bpf_map__fd(k->skel->maps.hf_policies);
-    if (bpf_map_lookup_elem(fd, &cgroup_id, &p) < 0)
-        return false;
-    *ret_ring = p.lost_ring;
-    *ret_budget = p.lost_budget;
-    return true;
-}
-
 int hf_kernel_settings(struct hf_kernel *k, const struct hf_settings *s, struct hf_err *err)
 {
     uint32_t zero = 0;

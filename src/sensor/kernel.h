@@ -44,8 +44,6 @@ const struct hf_feature *hf_kernel_features(const struct hf_kernel *k, size_t *r
 /* A group of the containers' hierarchy becomes (part of) a container; also refreshes one that is known. */
 HF_MUSTUSE int hf_kernel_policy_set(struct hf_kernel *k, uint64_t cgroup_id, uint64_t container_id, struct hf_err *err);
 void hf_kernel_policy_delete(struct hf_kernel *k, uint64_t cgroup_id);
-/* Reads and zeroes the loss counters of a group; false when it is not known. */
-bool hf_kernel_policy_losses(struct hf_kernel *k, uint64_t cgroup_id, uint64_t *ret_ring, uint64_t *ret_budget);
 HF_MUSTUSE int hf_kernel_settings(struct hf_kernel *k, const struct hf_settings *s, struct hf_err *err);
 /* Writes owners into the sockets that are there.  Call when the policies of the running containers are set, and again when a
  * group turned out to be a container later.  0, also where the kernel has no such iterator (capability "sockets-before"). */

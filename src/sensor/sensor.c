@@ -50,13 +50,28 @@ static void send_record(void *ctx, struct hf_span record)
     hf_frames_add(&s->frames, record);
 }
 
+/* What went wrong while running is told like everything else. */
+static void tell_error(struct sensor *s, uint64_t cgroup_id, const struct hf_err *err)
+{
+    hf_autobuf b = HF_BUF_INIT(2048);
+    hf_pairs_begin(&b, HF_EV_STATUS, cgroup_id);
+    hf_pairs_add(&b, "error", hf_span_z(err->msg));
+    struct hf_span record = hf_pairs_end(&b);
+    if (record.n)
+        hf_frames_add(&s->frames, record);
+}
+
 static void group_found(void *ctx, uint64_t cgroup_id, uint64_t container_id, uint32_t init_pid)
 {
     struct sensor *s = ctx;
-    struct hf_err ignored = HF_ERR_INIT;
+    struct hf_err err = HF_ERR_INIT;
     (void)init_pid;
-    if (hf_kernel_policy_set(s->kernel, cgroup_id, container_id, &ignored) < 0)
-        hf_buf_clear(&s->record);
+    if (!container_id) {
+        hf_kernel_policy_delete(s->kernel, cgroup_id);
+        return;
+    }
+    if (hf_kernel_policy_set(s->kernel, cgroup_id, container_id, &err) < 0)
+        tell_error(s, cgroup_id, &err);
     if (cgroup_id == container_id)
         return;
     struct hf_wire_cgroup g = {.id = cgroup_id, .parent_id = container_id, .op = HF_CGROUP_MKDIR}; /* for the other side: it belongs there */
@@ -77,7 +92,10 @@ static void group_event(struct sensor *s, struct hf_span record)
     if (g.op == HF_CGROUP_MKDIR)
         hf_containers_made(s->containers, g.id, g.parent_id, path, g.h.pid, s->now_ns);
     else if (g.op == HF_CGROUP_RMDIR) {
-        hf_containers_gone(s->containers, g.id, s->now_ns);
+        if (hf_containers_of(s->containers, g.id))
+            hf_containers_gone(s->containers, g.id, s->now_ns);
+        else
+            hf_kernel_policy_delete(s->kernel, g.id); /* the kernel half may have taken it for a container's */
         if (s->rates)
             hf_rates_forget(s->rates, g.id);
     }

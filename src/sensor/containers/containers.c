@@ -98,6 +98,7 @@ static void forget(struct hf_containers *t, uint64_t id)
     size_t hole = (size_t)(g - t->groups);
     t->groups[hole].used = false;
     t->n_groups--;
+    t->group(t->ctx, id, 0, 0);
     for (size_t at = (hole + 1) & mask; t->groups[at].used; at = (at + 1) & mask) {
         struct group moved = t->groups[at];
         t->groups[at].used = false;
@@ -125,6 +126,14 @@ size_t hf_containers_count(const struct hf_containers *t)
     for (size_t i = 0; i < t->n_all; i++)
         n += slot(t, t->all[i]->cgroup_id)->gone_ns == 0;
     return n;
+}
+
+static bool name_taken(const struct hf_containers *t, struct hf_span id, uint64_t cgroup_id)
+{
+    for (size_t i = 0; i < t->n_all; i++)
+        if (hf_span_eqz(id, t->all[i]->id) && t->all[i]->cgroup_id != cgroup_id)
+            return true;
+    return false;
 }
 
 static uint32_t pid_of(struct hf_span pairs)
@@ -201,7 +210,8 @@ void hf_containers_made(struct hf_containers *t, uint64_t cgroup_id, uint64_t pa
 {
     struct hf_cgroup_id id = {.depth = 0};
     uint64_t container = hf_containers_of(t, parent_id);
-    bool own = hf_cgroup_path_parse(path, &id) && id.own;
+    bool own = hf_cgroup_path_parse(path, &id) && id.own && !(container && name_taken(t, id.id, cgroup_id));
+    maker_pid = container ? 0 : maker_pid; /* its arguments would be an attacker's */
     if (!own && !container)
         return;
     struct group *g = slot(t, cgroup_id);

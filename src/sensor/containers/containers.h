@@ -11,7 +11,8 @@
 struct hf_containers;
 
 typedef void (*hf_containers_tell)(void *ctx, struct hf_span record);
-/* A group belongs to a container from now on (also the container's own group): the kernel half is told. */
+/* A group belongs to a container from now on (also the container's own group): the kernel half is told.  container_id 0: the group is
+ * gone and forgotten. */
 typedef void (*hf_containers_group)(void *ctx, uint64_t cgroup_id, uint64_t container_id, uint32_t init_pid);
 
 HF_MUSTUSE int hf_containers_new(struct hf_containers **ret, hf_containers_tell tell, hf_containers_group group, void *ctx, const char *prefix_or_null,
@@ -19,7 +20,9 @@ HF_MUSTUSE int hf_containers_new(struct hf_containers **ret, hf_containers_tell 
 void hf_containers_free(struct hf_containers *t);
 HF_DEFINE_FREEP(struct hf_containers, hf_containers_free)
 
-/* A group was made (or was there before): tells of a container when the path is one's.  maker_pid: who made it; 0: unknown. */
+/* A group was made (or was there before): tells of a container when the path is one's.  maker_pid: who made it; 0: unknown.
+ * Within a container anyone may name groups: there the maker is not believed, and a group that takes the name of a container that is
+ * known already is part of the container it lies in. */
 void hf_containers_made(struct hf_containers *t, uint64_t cgroup_id, uint64_t parent_id, struct hf_span path, uint32_t maker_pid, uint64_t now_ns);
 void hf_containers_gone(struct hf_containers *t, uint64_t cgroup_id, uint64_t now_ns);
 /* The container's own group, 0 when the group is of none. */
