@@ -6,13 +6,13 @@
 #include "cli/cli.h"
 #include "detect/rules.h"
 
-/* Names of the kinds of events that a rule listens to, each once. */
-static size_t event_names(const struct hf_rule *r, const char *out[HF_CLASSES])
+/* Names of the kinds of events that a rule listens to, each once: those that the sensor tells of, or those that it does not yet. */
+static size_t event_names(const struct hf_rule *r, bool told, const char *out[HF_CLASSES])
 {
     size_t n = 0;
     for (unsigned c = 0; c < HF_CLASS_NONE; c++) {
         const char *name = hf_class_name((enum hf_class)c);
-        bool known = !(r->classes & HF_CLASS_BIT(c)) || !strcmp(name, "none");
+        bool known = !(r->classes & HF_CLASS_BIT(c)) || !strcmp(name, "none") || hf_class_is_told((enum hf_class)c) != told;
         for (size_t i = 0; i < n && !known; i++)
             known = !strcmp(out[i], name);
         if (!known)
@@ -29,9 +29,9 @@ static void check_text(const struct hf_rules *rules, struct hf_buf *b)
     size_t n = hf_rules_count(rules), macros, lists, silent = 0;
     for (size_t i = 0; i < n; i++) {
         const struct hf_rule *r = hf_rules_at(rules, i);
-        const char *names[HF_CLASSES];
-        size_t n_names = event_names(r, names);
-        silent += !r->classes;
+        const char *names[HF_CLASSES], *missing[HF_CLASSES];
+        size_t n_names = event_names(r, true, names), n_missing = event_names(r, false, missing);
+        silent += !n_names;
         size_t used = hf_buf_add_escaped(b, r->name, 56);
         hf_buf_addf(b, "%*s%-9s%-4s", (int)(58 - HF_MIN(used, (size_t)57)), "", hf_alert_severity_name(r->severity), r->enabled ? "" : "off");
         if (!r->is_syscall)
@@ -43,6 +43,8 @@ static void check_text(const struct hf_rules *rules, struct hf_buf *b)
         for (size_t k = 0; k < n_names && n_names <= MANY_EVENTS; k++)
             hf_buf_addf(b, "%s%s", k ? ", " : "", names[k]);
         hf_buf_addc(b, '\n');
+        for (size_t k = 0; k < n_missing && n_missing <= MANY_EVENTS; k++)
+            hf_buf_addf(b, "%s%s%s", k ? ", " : "    not served yet: ", missing[k], k + 1 == n_missing ? "\n" : "");
         for (size_t k = 0; k < r->n_unserved; k++) {
             hf_buf_addz(b, "    not served: ");
             hf_buf_add_escaped(b, r->unserved[k], 0);
@@ -61,7 +63,7 @@ static void check_json(const struct hf_rules *rules, struct hf_buf *b)
     for (size_t i = 0; i < hf_rules_count(rules); i++) {
         const struct hf_rule *r = hf_rules_at(rules, i);
         const char *names[HF_CLASSES];
-        size_t n_names = event_names(r, names);
+        size_t n_names = event_names(r, true, names);
         hf_jw_object(&w);
         hf_jw_kstr(&w, "rule", r->name);
         hf_jw_kstr(&w, "file", r->source_file);
@@ -77,6 +79,12 @@ static void check_json(const struct hf_rules *rules, struct hf_buf *b)
         hf_jw_array(&w);
         for (size_t k = 0; k < r->n_unserved; k++)
             hf_jw_str(&w, r->unserved[k]);
+        n_names = event_names(r, false, names);
+        for (size_t k = 0; k < n_names; k++) {
+            hf_autobuf text = HF_BUF_INIT(128);
+            hf_buf_addf(&text, "%s: the sensor does not tell of such events yet", names[k]);
+            hf_jw_str(&w, hf_buf_span(&text));
+        }
         hf_jw_array_end(&w);
         hf_jw_object_end(&w);
     }

@@ -46,11 +46,17 @@ static struct hf_span user_name(void *ctx, uint32_t id, bool group)
     return hf_span(NULL, 0);
 }
 
-static bool wanted(const struct watch *w, const struct hf_container *c)
+/* Whether what happened in a container of this name and id is asked for; both empty: on the host. */
+static bool wanted_in(const struct watch *w, struct hf_span name, struct hf_span id)
 {
     if (!w->o->container)
-        return c || w->o->host;
-    return c && (hf_span_eqz(c->name, w->o->container) || hf_span_starts(c->id, hf_span_z(w->o->container)));
+        return id.n || name.n || w->o->host;
+    return hf_span_eqz(name, w->o->container) || (id.n && hf_span_starts(id, hf_span_z(w->o->container)));
+}
+
+static bool wanted(const struct watch *w, const struct hf_container *c)
+{
+    return c ? wanted_in(w, c->name, c->id) : !w->o->container && w->o->host;
 }
 
 static void clock_text(uint64_t ns, struct hf_buf *out)
@@ -71,8 +77,7 @@ static void column(struct hf_buf *b, struct hf_span s, size_t width)
 static void alert(void *ctx, const struct hf_alert *a)
 {
     struct watch *w = ctx;
-    const struct hf_container *c = a->event ? a->event->container : NULL;
-    if (a->event && !wanted(w, c))
+    if (!wanted_in(w, a->container_name, a->container_id))
         return;
     w->alerts++;
     hf_buf_clear(&w->line);
@@ -82,7 +87,7 @@ static void alert(void *ctx, const struct hf_alert *a)
         clock_text(a->time_ns, &w->line);
         hf_buf_addz(&w->line, w->o->colour ? (a->severity >= HF_SEV_HIGH ? "\033[1;31m" : a->severity >= HF_SEV_MEDIUM ? "\033[33m" : "\033[36m") : "");
         column(&w->line, hf_span_z(hf_alert_severity_name(a->severity)), 8);
-        column(&w->line, c ? c->name : HF_S("host"), 20);
+        column(&w->line, a->container_name.n ? a->container_name : HF_S("host"), 20);
         hf_buf_addz(&w->line, w->o->colour ? "\033[0m" : "");
         hf_buf_add_escaped(&w->line, a->rule, 0);
         hf_buf_addz(&w->line, ": ");
@@ -137,6 +142,10 @@ static bool words(const struct hf_event *ev, struct hf_buf *b)
         hf_buf_add_escaped(b, ev->app.name, 100);
         return true;
     case HF_EV_PTRACE:
+        hf_buf_addf(b, "%s of ", ev->u.ptrace.request == HF_PTRACE_ATTACH ? "tracing" : "looking into the memory");
+        hf_buf_add_escaped(b, ev->target ? ev->target->comm : hf_span_z(ev->u.ptrace.target_comm), 20);
+        hf_buf_addf(b, " (%u)", ev->u.ptrace.target_pid);
+        return true;
     case HF_EV_MOUNT:
     case HF_EV_MODULE:
     case HF_EV_BPF:
@@ -217,6 +226,21 @@ static void record(struct watch *w, struct hf_span bytes)
     }
 }
 
+/* Rules that can never match here are no protection: said before anyone relies on them. */
+static void tell_silent_rules(const struct hf_rules *rules)
+{
+    unsigned silent = 0;
+    for (size_t i = 0; i < hf_rules_count(rules); i++) {
+        const struct hf_rule *r = hf_rules_at(rules, i);
+        bool told = !r->enabled;
+        for (unsigned c = 0; c < HF_CLASS_NONE && !told; c++)
+            told = (r->classes & HF_CLASS_BIT(c)) && hf_class_is_told((enum hf_class)c);
+        silent += !told;
+    }
+    if (silent)
+        hf_log(HF_LOG_WARNING, "silent_rules", "%u of the rules need events that the sensor does not tell of (changes of files, above all) and stay silent; \"holdfast rules check\" lists them", silent);
+}
+
 static int prepare(struct watch *w, struct hf_err *err)
 {
     struct hf_err ignored = HF_ERR_INIT;
@@ -232,6 +256,7 @@ static int prepare(struct watch *w, struct hf_err *err)
     tzset();
     int rc = hf_track_new(&w->track, NULL, err);
     if (rc == 0 && w->o->rules) {
+        tell_silent_rules(w->o->rules);
         struct hf_engine_opts eo = {.alert = alert, .ctx = w, .user_name = user_name, .user_ctx = w};
         rc = hf_engine_new(&w->engine, w->o->rules, &eo, NULL, err);
     }

@@ -67,6 +67,12 @@ const char *hf_class_name(enum hf_class c)
     return "none";
 }
 
+bool hf_class_is_told(enum hf_class c)
+{
+    bool file = c > HF_CLASS_FILE && c < HF_CLASS_NET && c != (enum hf_class)(HF_CLASS_FILE + HF_FILE_CONNECT);
+    return !file && c != HF_CLASS_MEM && c != HF_CLASS_NONE;
+}
+
 const char *hf_class_hook(enum hf_class c)
 {
     if (c > HF_CLASS_FILE && c < HF_CLASS_NET)

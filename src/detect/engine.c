@@ -10,6 +10,7 @@
 
 #include "detect/regex.h"
 #include "detect/state.h"
+#include "event/json.h"
 
 #define WHY_MAX 24u
 #define WHY_TEXT 8192u
@@ -29,7 +30,7 @@ struct fold { /* an alert that may be followed by its like */
     uint64_t key, first_ns, last_ns, count;
     uint32_t slot;
     char id[27];
-    char summary[512], container[80];
+    char summary[512], container[80], container_id[65];
     bool used;
 };
 
@@ -298,6 +299,15 @@ static struct hf_span keep_text(struct hf_engine *e, struct hf_span s)
     return hf_span(e->why_text.p + from, s.n);
 }
 
+/* A value as people may see it: command lines and environments carry secrets. */
+static void show_value(const struct hf_field_def *f, const struct hf_value *v, struct hf_buf *out)
+{
+    if (v->kind == HF_VALUE_STR && !strncmp(f->name, "proc.", 5))
+        hf_event_mask(v->str, out);
+    else
+        hf_value_text(v, out);
+}
+
 /* The comparisons that made it hold: of an "or" the first part that does. */
 static void explain(struct hf_engine *e, const struct hf_prog *p)
 {
@@ -324,7 +334,7 @@ static void explain(struct hf_engine *e, const struct hf_prog *p)
         if (hf_field_get(&e->look, p->field, p->arg, p->arg_n, 0, &x)) {
             char store[1024];
             hf_autobuf text = HF_BUF_INIT(sizeof store);
-            hf_value_text(&x, &text);
+            show_value(p->field, &x, &text);
             e->why[e->n_why].value = keep_text(e, hf_buf_span(&text));
         }
         e->n_why++;
@@ -359,7 +369,7 @@ static void render(struct hf_engine *e, const struct hf_rule *r)
         if (!p->field)
             hf_buf_adds(&e->output, p->text);
         else if (hf_field_get(&e->look, p->field, p->arg, p->arg_n, 0, &x))
-            hf_value_text(&x, &e->output);
+            show_value(p->field, &x, &e->output);
         else
             hf_buf_addz(&e->output, "<NA>");
     }
@@ -415,6 +425,8 @@ static void tell_fold(struct hf_engine *e, struct fold *f)
     a.first_ns = f->first_ns;
     a.count = f->count;
     a.summary = hf_span_z(summary);
+    a.container_name = hf_span_z(f->container);
+    a.container_id = hf_span_z(f->container_id);
     e->o.alert(e->o.ctx, &a);
 }
 
@@ -457,6 +469,11 @@ static bool folded(struct hf_engine *e, uint32_t slot, const char id[27], struct
     *place = (struct fold){.key = key, .first_ns = now, .last_ns = now, .count = 1, .slot = slot, .used = true};
     memcpy(place->id, id, 27);
     snprintf(place->summary, sizeof place->summary, "%.*s", HF_SPAN_ARG(summary));
+    const struct hf_container *c = e->look.ev->container;
+    if (c) {
+        snprintf(place->container, sizeof place->container, "%.*s", HF_SPAN_ARG(c->name));
+        snprintf(place->container_id, sizeof place->container_id, "%.*s", HF_SPAN_ARG(c->id));
+    }
     return false;
 }
 
@@ -480,6 +497,10 @@ static void alert(struct hf_engine *e, uint32_t slot, const struct hf_prog *prog
     a.why = e->why;
     a.n_why = e->n_why;
     a.event = e->look.ev;
+    if (a.event->container) {
+        a.container_name = a.event->container->name;
+        a.container_id = a.event->container->id;
+    }
     e->o.alert(e->o.ctx, &a);
 }
 

@@ -47,6 +47,8 @@ enum hf_class hf_class_of(const struct hf_event *ev);
 uint64_t hf_classes_named(struct hf_span name, bool *ret_known);
 /* A name of the class, the usual one. */
 const char *hf_class_name(enum hf_class c);
+/* Whether this program's sensor tells of such events yet; rules that need others load, but stay silent. */
+bool hf_class_is_told(enum hf_class c);
 /* What serves a class, for `rules explain`: "tp_btf/sched_process_exec"... */
 const char *hf_class_hook(enum hf_class c);
 

@@ -29,7 +29,8 @@ struct hf_alert {
     struct hf_span source;             /* rule set: "holdfast", file name */
     const struct hf_clause *why;
     size_t n_why;
-    const struct hf_event *event;
+    const struct hf_event *event;   /* NULL: a sum of alerts that were folded */
+    struct hf_span container_name, container_id; /* empty: the host; also of a sum */
     const struct hf_span *before; /* wire records of what came before it in the container (flight recorder), oldest first; may be NULL */
     size_t n_before;
 };

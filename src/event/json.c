@@ -116,17 +116,27 @@ static struct hf_span without_last_nul(struct hf_span args)
     return args.n && args.p[args.n - 1] == 0 ? hf_span_sub(args, 0, args.n - 1) : args;
 }
 
-void hf_event_args(struct hf_span args, struct hf_buf *out)
+static void masked(struct hf_span rest, char separator, struct hf_buf *out)
 {
-    struct hf_span rest = without_last_nul(args), arg;
+    struct hf_span arg;
     bool mask = false, first = true;
-    while (hf_span_cut(&rest, 0, &arg)) {
+    while (hf_span_cut(&rest, separator, &arg)) {
         if (!first)
             hf_buf_addc(out, ' ');
         first = false;
         shown(arg, mask, out);
         mask = announces_secret(arg);
     }
+}
+
+void hf_event_args(struct hf_span args, struct hf_buf *out)
+{
+    masked(without_last_nul(args), 0, out);
+}
+
+void hf_event_mask(struct hf_span text, struct hf_buf *out)
+{
+    masked(text, ' ', out);
 }
 
 static void args_array(struct hf_jw *w, struct hf_span args)
@@ -601,6 +611,8 @@ void hf_alert_json(const struct hf_alert *a, struct hf_buf *out)
     for (size_t i = 0; i < a->n_before; i++)
         hf_jw_str(&w, a->before[i]);
     hf_jw_array_end(&w);
+    if (!a->event)
+        hf_jw_kstr_opt(&w, "container_name", a->container_name);
     if (a->event) {
         hf_jw_kstrz(&w, "event_type", hf_event_json_type(a->event));
         subject(&w, a->event);

@@ -156,6 +156,13 @@ def test_killed_sensor_is_told_of_by_the_survivor(watch):
     assert "ended without a word: it was killed" in (w.path / "err").read_text()
 
 
+def test_silent_rules_are_said(watch, tmp_path):
+    (tmp_path / "rules.yaml").write_text("- rule: r\n  condition: evt.type = openat and fd.name = /etc/shadow\n  output: o\n")
+    w = watch("--json", "--rules", tmp_path / "rules.yaml")
+    code, err = w.end()
+    assert code == 0 and err.count("\n") == 1 and "1 of the rules need events that the sensor does not tell of" in err
+
+
 def test_bad_rules_stop_the_start(run, tmp_path):
     (tmp_path / "bad.yaml").write_text("- rule: r\n  condition: proc.nmae = x\n  output: o\n")
     code, out, err = run("watch", "--rules", tmp_path / "bad.yaml")
@@ -179,6 +186,9 @@ def test_features(run):
 
 def test_rules_check(run, tmp_path):
     (tmp_path / "rules.yaml").write_text(RULES + """
+- rule: Needs files
+  condition: evt.type in (openat, execve) and fd.name startswith /etc
+  output: o
 - rule: Needs payloads
   condition: evt.type = read and evt.buffer contains x
   output: o
@@ -190,8 +200,10 @@ def test_rules_check(run, tmp_path):
     assert rules["Program from a temporary folder"]["events"] == ["execve"] and rules["Program from a temporary folder"]["not_served"] == []
     silent = rules["Needs payloads"]
     assert silent["events"] == [] and not silent["enabled"] and any(n.startswith("evt.buffer: needs the bytes") for n in silent["not_served"])
+    assert rules["Needs files"]["events"] == [] and rules["Needs files"]["not_served"] == ["openat: the sensor does not tell of such events yet"]
     code, out, err = run("rules", "check", tmp_path / "rules.yaml")
-    assert code == 0 and out.endswith("2 rules, 1 macros, 1 lists; 1 rules can never match here\n")
+    assert code == 0 and out.endswith("3 rules, 1 macros, 1 lists; 2 rules can never match here\n")
+    assert "    not served yet: openat\n" in out
     assert run("rules", "check", tmp_path / "none.yaml")[0] == 3
     (tmp_path / "bad.yaml").write_text("- rule: r\n  condition: evt.type = execve and\n  output: o\n")
     code, out, err = run("rules", "check", tmp_path / "bad.yaml")
