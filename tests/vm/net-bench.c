@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-/* net-bench - one load on loopback, its cost a round in ns on stdout: connect | storm | request | udp-echo | udp-send | stream.  Used by
- * net_bench.py, which runs it with and without the sensor's programs. */
+/* net-bench - one load, its cost a round in ns on stdout.  On loopback: connect | storm | request | udp-echo | udp-send | stream; of the
+ * host alone: getppid | mmap | open | spawn.  Used by net_bench.py and tests/bench/watch, which run it with and without the sensor. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -144,6 +147,35 @@ static void stream(unsigned rounds)
     pthread_join(t, NULL);
 }
 
+static void mappings(unsigned rounds)
+{
+    for (unsigned i = 0; i < rounds; i++) {
+        void *p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        need(p == MAP_FAILED ? -1 : 0, "mmap");
+        need(munmap(p, 8192), "munmap");
+    }
+}
+
+static void opens(unsigned rounds)
+{
+    for (unsigned i = 0; i < rounds; i++) {
+        int fd = open("/etc/hostname", O_RDONLY | O_CLOEXEC);
+        need(fd, "open");
+        close(fd);
+    }
+}
+
+static void spawns(unsigned rounds)
+{
+    char *args[] = {(char[]){"true"}, NULL}, *env[] = {NULL};
+    for (unsigned i = 0; i < rounds; i++) {
+        pid_t pid;
+        int status;
+        need(posix_spawn(&pid, "/bin/true", NULL, NULL, args, env) == 0 ? 0 : -1, "posix_spawn");
+        need(waitpid(pid, &status, 0), "waitpid");
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 3)
@@ -162,6 +194,15 @@ int main(int argc, char **argv)
         echo(rounds, 0);
     else if (!strcmp(argv[1], "stream"))
         stream(rounds);
+    else if (!strcmp(argv[1], "getppid"))
+        for (unsigned i = 0; i < rounds; i++)
+            (void)getppid();
+    else if (!strcmp(argv[1], "mmap"))
+        mappings(rounds);
+    else if (!strcmp(argv[1], "open"))
+        opens(rounds);
+    else if (!strcmp(argv[1], "spawn"))
+        spawns(rounds);
     else
         return 2;
     printf("%.1f\n", (double)(now_ns() - from) / rounds);
