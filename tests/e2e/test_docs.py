@@ -40,7 +40,6 @@ CANNOT_RUN = {
     "sudo ": "changes the machine",
     "apt-get ": "changes the machine",
     "tests/bench/": "builds and scans images of gigabytes",
-    "tests/vm/": "takes minutes",
     "ninja -C build": "builds",
     "gcc -O2 -std=gnu17 -D_GNU_SOURCE -Isrc tests/bench/": "needs the build folder and the shared advisories",
     "/tmp/avs ": "the program of the line before it",
