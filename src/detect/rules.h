@@ -2,7 +2,7 @@
 /* rules.h - rule files in, a compiled rule set out.
  *
  * The files are Falco's, as they are: rules, macros, lists, exceptions, append and override, required versions; and Holdfast's keys
- * beside them (docs/rules.md).  A set loads whole or not at all: the first error names file, line and what is wrong.
+ * beside them (holdfast-rules(1)).  A set loads whole or not at all: the first error names file, line and what is wrong.
  * Rules of other sources than "syscall" (audit logs of Kubernetes) are kept, but listen to nothing here.
  *
  * hf_rules_add for every file in order, then hf_rules_compile once. */

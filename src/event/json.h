@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* json.h - events and alerts as lines of JSON: holdfast.event/1 (docs/schema/event-1.json, docs/formats/events.md).
+/* json.h - events and alerts as lines of JSON: holdfast.event/1 (docs/formats/events.md).
  *
  * One object a line, members in a fixed order, invalid UTF-8 replaced, secrets in arguments masked. */
 #pragma once
