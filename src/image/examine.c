@@ -54,7 +54,7 @@ void hf_examined_done(struct hf_examined *e)
 
 void hf_examine_version(struct hf_buf *out)
 {
-    hf_buf_addz(out, "walk:2,");
+    hf_buf_addz(out, "walk:3,");
     hf_dispatch_version(hf_catalogers, out);
 }
 

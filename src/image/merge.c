@@ -204,11 +204,13 @@ static int apply_layer(struct merge *m, uint32_t layer, struct hf_err *err)
     struct hf_log_iter it;
     struct hf_log_entry e;
     struct finder finder = {.dir = HF_BUF_INIT(8192)};
+    uint64_t entry = 0;
     int rc;
     mark_files(m, layer);
     hf_log_iter_init(&it, r);
     while ((rc = hf_log_next(&it, &e)) == 1) {
         uint64_t at;
+        entry++;
         if (!find_node(m, &finder, e.path, &at))
             continue;
         struct node *x = &m->v[at];
@@ -235,7 +237,8 @@ static int apply_layer(struct merge *m, uint32_t layer, struct hf_err *err)
             hide(m, (uint32_t)at, layer, true);
             x->link.p = NULL;
             x->file = UINT32_MAX;
-            if (e.type != HF_LOG_OTHER && x->cand && x->cand_layer == layer) {
+            /* facts of the file that this entry is; those of one that it replaced are gone (without a whole log there is no telling) */
+            if (e.type != HF_LOG_OTHER && x->cand && x->cand_layer == layer && (r->unlogged || r->files[x->cand - 1].entry == entry)) {
                 x->layer = layer;
                 x->file = x->cand - 1;
             }

@@ -75,7 +75,6 @@ static void init(struct hf_record *r)
 static void file(struct hf_record *r, const char *path, enum hf_pkg_type type, const char *name, const char *version, const char *key)
 {
     hf_record_log(r, HF_LOG_FILE, hf_span_z(path), hf_span("", 0));
-    r->entries++;
     if (!name)
         return;
     struct hf_package p = {.type = type, .name = hf_span_z(name), .version = hf_span_z(version), .owner_key = hf_span_z(key)};
