@@ -140,6 +140,14 @@ def stanza(name, version, *lines):
             f"Version: {version}\n" + "".join(l + "\n" for l in lines) + "Description: x\n\n").encode()
 
 
+def test_dpkg_installed_without_a_version_is_said(scan):
+    entry = b"Package: %s\nStatus: %s\nArchitecture: amd64\n%s\n"
+    rc, result, err = scan({"var/lib/dpkg/status": entry % (b"openssl", b"install ok installed", b"") + entry % (b"old", b"deinstall ok config-files", b"")
+                            + entry % (b"bash", b"install ok installed", b"Version: 5.2-1\n")})
+    assert rc == 4 and [p["name"] for p in result["packages"]] == ["bash"]
+    assert [i["reason"] for i in result["incomplete"] if i["path"]] == ["dpkg: 1 installed packages have no version"]
+
+
 def test_licences_of_packages_for_several_architectures(scan):
     """libc6's list is info/libc6:amd64.list, its copyright file doc/libc6/copyright."""
     rc, result, err = scan({
