@@ -13,6 +13,7 @@ enum {
     MAX_LINK_STEPS = 40, /* as the kernel (path_resolution(7)) */
     MAX_LINK_WORK = 128 << 20, /* bytes of paths gone through to resolve directories: real images need some MiB */
     NEAR_LOCATIONS = 16,
+    MAX_OWNERS = 16, /* of one package's places; with more it counts as nobody's, that is, it is reported */
 };
 
 /* A path that matters: a file with facts, a symbolic link, or a directory above one of these. */
@@ -738,6 +739,36 @@ static int by_place(const void *a, const void *b)
     return hf_span_cmp(x->path, y->path);
 }
 
+/* Owned only when every place it was found in is: a copy of one's own beside the distribution's still counts. */
+static int set_owners(struct merge *m, struct hf_scan_package *p)
+{
+    const struct hf_package *owners[MAX_OWNERS];
+    size_t n = 0;
+    for (size_t k = 0; k < p->n_locations; k++) {
+        uint64_t at;
+        const struct hf_package *owner = hf_map_get(&m->by_path, outer_path(p->locations[k].path), &at) ? m->v[at].owner : NULL;
+        size_t i = 0;
+        while (i < n && owners[i] != owner)
+            i++;
+        if (!owner || i == MAX_OWNERS)
+            return 0;
+        owners[i] = owner;
+        n = HF_MAX(n, i + 1);
+    }
+    if (!n)
+        return 0;
+    p->owner = owners[0];
+    if (n == 1)
+        return 0;
+    p->more_owners = hf_arena_alloc(&m->scan->arena, (n - 1) * sizeof(const struct hf_package *));
+    if (!p->more_owners)
+        return HF_E_LIMIT;
+    for (size_t i = 1; i < n; i++)
+        p->more_owners[i - 1] = owners[i];
+    p->n_more_owners = n - 1;
+    return 0;
+}
+
 static int finish_packages(struct gather *g, struct hf_err *err)
 {
     struct merge *m = g->m;
@@ -757,16 +788,8 @@ static int finish_packages(struct gather *g, struct hf_err *err)
                 p->p.namespace = s->release.id;
             continue;
         }
-        /* Owned only when every place it was found in is: a copy of one's own beside the distribution's still counts. */
-        const struct hf_package *owner = NULL;
-        for (size_t k = 0; k < p->n_locations; k++) {
-            uint64_t at;
-            struct hf_span path = outer_path(l[k].path);
-            owner = hf_map_get(&m->by_path, path, &at) ? m->v[at].owner : NULL;
-            if (!owner)
-                break;
-        }
-        p->owner = owner;
+        if (set_owners(m, p) < 0)
+            return out_of_room(err);
     }
     return 0;
 }
@@ -784,36 +807,36 @@ static int order(const void *a, const void *b)
     return c ? c : hf_span_cmp(x->n_locations ? x->locations[0].path : hf_span("", 0), y->n_locations ? y->locations[0].path : hf_span("", 0));
 }
 
-/* Sorting moves packages, and owners point at them: owners are kept by index meanwhile. */
+/* A copy of an owner that stays where it is; NULL without room. */
+static const struct hf_package *settled(struct hf_scan *s, const struct hf_package **copies, const struct hf_package *owner)
+{
+    size_t i = (size_t)((const struct hf_scan_package *)(const void *)owner - s->packages); /* .p is the first member */
+    if (!copies[i]) {
+        struct hf_package *c = hf_arena_alloc(&s->arena, sizeof *c);
+        if (c)
+            *c = *owner;
+        copies[i] = c;
+    }
+    return copies[i];
+}
+_Static_assert(offsetof(struct hf_scan_package, p) == 0, "owners point at packages");
+
+/* Sorting moves packages, and owners point at them: they get copies in the arena. */
 static int sort_packages(struct hf_scan *s, struct hf_err *err)
 {
     if (!s->n_packages)
         return 0;
-    hf_automap where = {NULL, 0, 0};
-    struct hf_span *keys = hf_arena_calloc(&s->arena, s->n_packages, sizeof *keys);
-    struct hf_package *owners = hf_arena_calloc(&s->arena, s->n_packages, sizeof *owners);
-    if (!keys || !owners)
+    const struct hf_package **copies = hf_arena_calloc(&s->arena, s->n_packages, sizeof *copies);
+    if (!copies)
         return out_of_room(err);
-    /* A copy of each owner in the arena has an address that stays. */
-    size_t n_owners = 0;
     for (size_t i = 0; i < s->n_packages; i++) {
-        const struct hf_package *o = s->packages[i].owner;
-        if (!o)
-            continue;
-        struct hf_span address = hf_span((const char *)&s->packages[i].owner, sizeof o);
-        bool fresh;
-        uint64_t *slot = hf_map_at(&where, address, &fresh);
-        if (!slot)
+        struct hf_scan_package *p = &s->packages[i];
+        if (p->owner && !(p->owner = settled(s, copies, p->owner)))
             return out_of_room(err);
-        if (fresh) {
-            owners[n_owners] = *o;
-            *slot = n_owners++;
-        }
-        keys[i] = hf_span((const char *)&owners[*slot], 1);
+        for (size_t k = 0; k < p->n_more_owners; k++)
+            if (!(p->more_owners[k] = settled(s, copies, p->more_owners[k])))
+                return out_of_room(err);
     }
-    for (size_t i = 0; i < s->n_packages; i++)
-        if (s->packages[i].owner)
-            s->packages[i].owner = (const struct hf_package *)(const void *)keys[i].p;
     qsort(s->packages, s->n_packages, sizeof *s->packages, order);
     return 0;
 }

@@ -174,10 +174,12 @@ void hf_match_note_why_not(struct hf_match *m, const struct hf_scan_package *p, 
 /* group.c: rows of one package into the scan.  0 or < 0. */
 struct hf_pkg_keys {
     struct hf_match_key k[HF_MATCH_PKG_KEYS];
+    size_t index[HF_MATCH_PKG_KEYS]; /* of r in m->results, which moves while it grows */
     struct hf_key_result *r[HF_MATCH_PKG_KEYS];
     size_t n;
 };
-HF_MUSTUSE int hf_match_group(struct hf_match *m, uint32_t package, const struct hf_pkg_keys *keys, const struct hf_pkg_keys *owner);
+/* owners: of the packages whose files these are; all of them must agree to take a vulnerability off. */
+HF_MUSTUSE int hf_match_group(struct hf_match *m, uint32_t package, const struct hf_pkg_keys *keys, const struct hf_pkg_keys *owners, size_t n_owners);
 
 /* whynot.c */
 HF_MUSTUSE int hf_match_why_not(struct hf_match *m);

@@ -424,7 +424,6 @@ static int keys_of(struct hf_match *m, struct hf_package *p, struct hf_pkg_keys 
         if (hf_arena_dup(&m->scan->arena, hf_buf_span(&text), &out->k[0].version) < 0)
             return hf_match_limit(m, "the memory ceiling is reached");
     }
-    size_t index[HF_MATCH_PKG_KEYS];
     for (size_t i = 0; i < out->n; i++) {
         struct hf_key_result *r = hf_match_lookup(m, &out->k[i], p->type == HF_PKG_RPM ? p->module : hf_span(NULL, 0));
         if (!r) {
@@ -432,11 +431,42 @@ static int keys_of(struct hf_match *m, struct hf_package *p, struct hf_pkg_keys 
             hf_match_limit(m, "memory for look-ups is used up");
             break;
         }
-        index[i] = (size_t)(r - m->results);
+        out->index[i] = (size_t)(r - m->results);
     }
-    for (size_t i = 0; i < out->n; i++) /* only now: the array moves while it grows */
-        out->r[i] = &m->results[index[i]];
     return 0;
+}
+
+/* Only when all look-ups are done: the array moves while it grows. */
+static void seat(struct hf_match *m, struct hf_pkg_keys *keys)
+{
+    for (size_t i = 0; i < keys->n; i++)
+        keys->r[i] = &m->results[keys->index[i]];
+}
+
+/* What the distribution says of the packages whose files this one was found in.  *ret NULL: nothing that would count. */
+static int owners_keys(struct hf_match *m, const struct hf_scan_package *sp, struct hf_pkg_keys **ret, size_t *ret_n)
+{
+    size_t n = sp->owner ? 1 + sp->n_more_owners : 0;
+    *ret = NULL;
+    *ret_n = 0;
+    if (!n || hf_match_is_os_type(sp->p.type) || !m->os.present)
+        return 0;
+    for (size_t i = 0; i < n; i++) /* a third party's package says nothing */
+        if (hf_match_third_party(i ? sp->more_owners[i - 1] : sp->owner, &m->scan->release).n)
+            return 0;
+    struct hf_pkg_keys *v = calloc(n, sizeof *v);
+    if (!v)
+        return hf_match_limit(m, "out of memory");
+    int rc = 0;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        struct hf_package owner = i ? *sp->more_owners[i - 1] : *sp->owner;
+        rc = keys_of(m, &owner, &v[i]);
+    }
+    for (size_t i = 0; i < n; i++)
+        seat(m, &v[i]);
+    *ret = v;
+    *ret_n = n;
+    return rc;
 }
 
 static int match_package(struct hf_match *m, uint32_t i)
@@ -451,10 +481,11 @@ static int match_package(struct hf_match *m, uint32_t i)
         unmatched(sp, why);
         return 0;
     }
-    struct hf_pkg_keys keys, owner = {.n = 0};
+    struct hf_pkg_keys keys;
     int rc = keys_of(m, &sp->p, &keys);
     if (rc < 0)
         return rc;
+    seat(m, &keys);
     bool invalid = false, any = false;
     for (size_t j = 0; j < keys.n; j++) {
         invalid |= keys.r[j]->invalid;
@@ -469,18 +500,15 @@ static int match_package(struct hf_match *m, uint32_t i)
     }
     if (!any)
         return 0;
-    /* R11, R12, R21: what the distribution says of the package whose file this is.  A third party's package says nothing. */
-    if (sp->owner && !hf_match_is_os_type(sp->p.type) && m->os.present && !hf_match_third_party(sp->owner, &m->scan->release).n) {
-        struct hf_package o = *sp->owner;
-        size_t index[HF_MATCH_PKG_KEYS];
-        for (size_t j = 0; j < keys.n; j++)
-            index[j] = (size_t)(keys.r[j] - m->results);
-        if ((rc = keys_of(m, &o, &owner)) < 0)
-            return rc;
-        for (size_t j = 0; j < keys.n; j++)
-            keys.r[j] = &m->results[index[j]];
-    }
-    return hf_match_group(m, i, &keys, &owner);
+    /* R11, R12, R21 */
+    struct hf_pkg_keys *owners;
+    size_t n_owners;
+    rc = owners_keys(m, sp, &owners, &n_owners);
+    seat(m, &keys);
+    if (rc == 0)
+        rc = hf_match_group(m, i, &keys, owners, n_owners);
+    free(owners);
+    return rc;
 }
 
 static int by_package_then_id(const void *a, const void *b)
