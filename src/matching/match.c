@@ -273,6 +273,7 @@ static void resolve_os(struct hf_match *m)
 
 static int no_data(struct hf_match *m, size_t packages, const char *what, const char *ns)
 {
+    m->scan->gaps = true;
     int rc = hf_scan_warn(m->scan, "no advisories for %s: its %zu packages were listed, but not checked (R20)", what, packages);
     if (rc == 0)
         rc = hf_scan_incomplete(m->scan, HF_S(""), UINT32_MAX, "the advisory database has no data for %s (%s); %zu packages were not checked",
@@ -333,6 +334,11 @@ static bool feed_serves(struct hf_span feed, const char *ns)
         {"npm", {"npm", NULL}}, {"hex", {"osv:hex", NULL}}, {"pub", {"osv:pub", NULL}},
     };
     struct hf_span family = hf_span_sub(hf_span_z(ns), 0, hf_span_find(hf_span_z(ns), ':'));
+    if (hf_span_eqz(family, "alpine") && hf_span_starts(feed, HF_S("secdb:"))) { /* "secdb:v3.19": one release each */
+        struct hf_span of = hf_span_from(feed, 6), release = hf_span_from(hf_span_z(ns), HF_MIN(family.n + 1, strlen(ns)));
+        of = hf_span_from(of, of.n && of.p[0] == 'v');
+        return !release.n ? hf_span_eqz(of, "edge") || (of.n && of.p[0] >= '0' && of.p[0] <= '9') : hf_span_eq(of, release);
+    }
     for (size_t i = 0; i < HF_ARRAY_LEN(t); i++) {
         if (!hf_span_eqz(family, t[i].ns))
             continue;
@@ -350,6 +356,23 @@ static bool feed_serves(struct hf_span feed, const char *ns)
     return hf_span_eq_nocase(feed, HF_S("ghsa"));
 }
 
+/* A feed built from files of other names ("osv:advisory-database-main") does not say what it speaks of: it may be anything. */
+static bool feed_is_named(struct hf_span feed)
+{
+    static const char *const families[] = {"debian", "ubuntu", "alpine", "wolfi", "chainguard", "minimos", "redhat", "almalinux", "rocky", "suse", "opensuse", "oracle", "amazon",
+            "photon", "azurelinux", "mariner", "bitnami"};
+    for (size_t i = 0; i < HF_ARRAY_LEN(families); i++)
+        if (feed_serves(feed, families[i]))
+            return true;
+    for (unsigned t = 0; t < HF_PKG_TYPES; t++) {
+        enum hf_scheme scheme;
+        const char *ns = hf_ns_from_type(t, &scheme);
+        if (ns && feed_serves(feed, ns))
+            return true;
+    }
+    return false;
+}
+
 static int check_feeds(struct hf_match *m, const bool used[HF_PKG_TYPES])
 {
     struct hf_scan *s = m->scan;
@@ -360,7 +383,7 @@ static int check_feeds(struct hf_match *m, const bool used[HF_PKG_TYPES])
         return hf_match_limit(m, "the memory ceiling is reached");
     bool demo = false;
     for (size_t i = 0; i < n; i++) {
-        bool serves = all[i].demo || hf_span_eqz(all[i].name, "kev") || hf_span_eqz(all[i].name, "epss");
+        bool serves = all[i].demo || hf_span_eqz(all[i].name, "kev") || hf_span_eqz(all[i].name, "epss") || !feed_is_named(all[i].name);
         for (size_t j = 0; j < m->os.n_ns && !serves; j++)
             serves = feed_serves(all[i].name, m->os.ns[j]) && (used[HF_PKG_DEB] || used[HF_PKG_RPM] || used[HF_PKG_APK]);
         for (unsigned t = 0; t < HF_PKG_TYPES && !serves; t++) {
@@ -381,6 +404,7 @@ static int check_feeds(struct hf_match *m, const bool used[HF_PKG_TYPES])
         if (!gmtime_r(&tt, &tm) || !strftime(day, sizeof day, "%Y-%m-%d", &tm))
             snprintf(day, sizeof day, "long ago");
         unsigned long long days = (m->o->now_unix - t) / 86400;
+        s->gaps |= !hf_span_eqz(all[i].name, "kev") && !hf_span_eqz(all[i].name, "epss");
         int rc = hf_scan_warn(s, "the feed " HF_SPAN_FMT " is stale: its newest record is of %s, %llu days ago (R20)", HF_SPAN_ARG(all[i].name),
                 day, days);
         if (rc < 0)
@@ -388,6 +412,7 @@ static int check_feeds(struct hf_match *m, const bool used[HF_PKG_TYPES])
     }
     s->feeds = feeds;
     s->n_feeds = k;
+    s->gaps |= demo;
     return demo ? hf_scan_warn(s, "this is demonstration data: a few dozen famous vulnerabilities, not an advisory database; give real data "
                                   "with `holdfast db update`, or `holdfast db build --from DIR`")
                 : 0;
@@ -549,6 +574,7 @@ int hf_match(struct hf_scan *scan, const struct hf_advdb *db, const struct hf_ma
     /* So that a full arena can still say so. */
     size_t spare = HF_MIN(scan->arena.max / 16, (size_t)65536), max = scan->arena.max;
     scan->arena.max -= spare;
+    scan->matched = true;
     resolve_os(&m);
     int rc = check_coverage(&m, used);
     if (rc == 0)

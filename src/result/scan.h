@@ -82,6 +82,8 @@ struct hf_scan {
     struct hf_os_release release;   /* of the content; id empty: none found */
     uint64_t eol_unix;              /* end of life, 0: unknown */
     bool eol;                       /* past it today (R20) */
+    bool matched;                   /* held against advisories at all */
+    bool gaps;                      /* with advisories that are not whole: stale, missing, past the end of support, demonstration data (R20) */
     struct hf_scan_package *packages;
     size_t n_packages;
     struct hf_vuln *vulns;
