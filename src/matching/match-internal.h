@@ -74,6 +74,8 @@ struct hf_match_os {
     bool binary_only, source_only; /* R4, R5 */
 };
 bool hf_match_is_os_type(enum hf_pkg_type t);
+/* A Java archive of which only the artifact is known, while advisories are by group and artifact. */
+bool hf_match_groupless(const struct hf_package *p);
 /* Keys of p, best first.  Go versions are rewritten into buf when they need it. */
 size_t hf_match_keys(const struct hf_package *p, const struct hf_match_os *os, struct hf_match_key out[HF_MATCH_PKG_KEYS],
         struct hf_buf *text);

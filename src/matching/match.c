@@ -445,8 +445,9 @@ static int keys_of(struct hf_match *m, struct hf_package *p, struct hf_pkg_keys 
 {
     hf_autobuf text = HF_BUF_INIT(4096);
     out->n = hf_match_keys(p, &m->os, out->k, &text);
-    if (text.n && out->n) { /* a rewritten version must outlive this call */
-        if (hf_arena_dup(&m->scan->arena, hf_buf_span(&text), &out->k[0].version) < 0)
+    if (text.n && out->n) { /* a rewritten version or name must outlive this call */
+        struct hf_span *rewritten = hf_match_groupless(p) ? &out->k[0].name : &out->k[0].version;
+        if (hf_arena_dup(&m->scan->arena, hf_buf_span(&text), rewritten) < 0)
             return hf_match_limit(m, "the memory ceiling is reached");
     }
     for (size_t i = 0; i < out->n; i++) {
@@ -523,6 +524,8 @@ static int match_package(struct hf_match *m, uint32_t i)
         if (rc < 0)
             return rc;
     }
+    if (!any && hf_match_groupless(&sp->p) && keys.n && !keys.r[0]->n_seen)
+        unmatched(sp, HF_S("R28: the archive does not say its group, by which advisories know it"));
     if (!any)
         return 0;
     /* R11, R12, R21 */
