@@ -335,6 +335,8 @@ static int examine(struct examine *x, struct hf_scan *scan, struct hf_examined *
         rc = report_failures(x, scan, err);
     if (rc >= 0 && x->img->left_out.n && hf_scan_incomplete(scan, hf_span("", 0), UINT32_MAX, HF_SPAN_FMT, HF_SPAN_ARG(x->img->left_out)) < 0)
         rc = hf_fail(err, HF_E_LIMIT, "out of memory");
+    if (rc >= 0 && x->img->note.n && hf_scan_warn(scan, HF_SPAN_FMT, HF_SPAN_ARG(x->img->note)) < 0)
+        rc = hf_fail(err, HF_E_LIMIT, "out of memory");
     if (rc >= 0 && hf_span_eqz(x->img->os, "windows") && hf_scan_incomplete(scan, hf_span("", 0), UINT32_MAX,
             "this is an image of Windows: its updates and programs are not examined, only the packages of programming languages") < 0)
         rc = hf_fail(err, HF_E_LIMIT, "out of memory");

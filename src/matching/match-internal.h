@@ -159,7 +159,7 @@ struct hf_match {
     size_t why_not_lines;
     bool full;                            /* a ceiling was reached: said once in incomplete */
     const char *full_what;
-    size_t bad_records, damaged;
+    size_t bad_records, damaged, foreign;
     struct hf_span bad_record_example;
 };
 struct hf_adv_info *hf_match_info(struct hf_match *m, uint32_t adv);

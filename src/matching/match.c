@@ -495,11 +495,21 @@ static int owners_keys(struct hf_match *m, const struct hf_scan_package *sp, str
     return rc;
 }
 
+static enum hf_scheme os_scheme(enum hf_pkg_type t)
+{
+    return t == HF_PKG_DEB ? HF_SCHEME_DEB : t == HF_PKG_RPM ? HF_SCHEME_RPM : HF_SCHEME_APK;
+}
+
 static int match_package(struct hf_match *m, uint32_t i)
 {
     struct hf_scan_package *sp = &m->scan->packages[i];
     if (sp->p.flags & HF_PKG_NOT_MATCHED)
         return 0;
+    if (hf_match_is_os_type(sp->p.type) && m->os.present && os_scheme(sp->p.type) != m->os.scheme) {
+        unmatched(sp, HF_S("R13: not a package of this release's kind, whose advisories do not speak of it"));
+        m->foreign++;
+        return 0;
+    }
     struct hf_span why = hf_match_go_skip(&sp->p);
     if (!why.n && hf_match_is_os_type(sp->p.type))
         why = hf_match_third_party(&sp->p, &m->scan->release);
@@ -592,6 +602,9 @@ int hf_match(struct hf_scan *scan, const struct hf_advdb *db, const struct hf_ma
     if (m.full || rc == HF_E_LIMIT)
         rc = hf_scan_incomplete(scan, HF_S(""), UINT32_MAX, "matching stopped, vulnerabilities are missing from the result: %s",
                 m.full_what ? m.full_what : "the memory ceiling is reached");
+    if (rc == 0 && m.foreign)
+        rc = hf_scan_incomplete(scan, HF_S(""), UINT32_MAX, "%zu packages are not of the kind that " HF_SPAN_FMT " has: they were not checked", m.foreign,
+                HF_SPAN_ARG(scan->release.id));
     if (rc == 0 && m.damaged)
         rc = hf_scan_incomplete(scan, HF_S(""), UINT32_MAX, "advisory database: %zu records that concern these packages are damaged; make it anew",
                 m.damaged);

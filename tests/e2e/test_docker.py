@@ -314,6 +314,15 @@ def test_running_container_in_overlay2(scan, image):
     assert not running["incomplete"]
 
 
+def test_what_is_mounted_into_a_container_is_named(scan, image, tmp_path):
+    image("create", "--network", "none", "--name", "mounted", "-v", f"{tmp_path}:/data", "--tmpfs", "/scratch", "hf/app:1")
+    try:
+        result = scan("container:mounted", image)
+    finally:
+        image("rm", "-f", "mounted")
+    assert [w for w in result["warnings"] if "mounted" in w] == ["what is mounted into the container is not part of its file system and was not read: /data, /scratch"]
+
+
 def test_container_that_changed_nothing_is_its_image(scan, image):
     with container(image, "same") as name:
         result = scan("container:" + name, image)
