@@ -518,6 +518,8 @@ static int note_lower(struct gather *g, struct hf_err *err)
 static int join_symbols(struct merge *m, struct hf_package *p, const struct hf_package *more)
 {
     hf_autobuf both = HF_BUF_INIT(p->symbols.n + more->symbols.n + 8);
+    if (more->flags & HF_PKG_SYMBOLS && hf_span_eq(p->symbols, more->symbols)) /* the same program under another name */
+        return 0;
     if (!(more->flags & HF_PKG_SYMBOLS)) {
         p->flags &= ~(unsigned)HF_PKG_SYMBOLS;
         p->symbols = hf_span("", 0);
