@@ -293,7 +293,9 @@ static int check_coverage(struct hf_match *m, bool used[HF_PKG_TYPES])
         os += hf_match_is_os_type(p->type);
     }
     int rc = 0;
-    if (os && !m->os.present) {
+    if (!s->n_packages)
+        rc = hf_scan_warn(s, "no packages were found: what programs without package data hold is not known");
+    if (rc == 0 && os && !m->os.present) {
         char what[160], ns[4][HF_NS_MAX] = {"no feed is known"};
         struct hf_span id = s->release.id, v = s->release.version_id;
         enum hf_scheme scheme;
@@ -534,7 +536,8 @@ static int match_package(struct hf_match *m, uint32_t i)
         if (rc < 0)
             return rc;
     }
-    if (!any && hf_match_groupless(&sp->p) && keys.n && !keys.r[0]->n_seen)
+    /* Of a file that a package of the distribution owns, the distribution's advisories speak. */
+    if (!any && hf_match_groupless(&sp->p) && keys.n && !keys.r[0]->n_seen && !sp->owner)
         unmatched(sp, HF_S("R28: the archive does not say its group, by which advisories know it"));
     if (!any)
         return 0;

@@ -128,6 +128,17 @@ def test_what_was_not_looked_for_is_not_clean(scan, image):
         assert rc == 2 and option[0] in err
 
 
+def test_fail_on_says_what_it_does_not_count(holdfast, tmp_path):
+    record = {"id": "X-1", "modified": "2024-01-01T00:00:00Z", "affected": [{"package": {"ecosystem": "npm", "name": "bad"}, "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}]}]}]}
+    (tmp_path / "X-1.json").write_text(json.dumps(record))
+    env = {"SOURCE_DATE_EPOCH": "1704067200"}
+    assert holdfast("db", "build", "--from", tmp_path / "X-1.json", "--output", tmp_path / "x.hfdb", env=env)[0] == 0
+    rc, out, err = holdfast("scan", "--db", tmp_path / "x.hfdb", "--fail-on", "low", "sbom:-", input="pkg:npm/bad@1.0.0\n", env=env)
+    assert rc == 0 and "--fail-on does not count 1 vulnerabilities whose severity no source says (0 of them known to be exploited)" in out
+    rc, out, err = holdfast("scan", "--db", tmp_path / "x.hfdb", "sbom:-", input="# nothing\n", env=env)
+    assert rc == 0 and "no packages were found" in out
+
+
 def test_zero_is_said_only_with_whole_data(holdfast, tmp_path):
     record = {"id": "X-1", "modified": "2024-01-01T00:00:00Z", "affected": [{"package": {"ecosystem": "npm", "name": "bad"}, "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}]}]}]}
     (tmp_path / "feed").mkdir()
