@@ -233,6 +233,8 @@ int hf_cmd_scan(int argc, char **argv)
     int rc = hf_opts_parse(&cmd, argc, argv, args, &n, &err);
     if (rc != 0)
         return rc > 0 ? HF_EXIT_OK : hf_cli_fail(&err, rc);
+    if (why_not && !*why_not)
+        return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--why-not names no vulnerability"));
     if (no_vulns && (fail_on >= 0 || why_not)) /* would pass without having looked */
         return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--%s asks for what --no-vulnerabilities leaves out", why_not ? "why-not" : "fail-on"));
     if (verbose)
