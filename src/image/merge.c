@@ -368,6 +368,71 @@ static uint32_t owned_node(struct merge *m, struct hf_span path)
     return hf_map_get(&m->by_path, hf_span(text, n + name.n), &at) ? (uint32_t)at : UINT32_MAX;
 }
 
+/* --- databases behind links --- */
+
+/* Layers are read by the paths that files lie under; a database that is only reached through a link lies under another. */
+static const char *const databases[] = {"etc/os-release", "var/lib/dpkg/status", "lib/apk/db/installed", "var/lib/rpm/Packages", "var/lib/rpm/Packages.db", "var/lib/rpm/rpmdb.sqlite",
+        "usr/lib/sysimage/rpm/Packages", "usr/lib/sysimage/rpm/Packages.db", "usr/lib/sysimage/rpm/rpmdb.sqlite"};
+
+/* What an entry of the log does to the file at path: 1 it is there, 0 it is gone, -1 nothing. */
+static int effect(const struct hf_log_entry *e, struct hf_span path)
+{
+    bool same = hf_span_eq(e->path, path);
+    bool above = !same && (!e->path.n || (hf_span_starts(path, e->path) && path.p[e->path.n] == '/'));
+    switch (e->type) {
+    case HF_LOG_FILE:
+    case HF_LOG_HARDLINK:
+        return same ? 1 : above ? 0 : -1;
+    case HF_LOG_OPAQUE:
+        return above ? 0 : -1;
+    case HF_LOG_DIR:
+        return same ? 0 : -1;
+    case HF_LOG_SYMLINK:
+    case HF_LOG_OTHER:
+    case HF_LOG_WHITEOUT:
+    default:
+        return same || above ? 0 : -1;
+    }
+}
+
+/* Whether the merged tree has a file there.  For paths without facts, of which nothing else is kept. */
+static bool is_there(const struct merge *m, struct hf_span path)
+{
+    bool there = false;
+    for (size_t l = 0; l < m->n; l++) {
+        struct hf_log_iter it;
+        struct hf_log_entry e;
+        bool mine = false; /* this layer has it: its own whiteouts speak of those below */
+        hf_log_iter_init(&it, m->records[l]);
+        while (hf_log_next(&it, &e) == 1) {
+            int what = effect(&e, path);
+            if (what == 1)
+                there = mine = true;
+            else if (what == 0 && !(mine && (e.type == HF_LOG_WHITEOUT || e.type == HF_LOG_OPAQUE)))
+                there = mine = false;
+        }
+        hf_log_iter_done(&it);
+    }
+    return there;
+}
+
+static int note_linked_databases(struct merge *m, struct hf_err *err)
+{
+    for (size_t i = 0; i < HF_ARRAY_LEN(databases); i++) {
+        hf_autobuf out = HF_BUF_INIT(64 << 10);
+        struct hf_span path = hf_span_z(databases[i]);
+        uint64_t at;
+        if (!resolve(m, path, true, &out) || hf_span_eq(hf_buf_span(&out), path))
+            continue;
+        if (hf_map_get(&m->by_path, hf_buf_span(&out), &at) && m->v[at].file != UINT32_MAX)
+            continue;
+        if (is_there(m, hf_buf_span(&out)) && hf_scan_incomplete(m->scan, path, UINT32_MAX, "links lead to " HF_SPAN_FMT ", which was not read: what it says is missing from the result",
+                                                     HF_SPAN_ARG(hf_span_sub(hf_buf_span(&out), 0, 1024))) < 0)
+            return out_of_room(err);
+    }
+    return 0;
+}
+
 /* --- facts of the files that are left --- */
 
 static const struct node *winner(const struct merge *m, uint32_t layer, const struct hf_fact *f)
@@ -866,6 +931,8 @@ int hf_merge(struct hf_scan *scan, const struct hf_record *const *records, size_
                         (unsigned long long)records[l]->unlogged) < 0)
             rc = out_of_room(err);
     }
+    if (rc >= 0)
+        rc = note_linked_databases(&m, err);
     if (rc >= 0)
         rc = note_lower(&g, err);
     for (uint32_t l = 0; l < n && rc >= 0; l++)

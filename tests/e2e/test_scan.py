@@ -126,6 +126,21 @@ def test_platforms_of_an_index(scan, tmp_path):
     assert rc == 3 and "linux/arm64" in err
 
 
+@pytest.mark.parametrize("layers,reasons", [
+    ([[("etc/os-release", OS_RELEASE), ("usr/share/db/status", status(("bash", "5.2-1"))), ("var/lib/dpkg", ("symlink", "../../usr/share/db"))]], ["usr/share/db/status"]),
+    ([[("etc/os-release", OS_RELEASE), ("opt/s", status(("bash", "5.2-1")))], [("var/lib/dpkg/status", ("symlink", "/opt/s"))]], ["opt/s"]),
+    ([[("etc/os-release", ("symlink", "/opt/release")), ("opt/release", OS_RELEASE), ("var/lib/dpkg/status", status(("bash", "5.2-1")))]], ["opt/release"]),
+    ([[("etc/os-release", ("symlink", "../usr/lib/os-release")), ("usr/lib/os-release", OS_RELEASE)]], []),
+    ([[("etc/os-release", OS_RELEASE), ("var/lib/dpkg", ("symlink", "../../usr/share/db"))]], []),
+    ([[("etc/os-release", OS_RELEASE), ("opt/s", b"x"), ("var/lib/dpkg/status", ("symlink", "/opt/s"))], [("opt/.wh.s", b"")]], []),
+    ([[("etc/os-release", OS_RELEASE), ("opt/s", b"x"), ("var/lib/dpkg/status", ("symlink", "/opt/s"))], [("opt/.wh..wh..opq", b""), ("opt/s", b"y")]], ["opt/s"]),
+], ids=["folder", "file", "os-release", "usual", "dangling", "removed", "again"])
+def test_a_database_behind_a_link_is_said(scan, tmp_path, layers, reasons):
+    mkimage.write_image(str(tmp_path / "image.tar"), [mkimage.tar_of_files(l) for l in layers])
+    rc, result, err = scan(tmp_path / "image.tar", "--no-vulnerabilities")
+    assert [i["reason"].split(",")[0] for i in result["incomplete"]] == [f"links lead to {r}" for r in reasons] and rc == (4 if reasons else 0), err
+
+
 @pytest.mark.parametrize("fmt", ["docker", "oci-archive"])
 def test_an_archive_of_several_images_says_which_was_scanned(scan, tmp_path, fmt):
     make = (lambda l, t: mkimage.docker_files(l, t)) if fmt == "docker" else (lambda l, t: mkimage.oci_files([(l, "linux/amd64")], tag=t))
