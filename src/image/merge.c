@@ -908,6 +908,20 @@ static int sort_packages(struct hf_scan *s, struct hf_err *err)
     return 0;
 }
 
+/* A system without packages: removed ("slimmed"), cut out of packages (chiselled), or of a kind whose database is not read. */
+static int note_bare_system(struct hf_scan *s, struct hf_err *err)
+{
+    for (size_t i = 0; i < s->n_packages; i++)
+        if (os_type(s->packages[i].p.type))
+            return 0;
+    if (!s->release.id.n)
+        return 0;
+    return hf_scan_incomplete(s, hf_span("", 0), UINT32_MAX, "the system says that it is " HF_SPAN_FMT ", but has no package database that is read (dpkg, apk, rpm): what it is made of is not known",
+                   HF_SPAN_ARG(hf_span_sub(s->release.pretty_name.n ? s->release.pretty_name : s->release.id, 0, 200))) < 0
+            ? out_of_room(err)
+            : 0;
+}
+
 int hf_merge(struct hf_scan *scan, const struct hf_record *const *records, size_t n, bool has_layers, struct hf_err *err)
 {
     struct merge m = {.scan = scan, .records = records, .n = n, .has_layers = has_layers};
@@ -950,6 +964,8 @@ int hf_merge(struct hf_scan *scan, const struct hf_record *const *records, size_
         rc = finish_packages(&g, err);
     if (rc >= 0)
         rc = sort_packages(scan, err);
+    if (rc >= 0)
+        rc = note_bare_system(scan, err);
     for (size_t i = 0; i < scan->n_packages && g.locations; i++)
         free(g.locations[i]);
     free(g.locations);

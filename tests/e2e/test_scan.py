@@ -136,7 +136,8 @@ def test_platforms_of_an_index(scan, tmp_path):
     ([[("etc/os-release", OS_RELEASE), ("opt/s", b"x"), ("var/lib/dpkg/status", ("symlink", "/opt/s"))], [("opt/.wh..wh..opq", b""), ("opt/s", b"y")]], ["opt/s"]),
 ], ids=["folder", "file", "os-release", "usual", "dangling", "removed", "again"])
 def test_a_database_behind_a_link_is_said(scan, tmp_path, layers, reasons):
-    mkimage.write_image(str(tmp_path / "image.tar"), [mkimage.tar_of_files(l) for l in layers])
+    some = [("usr/lib/apk/db/installed", b"P:musl\nV:1.2.4-r0\n\n")]
+    mkimage.write_image(str(tmp_path / "image.tar"), [mkimage.tar_of_files(some)] + [mkimage.tar_of_files(l) for l in layers])
     rc, result, err = scan(tmp_path / "image.tar", "--no-vulnerabilities")
     assert [i["reason"].split(",")[0] for i in result["incomplete"]] == [f"links lead to {r}" for r in reasons] and rc == (4 if reasons else 0), err
 
@@ -158,6 +159,16 @@ def test_an_archive_of_several_images_says_which_was_scanned(scan, tmp_path, fmt
     rc, result, err = scan(f"{tmp_path / 'image.tar'}:two:1")
     assert rc == 0 and packages(result) == EXPECTED
     write(lists[0], lists[2])  # one image under two names
+    assert scan(tmp_path / "image.tar")[0] == 0
+
+
+def test_a_system_without_its_packages_is_not_clean(scan, tmp_path):
+    """Slimmed, chiselled, or of a kind that is not read."""
+    for layers in ([BASE, mkimage.tar_of_files({"var/lib/.wh.dpkg": b""})], [mkimage.tar_of_files({"etc/os-release": b'ID=arch\nPRETTY_NAME="Arch Linux"\n'})]):
+        mkimage.write_image(str(tmp_path / "image.tar"), layers)
+        rc, result, err = scan(tmp_path / "image.tar")
+        assert rc == 4 and "no package database" in result["incomplete"][0]["reason"] and not result["packages"], err
+    mkimage.write_image(str(tmp_path / "image.tar"), [mkimage.tar_of_files({"tool": b"x"})])  # no system at all
     assert scan(tmp_path / "image.tar")[0] == 0
 
 
