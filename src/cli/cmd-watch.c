@@ -21,10 +21,34 @@ static void on_signal(int sig)
     stop = 1;
 }
 
-static int load_rules(const struct hf_strs *paths, struct hf_rules **ret, struct hf_err *err)
+/* Rules that come with the program, found from where it lies: installed, or in its build folder. */
+static int add_default_rules(struct hf_rules *r, struct hf_err *err)
+{
+    static const char *const places[] = {"../share/holdfast/rules", "../data/rules"};
+    char self[4096], path[4200];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    char *slash = NULL;
+    if (n > 0) {
+        self[n] = 0;
+        slash = strrchr(self, '/');
+    }
+    for (size_t i = 0; slash && i < HF_ARRAY_LEN(places); i++) {
+        snprintf(path, sizeof path, "%.*s/%s", (int)(slash - self), self, places[i]);
+        if (access(path, F_OK) == 0)
+            return hf_rules_add_path(r, path, err);
+    }
+    return hf_fail(err, HF_E_NOT_FOUND, "the rules that come with holdfast are not where it lies (../share/holdfast/rules); name some with --rules, or none with --no-rules");
+}
+
+/* none: no rules at all.  No paths: the default ones. */
+static int load_rules(const struct hf_strs *paths, bool none, struct hf_rules **ret, struct hf_err *err)
 {
     hf_cleanup(hf_rules_freep) struct hf_rules *r = NULL;
-    int rc = paths->n ? hf_rules_new(&r, NULL, err) : 0;
+    if (none && paths->n)
+        return hf_fail(err, HF_E_USAGE, "--rules and --no-rules cannot both be given");
+    int rc = none ? 0 : hf_rules_new(&r, NULL, err);
+    if (rc == 0 && r && !paths->n)
+        rc = add_default_rules(r, err);
     for (size_t i = 0; rc == 0 && i < paths->n; i++)
         rc = hf_rules_add_path(r, paths->v[i], err);
     if (rc == 0 && r)
@@ -83,9 +107,11 @@ int hf_cmd_watch(int argc, char **argv)
 {
     struct hf_watch_opts o = {.json = false};
     struct hf_strs rules = {.n = 0};
+    bool no_rules = false;
     struct hf_err err = HF_ERR_INIT;
     const struct hf_opt opts[] = {
             {"rules", 'r', HF_OPT_LIST, &rules, "PATH", NULL, 0, 0, "rule file or folder of them (Falco's language); can be repeated"},
+            {"no-rules", 0, HF_OPT_FLAG, &no_rules, NULL, NULL, 0, 0, "no rules at all, instead of those that come with holdfast"},
             {"container", 0, HF_OPT_STR, &o.container, "NAME", NULL, 0, 0, "only this container (name, or beginning of its id)"},
             {"host", 0, HF_OPT_FLAG, &o.host, NULL, NULL, 0, 0, "also what happens outside containers"},
             {"alerts-only", 0, HF_OPT_FLAG, &o.alerts_only, NULL, NULL, 0, 0, "alerts of rules, not the events"},
@@ -100,7 +126,7 @@ int hf_cmd_watch(int argc, char **argv)
     int rc = hf_opts_parse(&cmd, argc, argv, args, &n, &err);
     if (rc != 0)
         return rc > 0 ? HF_EXIT_OK : hf_cli_fail(&err, rc);
-    rc = load_rules(&rules, &o.rules, &err);
+    rc = load_rules(&rules, no_rules, &o.rules, &err);
     if (rc < 0)
         return hf_cli_fail(&err, rc);
     if (geteuid() != 0) {
