@@ -23,16 +23,27 @@ uint32_t hf_match_intern(struct hf_match *m, struct hf_span id)
 {
     bool fresh;
     uint64_t *at = hf_map_at(&m->id_index, id, &fresh);
-    if (!at)
+    if (!at) {
+        hf_match_limit(m, "out of memory for the identifiers");
         return UINT32_MAX;
+    }
     if (fresh) {
         struct hf_span *s = hf_grow((void **)&m->ids, &m->n_ids, &m->cap_ids, sizeof *s, UINT32_MAX - 1);
-        if (!s)
+        if (!s) {
+            hf_match_limit(m, "out of memory for the identifiers");
             return UINT32_MAX;
+        }
         *s = id;
         *at = m->n_ids;
     }
     return *at ? (uint32_t)(*at - 1) : UINT32_MAX;
+}
+
+/* An advisory that cannot be held is an incomplete result, not one that does not exist. */
+static struct hf_adv_info *no_room(struct hf_match *m)
+{
+    hf_match_limit(m, "out of memory for the advisories");
+    return NULL;
 }
 
 struct hf_adv_info *hf_match_info(struct hf_match *m, uint32_t adv)
@@ -42,15 +53,15 @@ struct hf_adv_info *hf_match_info(struct hf_match *m, uint32_t adv)
         return known ? m->infos[known - 1] : NULL;
     uint32_t *key = hf_arena_alloc(&m->work, sizeof *key);
     if (!key)
-        return NULL;
+        return no_room(m);
     *key = adv;
     bool fresh;
     uint64_t *at = hf_map_at(&m->infos_by_adv, hf_span((const char *)key, sizeof *key), &fresh);
     if (!at)
-        return NULL;
+        return no_room(m);
     struct hf_adv_info *i = hf_arena_calloc(&m->work, 1, sizeof *i), **slot;
     if (!i || !(slot = hf_grow((void **)&m->infos, &m->n_infos, &m->cap_infos, sizeof *slot, UINT32_MAX - 1)))
-        return NULL;
+        return no_room(m);
     *slot = i;
     *at = m->n_infos;
     int rc = hf_advdb_advisory(m->db, adv, &m->scan->arena, &i->a, NULL);
@@ -64,7 +75,7 @@ struct hf_adv_info *hf_match_info(struct hf_match *m, uint32_t adv)
     size_t n = HF_MIN(i->a.n_aliases + 1, (size_t)HF_MATCH_MAX_IDS);
     uint32_t *ids = hf_arena_alloc(&m->work, n * sizeof *ids);
     if (!ids)
-        return NULL;
+        return no_room(m);
     for (size_t j = 0; j < n; j++) {
         struct hf_span id = j ? i->a.aliases[j - 1] : i->a.id;
         uint32_t k = id.n ? hf_match_intern(m, id) : UINT32_MAX;
