@@ -55,11 +55,17 @@ const struct hf_capability hf_capabilities[] = {
                 {TP("hf_io_uring_submit", "io_uring_submit_req", NULL)}},
         /* files: files/ (watch.c says which) */
         {"file-open", "sensitive files read, watched files written", false, "files that are opened",
-                {FANOTIFY("memory, environment and maps of other processes (/proc/PID/...); whether a file was opened for reading or writing when it was closed at once; "
-                          "folders nobody watches")}},
-        {"file-names", "watched files made, removed, renamed, linked", false, "files that are made, removed, renamed, linked",
-                {FANOTIFY("hard links made outside watched folders are seen at the file that they lead to")}},
-        {"file-attributes", "mode, owner and attributes of watched files", false, "changes of mode and owner", {FANOTIFY("the old mode, for files watched through their folder")}},
+                {SECURITY("file_open"),
+                        FANOTIFY("whether a file was opened for reading or writing when it was closed at once; folders nobody watches; on overlay file systems before Linux 6.6 nothing")}},
+        {"file-create", "watched files made", false, "files that are made", {SECURITY("path_mknod"), FANOTIFY(NULL)}},
+        {"file-unlink", "watched files removed", false, "files that are removed", {SECURITY("path_unlink"), FANOTIFY(NULL)}},
+        {"file-rename", "watched files renamed", false, "files that are renamed", {SECURITY("path_rename"), FANOTIFY(NULL)}},
+        {"file-link", "hard links to watched files", false, "hard links", {SECURITY("path_link"), FANOTIFY("outside watched folders: the new name")}},
+        {"file-symlink", "symbolic links in watched folders", false, "symbolic links", {SECURITY("path_symlink"), FANOTIFY(NULL)}},
+        {"file-mkdir", "folders made among watched files", false, "folders that are made", {SECURITY("path_mkdir"), FANOTIFY(NULL)}},
+        {"file-rmdir", "watched folders removed", false, "folders that are removed", {SECURITY("path_rmdir"), FANOTIFY(NULL)}},
+        {"file-mode", "mode of watched files", false, "changes of mode", {SECURITY("path_chmod"), FANOTIFY("the old mode, for files watched through their folder")}},
+        {"file-owner", "owner of watched files", false, "changes of owner", {SECURITY("path_chown"), FANOTIFY(NULL)}},
         /* the network: bpf/net*.bpf.c, cgroup programs at the root of the unified hierarchy */
         {"tcp", "TCP connections and listeners", false, "TCP connections and listeners",
                 {TP("hf_set_state", "inet_sock_set_state", NULL),

@@ -217,6 +217,14 @@ static int open_object(struct hf_kernel *k, struct hf_err *err)
     return 0;
 }
 
+static bool sees_files(const struct hf_kernel *k)
+{
+    for (size_t i = 0; i < k->n_programs; i++)
+        if (k->programs[i].wanted && (strstr(k->programs[i].name, "_file_open") || strstr(k->programs[i].name, "_path_")))
+            return true;
+    return false;
+}
+
 static void configure(struct hf_kernel *k)
 {
     uint32_t calls = choose(k);
@@ -227,6 +235,8 @@ static void configure(struct hf_kernel *k)
     k->skel->rodata->hf_calls_served = calls;
     for (size_t i = 0; i < k->n_programs; i++)
         bpf_program__set_autoload(k->programs[i].prog, k->programs[i].wanted);
+    if (!sees_files(k))
+        (void)bpf_map__set_max_entries(k->skel->maps.hf_watched, 1); /* its buckets would cost half a megabyte */
     struct program *p = program(k, "hf_connect_unix");
     if (p) { /* a section that libbpf 1.1 does not know */
         bpf_program__set_type(p->prog, BPF_PROG_TYPE_CGROUP_SOCK_ADDR);
@@ -385,6 +395,12 @@ bool hf_kernel_needs_fanotify(const struct hf_kernel *k)
         if (k->features[i].hook && !strcmp(k->features[i].hook, HF_FANOTIFY))
             return true;
     return false;
+}
+
+int hf_kernel_watched_fd(struct hf_kernel *k, volatile uint64_t **ret_bits)
+{
+    *ret_bits = (volatile uint64_t *)k->skel->bss->hf_file_bits;
+    return sees_files(k) ? bpf_map__fd(k->skel->maps.hf_watched) : -1;
 }
 
 /* ---- policies, settings, counters ---- */

@@ -44,6 +44,9 @@ const struct hf_feature *hf_kernel_features(const struct hf_kernel *k, size_t *r
 /* Whether files are to be seen from user space (files/files.h), because no hook of the kernel half serves some capability. */
 bool hf_kernel_needs_fanotify(const struct hf_kernel *k);
 
+/* The file hooks' map of watched inodes and its bits (policy-map.h); -1 when none of them serves. */
+int hf_kernel_watched_fd(struct hf_kernel *k, volatile uint64_t **ret_bits);
+
 /* A group of the containers' hierarchy becomes (part of) a container; also refreshes one that is known. */
 HF_MUSTUSE int hf_kernel_policy_set(struct hf_kernel *k, uint64_t cgroup_id, uint64_t container_id, struct hf_err *err);
 void hf_kernel_policy_delete(struct hf_kernel *k, uint64_t cgroup_id);

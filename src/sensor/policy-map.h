@@ -37,3 +37,28 @@ struct hf_settings {
 struct hf_counters {
     __u64 seen, sent, lost_ring, lost_budget, deduped, errors;
 };
+
+/* What of a watched file is told (files/watch.h names the files). */
+#define HF_W_READ 0x1u   /* opened, also for reading only */
+#define HF_W_WRITE 0x2u  /* opened for writing, written, truncated */
+#define HF_W_NAMES 0x4u  /* made, removed, renamed, linked */
+#define HF_W_ATTR 0x8u   /* mode, owner, attributes */
+#define HF_W_EACH 0x10u  /* every write at once, not only when the file is closed */
+#define HF_W_EXEC 0x20u  /* only when it is executable, or becomes so */
+
+/* Files by inode: what the file hooks (bpf/file.bpf.c) look for.  A bit for each inode number says at once that most are not there. */
+#define HF_MAX_WATCHED 32768u
+#define HF_FILE_BITS 65536u
+struct hf_file_key {
+    __u64 inode;
+    __u32 dev; /* major << 20 | minor */
+    __u32 pad;
+};
+struct hf_file_watch {
+    __u32 what;  /* HF_W_*, of the object and of what lies in it */
+    __u32 watch; /* HF_WATCH_*; 0: it only leads to a watched one */
+};
+static inline __u32 hf_file_bit(__u64 inode)
+{
+    return (__u32)(inode * 0x9e3779b97f4a7c15ull >> 48) & (HF_FILE_BITS - 1);
+}

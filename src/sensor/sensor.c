@@ -144,6 +144,29 @@ static void exec_event(struct sensor *s, struct hf_span record)
     hf_frames_add(&s->frames, hf_buf_span(&s->record));
 }
 
+/* The file hooks tell of whatever is done to watched inodes and in watched folders; the rows of their paths decide. */
+static void file_event(struct sensor *s, struct hf_span record)
+{
+    struct hf_wire_file e;
+    if (record.n < sizeof e)
+        return;
+    memcpy(&e, record.p, sizeof e);
+    struct hf_span path = hf_span_sub(record, sizeof e, e.path_len), path2 = hf_span_sub(record, sizeof e + e.path_len, e.path2_len);
+    if (e.op != HF_FILE_CONNECT) {
+        uint64_t container = hf_containers_of(s->containers, e.h.cgroup_id), own = e.h.cgroup_id;
+        e.h.cgroup_id = container;
+        bool told = s->files && hf_files_judge(s->files, &e, path, path2);
+        e.h.cgroup_id = own;
+        if (!told)
+            return;
+    }
+    hf_buf_clear(&s->record);
+    hf_buf_add(&s->record, &e, sizeof e);
+    hf_buf_adds(&s->record, hf_span_from(record, sizeof e));
+    if (hf_buf_ok(&s->record))
+        hf_frames_add(&s->frames, hf_buf_span(&s->record));
+}
+
 static void take(struct sensor *s, struct hf_span record)
 {
     struct hf_wire_hdr h;
@@ -155,6 +178,9 @@ static void take(struct sensor *s, struct hf_span record)
     switch (h.type) {
     case HF_EV_EXEC:
         exec_event(s, record);
+        break;
+    case HF_EV_FILE:
+        file_event(s, record);
         break;
     case HF_EV_CGROUP:
         hf_frames_add(&s->frames, record);
@@ -440,9 +466,11 @@ static void was_there(void *ctx, struct hf_span record, struct hf_span cgroup_pa
 static int open_files(struct sensor *s, struct hf_err *err)
 {
     struct stat st;
-    if (!hf_kernel_needs_fanotify(s->kernel))
+    struct hf_files_opts o = {.fanotify = hf_kernel_needs_fanotify(s->kernel), .tell = file_record, .ctx = s};
+    o.map_fd = hf_kernel_watched_fd(s->kernel, &o.bits);
+    if (!o.fanotify && o.map_fd < 0)
         return 0;
-    int rc = hf_files_new(&s->files, file_record, s, err);
+    int rc = hf_files_new(&s->files, &o, err);
     if (rc < 0)
         return rc;
     hf_files_ignore(s->files, (uint32_t)getpid(), s->o.peer_pid);

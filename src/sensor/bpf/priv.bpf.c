@@ -7,28 +7,12 @@
  * its arguments are in registers.  Texts read through such registers lie in the process's memory: HF_F_UNTRUSTED.
  * None of this touches system calls that ask for no privilege. */
 #include "emit.h"
+#include "hooks.h"
 #include "priv.h"
 
 const volatile __u32 hf_calls_served = 0;
 
-/* ---- security hooks, three kinds each ---- */
-
-#define HF_HOOK3(hook, body, ...)                                                                       \
-    SEC("lsm/" #hook) int BPF_PROG(hf_lsm_##hook, __VA_ARGS__)                                          \
-    {                                                                                                   \
-        body(HF_SOURCE_LSM);                                                                            \
-        return 0;                                                                                       \
-    }                                                                                                   \
-    SEC("fentry/security_" #hook) int BPF_PROG(hf_fentry_##hook, __VA_ARGS__)                           \
-    {                                                                                                   \
-        body(HF_SOURCE_FENTRY);                                                                         \
-        return 0;                                                                                       \
-    }                                                                                                   \
-    SEC("kprobe/security_" #hook) int BPF_KPROBE(hf_kprobe_##hook, __VA_ARGS__)                         \
-    {                                                                                                   \
-        body(HF_SOURCE_KPROBE);                                                                         \
-        return 0;                                                                                       \
-    }
+/* ---- security hooks ---- */
 
 #define on_ptrace(source) send_ptrace(child, mode &PTRACE_MODE_ATTACH ? HF_PTRACE_ATTACH : HF_PTRACE_READ, mode, source)
 HF_HOOK3(ptrace_access_check, on_ptrace, struct task_struct *child, unsigned int mode)

@@ -26,7 +26,8 @@ struct hf_object { /* a marked inode */
     uint64_t root;          /* cgroup id of the container; 0: the host */
     uint64_t inode;
     uint64_t mask[HF_GROUPS]; /* marked so far */
-    uint32_t dev, mode, uid, gid, nlink, fs_magic;
+    struct hf_file_watch in_kernel; /* what the kernel half has of it */
+    uint32_t dev /* kernel's encoding */, mode, uid, gid, nlink, fs_magic;
     uint16_t key_n, path_n;
     char text[]; /* key, then path from the root */
 };
@@ -59,7 +60,9 @@ struct hf_files {
     hf_files_tell tell;
     void *ctx;
     int fd[HF_GROUPS], epoll, wake; /* wake: an eventfd, written when something was found */
-    bool has_rename; /* FAN_RENAME, FAN_REPORT_TARGET_FID */
+    int map_fd; /* of the kernel half; -1: none */
+    volatile uint64_t *bits;
+    bool fanotify, has_rename; /* FAN_RENAME, FAN_REPORT_TARGET_FID */
     uint32_t ignored[2];
     struct hf_watch_list *watch;
     uint64_t lost, lost_told;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sensor/files/files.h"
 
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -63,13 +64,16 @@ int hf_files_probe(char why[160])
     return rc;
 }
 
-int hf_files_new(struct hf_files **ret, hf_files_tell tell, void *ctx, struct hf_err *err)
+int hf_files_new(struct hf_files **ret, const struct hf_files_opts *o, struct hf_err *err)
 {
     struct hf_files *f = calloc(1, sizeof *f);
     if (!f)
         return hf_fail(err, -ENOMEM, "no memory for the watched files");
-    f->tell = tell;
-    f->ctx = ctx;
+    f->tell = o->tell;
+    f->ctx = o->ctx;
+    f->fanotify = o->fanotify;
+    f->map_fd = o->map_fd;
+    f->bits = o->bits;
     f->fd[0] = f->fd[1] = f->epoll = f->wake = -1;
     pthread_mutex_init(&f->lock, NULL);
     pthread_cond_init(&f->work, NULL);
@@ -80,7 +84,7 @@ int hf_files_new(struct hf_files **ret, hf_files_tell tell, void *ctx, struct hf
     f->found = calloc(HF_FOUND_MAX, sizeof *f->found);
     int rc = f->buckets && f->jobs && f->recent && f->found ? hf_watch_list_new(&f->watch, err) : hf_fail(err, -ENOMEM, "no memory for the watched files");
     f->epoll = rc == 0 ? epoll_create1(EPOLL_CLOEXEC) : -1;
-    for (unsigned g = 0; g < HF_GROUPS && rc == 0; g++) {
+    for (unsigned g = 0; g < HF_GROUPS && rc == 0 && f->fanotify; g++) {
         f->fd[g] = group_open(&f->has_rename);
         struct epoll_event e = {.events = EPOLLIN, .data.u32 = g};
         if (f->fd[g] < 0 || epoll_ctl(f->epoll, EPOLL_CTL_ADD, f->fd[g], &e) < 0)
@@ -278,6 +282,9 @@ void hf_files_gone(struct hf_files *f, uint64_t cgroup_id)
                 continue;
             }
             *at = o->next;
+            const struct hf_file_key key = {.inode = o->inode, .dev = o->dev};
+            if (f->map_fd >= 0)
+                (void)bpf_map_delete_elem(f->map_fd, &key);
             free(o);
             f->n_objects--;
         }
@@ -587,13 +594,13 @@ static void changed(struct happened *h, const struct hf_watch_found *w, struct h
 }
 
 /* A name that is new may be that of a watched object. */
-static void new_name(struct happened *h, const struct hf_watch_found *w, struct hf_span path)
+static void new_name(struct hf_files *f, const struct hf_root *root, const struct hf_watch_found *w, struct hf_span path)
 {
     if (!w->leads && !w->watch_class)
         return;
-    pthread_mutex_lock(&h->f->lock);
-    hf_files_ask(h->f, h->root->id, h->root->pid, path);
-    pthread_mutex_unlock(&h->f->lock);
+    pthread_mutex_lock(&f->lock);
+    hf_files_ask(f, root->id, root->pid, path);
+    pthread_mutex_unlock(&f->lock);
 }
 
 static void renamed(struct happened *h, const struct names *n, unsigned where)
@@ -616,7 +623,7 @@ static void renamed(struct happened *h, const struct names *n, unsigned where)
     h->path2 = hf_buf_span(&to);
     if (both && (!only_programs || is_program(h)))
         tell(h, from.n ? HF_FILE_RENAME : HF_FILE_CREATE, 0, wt.watch_class && wt.watch_class != HF_WATCH_TEMP ? &wt : wf.watch_class ? &wf : &wt);
-    new_name(h, &wt, hf_buf_span(&to));
+    new_name(h->f, h->root, &wt, hf_buf_span(&to));
 }
 
 static void event(struct hf_files *f, const struct fanotify_event_metadata *m, unsigned group)
@@ -663,7 +670,7 @@ static void event(struct hf_files *f, const struct fanotify_event_metadata *m, u
         if (object != dir && !made_w.watch_class)
             made_w = w;
         made(&h, &made_w, object != dir ? object : NULL);
-        new_name(&h, &made_w, h.path);
+        new_name(f, root, &made_w, h.path);
         h.path = target;
     }
     if ((m->mask & FAN_OPEN) && !(m->mask & (FAN_MODIFY | FAN_CLOSE_WRITE)))
@@ -679,6 +686,56 @@ static void event(struct hf_files *f, const struct fanotify_event_metadata *m, u
         if ((w.what & HF_W_NAMES) && !(w.what & HF_W_EXEC))
             tell(&h, h.ondir ? HF_FILE_RMDIR : HF_FILE_UNLINK, 0, &w);
     }
+}
+
+static unsigned asked_for(unsigned op)
+{
+    switch (op) {
+    case HF_FILE_OPEN:
+        return HF_W_READ;
+    case HF_FILE_WRITE:
+        return HF_W_WRITE;
+    case HF_FILE_CHMOD:
+    case HF_FILE_CHOWN:
+        return HF_W_ATTR;
+    default:
+        return HF_W_NAMES;
+    }
+}
+
+static bool row_asks(const struct hf_watch_found *w, const struct hf_wire_file *e)
+{
+    bool program = (e->mode & S_IFMT) != S_IFDIR && (e->mode & 0111 || (e->new_mode != UINT32_MAX && e->new_mode & 0111));
+    if (!(w->what & asked_for(e->op)))
+        return false;
+    if ((w->what & HF_W_EXEC) && !program && e->op != HF_FILE_LINK && e->op != HF_FILE_SYMLINK)
+        return false;
+    return w->watch_class != HF_WATCH_LOG || e->op != HF_FILE_WRITE || (e->open_flags & O_TRUNC);
+}
+
+bool hf_files_judge(struct hf_files *f, struct hf_wire_file *e, struct hf_span path, struct hf_span path2)
+{
+    pthread_mutex_lock(&f->lock);
+    const struct hf_root *root = hf_files_root(f, e->h.cgroup_id);
+    bool ready = root && root->has_homes && root->running;
+    pthread_mutex_unlock(&f->lock);
+    if (!ready)
+        return false; /* the runtime sets it up */
+    unsigned where = root->id ? HF_W_CONTAINER : HF_W_HOST;
+    struct hf_watch_found w = hf_watch_match(f->watch, &root->homes, where, path), w2 = {.watch_class = 0};
+    if (e->op == HF_FILE_RENAME || e->op == HF_FILE_LINK)
+        w2 = hf_watch_match(f->watch, &root->homes, where, path2);
+    if (e->op == HF_FILE_CREATE || e->op == HF_FILE_MKDIR || e->op == HF_FILE_SYMLINK)
+        new_name(f, root, &w, path);
+    if (e->op == HF_FILE_RENAME || e->op == HF_FILE_LINK)
+        new_name(f, root, &w2, path2);
+    struct happened h = {.f = f, .root = (struct hf_root *)(uintptr_t)root, .pid = e->h.pid, .path = path};
+    bool asks = row_asks(&w, e), asks2 = w2.watch_class && row_asks(&w2, e);
+    if (!asks && !asks2) /* by another name or from another root: what its own name is watched for */
+        asks = !w.watch_class && e->watch && e->watch != HF_WATCH_BINARY && e->watch != HF_WATCH_LOG && e->watch != HF_WATCH_TEMP && e->watch != HF_WATCH_WEB;
+    else
+        e->watch = asks && w.watch_class ? w.watch_class : w2.watch_class;
+    return (asks || asks2) && !repeated(f, hf_boot_ns(), &h, e->op);
 }
 
 /* Files that were made in a new directory before it could be marked. */
@@ -710,7 +767,7 @@ size_t hf_files_read(struct hf_files *f)
 {
     static _Alignas(struct fanotify_event_metadata) char buf[65536];
     size_t count = 0;
-    for (unsigned g = 0; g < HF_GROUPS; g++)
+    for (unsigned g = 0; g < HF_GROUPS && f->fanotify; g++)
         for (unsigned i = 0; i < READS_MAX; i++) {
             ssize_t n = read(f->fd[g], buf, sizeof buf);
             if (n <= 0)

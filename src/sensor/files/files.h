@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* files.h - files seen by fanotify(7), where the kernel half may not hook the file functions themselves.
+/* files.h - which files are watched, and files seen by fanotify(7) where the kernel half may not hook the file functions itself.
  *
- * Marks lie on the objects that watch.h names, in the root of every container and of the host, so that nothing else costs anything.
+ * The objects that watch.h names are looked for in the root of every container and of the host.  Where the kernel half has file hooks
+ * (bpf/file.bpf.c) it gets their inodes, and its records are judged here by their paths (hf_files_judge).  Elsewhere fanotify marks lie on the objects that watch.h names, in the root of every container and of the host, so that nothing else costs anything.
  * A thread of its own puts them there: a file system of a container that does not answer keeps nobody else waiting (it is told).
  * Two groups: one for what matters most (keys, devices, ways out), one for the rest, so that a flood in the second one loses nothing of
  * the first.  A container's marks are set when its control group appears, through its root file system on the host, and once more through
@@ -20,7 +21,14 @@ typedef void (*hf_files_tell)(void *ctx, struct hf_span record);
 
 /* Why this kernel does not allow it (0: it does). */
 HF_MUSTUSE int hf_files_probe(char why[160]);
-HF_MUSTUSE int hf_files_new(struct hf_files **ret, hf_files_tell tell, void *ctx, struct hf_err *err);
+struct hf_files_opts {
+    bool fanotify;           /* mark objects, read events */
+    int map_fd;              /* hf_watched of the kernel half, which gets the objects' inodes; -1: it sees no files */
+    volatile uint64_t *bits; /* hf_file_bits of the kernel half; NULL with map_fd -1 */
+    hf_files_tell tell;
+    void *ctx;
+};
+HF_MUSTUSE int hf_files_new(struct hf_files **ret, const struct hf_files_opts *o, struct hf_err *err);
 void hf_files_free(struct hf_files *f);
 HF_DEFINE_FREEP(struct hf_files, hf_files_free)
 /* To wait on (epoll). */
@@ -35,6 +43,8 @@ void hf_files_look_again(struct hf_files *f, uint64_t cgroup_id, uint32_t pid);
 /* Whether its first program has started: what was done to its files before is the runtime's work. */
 bool hf_files_running(struct hf_files *f, uint64_t cgroup_id);
 void hf_files_gone(struct hf_files *f, uint64_t cgroup_id);
+/* A FILE record of the kernel half: false when no row asks for it.  Sets why it is watched; follows new names. */
+bool hf_files_judge(struct hf_files *f, struct hf_wire_file *e, struct hf_span path, struct hf_span path2);
 /* Tells what there is; returns how many events were read.  Never blocks. */
 size_t hf_files_read(struct hf_files *f);
 /* Once a second: a thread that hangs is replaced and told (text of *err, < 0). */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The thread that finds the watched objects and marks them. */
+#include <bpf/bpf.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -166,6 +167,25 @@ static void found(struct visit *v, struct hf_buf *path, struct hf_span name, str
     pthread_mutex_unlock(&f->lock);
 }
 
+/* The kernel half looks for inodes; a set that only grows while the object is known.  Lock held. */
+static void tell_kernel(struct hf_files *f, struct hf_object *o, const struct hf_watch *w, unsigned what)
+{
+    struct hf_file_watch all = {.what = o->in_kernel.what | what, .watch = o->in_kernel.watch};
+    if (what == w->what)
+        all.watch = all.watch ? all.watch : w->watch_class; /* else it only leads to others */
+    if (f->map_fd < 0 || (all.what == o->in_kernel.what && all.watch == o->in_kernel.watch))
+        return;
+    const struct hf_file_key key = {.inode = o->inode, .dev = o->dev};
+    if (bpf_map_update_elem(f->map_fd, &key, &all, BPF_ANY) < 0) {
+        if (!f->trouble[0])
+            snprintf(f->trouble, sizeof f->trouble, "not all files can be watched: %s", strerror(errno));
+        return;
+    }
+    uint32_t bit = hf_file_bit(o->inode);
+    f->bits[bit / 64] |= 1ull << (bit % 64);
+    o->in_kernel = all;
+}
+
 /* Marks what fd is; known objects get what is missing. */
 static void mark(struct visit *v, int fd, const struct stat *st, struct hf_span path, unsigned what)
 {
@@ -175,19 +195,23 @@ static void mark(struct visit *v, int fd, const struct stat *st, struct hf_span 
     unsigned g = group_of(v->row, dir);
     uint64_t mask = mask_of(v->f, v->row, what, dir);
     char name[40];
-    if (!mask || !key_of(fd, &key, &magic))
-        return; /* a file system without handles: "sensor features" says so */
+    if (!mask)
+        return;
+    if (!v->f->fanotify || !key_of(fd, &key, &magic)) { /* no handles: the inode's number has to do */
+        magic = 0;
+        hf_object_key(&key, "inode..", -1, (const uint64_t[]){st->st_dev, st->st_ino}, 16);
+    }
     pthread_mutex_lock(&v->f->lock);
     bool fresh = !hf_files_object(v->f, &key);
     struct hf_object *o = object(v, &key, path.n ? path : HF_S("/"), st, magic);
-    bool missing = o && (mask & ~o->mask[g]);
-    if (o)
+    bool missing = o && v->f->fanotify && (mask & ~o->mask[g]);
+    if (o) {
         o->mask[g] |= mask;
+        tell_kernel(v->f, o, v->row, what);
+    }
     pthread_mutex_unlock(&v->f->lock);
-    if (!missing)
-        return;
     snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
-    if (fanotify_mark(v->f->fd[g], FAN_MARK_ADD, mask, AT_FDCWD, name) < 0 && !v->err.msg[0] && errno != EOPNOTSUPP && errno != ENODEV)
+    if (missing && fanotify_mark(v->f->fd[g], FAN_MARK_ADD, mask, AT_FDCWD, name) < 0 && !v->err.msg[0])
         (void)hf_fail(&v->err, -errno, "%.*s cannot be watched", HF_SPAN_ARG(path));
     if (v->follows && fresh && dir) {
         hf_autobuf text = HF_BUF_INIT(4096);

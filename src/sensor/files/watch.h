@@ -9,14 +9,8 @@
 #pragma once
 #include "base/span.h"
 #include "event/wire.h"
+#include "sensor/policy-map.h"
 
-/* What of an object is told. */
-#define HF_W_READ 0x1u   /* opened, also for reading only */
-#define HF_W_WRITE 0x2u  /* opened for writing, written, truncated */
-#define HF_W_NAMES 0x4u  /* made, removed, renamed, linked */
-#define HF_W_ATTR 0x8u   /* mode, owner, attributes */
-#define HF_W_EACH 0x10u  /* every write at once, not only when the file is closed */
-#define HF_W_EXEC 0x20u  /* only when it is executable, or becomes so */
 #define HF_W_ALL (HF_W_READ | HF_W_WRITE | HF_W_NAMES | HF_W_ATTR)
 
 #define HF_W_HOST 0x1u
