@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* holdfast watch: live events of containers, and alerts of rules; holdfast sensor: what this kernel lets it see. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -43,6 +44,24 @@ static int engine_code(int rc, const struct hf_err *err)
     return rc < 0 ? hf_cli_fail(err, rc) : HF_EXIT_OK;
 }
 
+/* For the unprivileged side, which cannot open files.  Recordings hold command lines as they were: for root alone. */
+static int open_record(const char *path, int *ret, struct hf_err *err)
+{
+    *ret = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    return *ret < 0 ? hf_fail(err, -errno, "%s: %s", path, strerror(errno)) : 0;
+}
+
+/* From a file ("-": standard input) instead of the kernel. */
+static int replay(struct hf_watch_opts *o, const char *path, struct hf_err *err)
+{
+    hf_autoclose int fd = -1;
+    bool is_stdin = !strcmp(path, "-");
+    if (!is_stdin && (fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
+        return hf_cli_fail(err, hf_fail(err, -errno, "%s: %s", path, strerror(errno)));
+    int rc = hf_watch_replay(o, is_stdin ? STDIN_FILENO : fd, err);
+    return engine_code(rc < 0 ? hf_wrap(err, rc, "%s", path) : rc, err);
+}
+
 static int run(struct hf_watch_opts *o, struct hf_err *err)
 {
     int pair[2];
@@ -79,17 +98,44 @@ static int run(struct hf_watch_opts *o, struct hf_err *err)
     return hf_cli_fail(err, hf_fail(err, -ECHILD, "the engine was killed by signal %d; events since then are not known", WTERMSIG(status)));
 }
 
+struct named {
+    struct hf_strs rules;
+    const char *record, *replay;
+};
+
+static int start(struct hf_watch_opts *o, const struct named *named, struct hf_err *err)
+{
+    hf_autoclose int record = -1;
+    int rc = load_rules(&named->rules, &o->rules, err);
+    if (rc < 0)
+        return hf_cli_fail(err, rc);
+    o->colour = !o->json && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+    if (named->replay)
+        return replay(o, named->replay, err);
+    if (geteuid() != 0)
+        rc = hf_fail(err, -EPERM, "watching needs root: the kernel shows other processes to nobody else; run it with sudo");
+    else if (named->record)
+        rc = open_record(named->record, &record, err);
+    o->record_fd = record;
+    rc = rc < 0 ? hf_cli_fail(err, rc) : run(o, err);
+    hf_rules_free(o->rules);
+    return rc;
+}
+
 int hf_cmd_watch(int argc, char **argv)
 {
-    struct hf_watch_opts o = {.json = false};
-    struct hf_strs rules = {.n = 0};
+    struct hf_watch_opts o = {.record_fd = -1};
+    struct named named = {.record = NULL};
     struct hf_err err = HF_ERR_INIT;
     const struct hf_opt opts[] = {
-            {"rules", 'r', HF_OPT_LIST, &rules, "PATH", NULL, 0, 0, "rule file or folder of them (Falco's language); can be repeated"},
+            {"rules", 'r', HF_OPT_LIST, &named.rules, "PATH", NULL, 0, 0, "rule file or folder of them (Falco's language); can be repeated"},
             {"container", 0, HF_OPT_STR, &o.container, "NAME", NULL, 0, 0, "only this container (name, or beginning of its id)"},
             {"host", 0, HF_OPT_FLAG, &o.host, NULL, NULL, 0, 0, "also what happens outside containers"},
             {"alerts-only", 0, HF_OPT_FLAG, &o.alerts_only, NULL, NULL, 0, 0, "alerts of rules, not the events"},
             {"json", 0, HF_OPT_FLAG, &o.json, NULL, NULL, 0, 0, "one JSON object a line"},
+            {"record", 0, HF_OPT_STR, &named.record, "FILE", NULL, 0, 0, "keep all events in a file"},
+            {"record-max", 0, HF_OPT_SIZE, &o.record_max, "SIZE", NULL, 1u << 20, 1ull << 50, "bytes of that file at most (1G)"},
+            {"replay", 0, HF_OPT_STR, &named.replay, "FILE", NULL, 0, 0, "events from such a file instead of the kernel; needs no root"},
             {"no-sandbox", 0, HF_OPT_FLAG, &o.no_sandbox, NULL, NULL, 0, 0, "keep the engine's privileges (for debugging)"},
             {NULL, 0, HF_OPT_FLAG, NULL, NULL, NULL, 0, 0, NULL},
     };
@@ -100,17 +146,9 @@ int hf_cmd_watch(int argc, char **argv)
     int rc = hf_opts_parse(&cmd, argc, argv, args, &n, &err);
     if (rc != 0)
         return rc > 0 ? HF_EXIT_OK : hf_cli_fail(&err, rc);
-    rc = load_rules(&rules, &o.rules, &err);
-    if (rc < 0)
-        return hf_cli_fail(&err, rc);
-    if (geteuid() != 0) {
-        hf_rules_free(o.rules);
-        return hf_cli_fail(&err, hf_fail(&err, -EPERM, "watching needs root: the kernel shows other processes to nobody else; run it with sudo"));
-    }
-    o.colour = !o.json && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
-    rc = run(&o, &err);
-    hf_rules_free(o.rules);
-    return rc;
+    if (named.record && named.replay)
+        return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--record and --replay exclude each other"));
+    return start(&o, &named, &err);
 }
 
 /* ---- sensor features ---- */

@@ -4,7 +4,10 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <time.h>
 
 #include "base/fs.h"
@@ -12,6 +15,7 @@
 #include "base/sandbox.h"
 #include "detect/engine.h"
 #include "event/json.h"
+#include "event/recording.h"
 #include "event/track.h"
 #include "sensor/frames.h"
 
@@ -24,7 +28,9 @@ struct watch {
     struct hf_track *track;
     struct hf_engine *engine;
     struct hf_buf line, passwd, group;
-    uint64_t offset_ns, seq, alerts, lost, bad;
+    uint64_t offset_ns, seed, seq, alerts, lost, bad;
+    struct hf_recorder *recorder; /* NULL: none, or it has ended */
+    bool record_failed;
     bool stopped, silent; /* the privileged half said so; it has not been heard for long */
 };
 
@@ -243,31 +249,95 @@ static void tell_silent_rules(const struct hf_rules *rules)
 
 static int prepare(struct watch *w, struct hf_err *err)
 {
+    tzset();
+    hf_buf_init(&w->line, 1u << 20);
+    int rc = hf_track_new(&w->track, NULL, err);
+    if (rc == 0 && w->o->rules) {
+        tell_silent_rules(w->o->rules);
+        struct hf_engine_opts eo = {.alert = alert, .ctx = w, .user_name = user_name, .user_ctx = w, .seed = w->seed};
+        rc = hf_engine_new(&w->engine, w->o->rules, &eo, NULL, err);
+    }
+    return rc;
+}
+
+/* What this host says of itself: its clock and its users. */
+static void look_around(struct watch *w)
+{
     struct hf_err ignored = HF_ERR_INIT;
     struct timespec real, boot;
     clock_gettime(CLOCK_REALTIME, &real);
     clock_gettime(CLOCK_BOOTTIME, &boot);
     w->offset_ns = (uint64_t)((real.tv_sec - boot.tv_sec) * 1000000000 + (real.tv_nsec - boot.tv_nsec));
-    hf_buf_init(&w->line, 1u << 20);
+    if (getrandom(&w->seed, sizeof w->seed, GRND_NONBLOCK) < 0)
+        w->seed = (uint64_t)real.tv_nsec << 32 ^ (uint64_t)boot.tv_nsec;
+    w->seed += !w->seed; /* 0 would be "none" */
     hf_buf_init(&w->passwd, USERS_MAX);
     hf_buf_init(&w->group, USERS_MAX);
     if (hf_read_file("/etc/passwd", &w->passwd, &ignored) < 0 || hf_read_file("/etc/group", &w->group, &ignored) < 0)
         hf_log(HF_LOG_WARNING, "users", "names of users are not known: %s", ignored.msg);
-    tzset();
-    int rc = hf_track_new(&w->track, NULL, err);
-    if (rc == 0 && w->o->rules) {
-        tell_silent_rules(w->o->rules);
-        struct hf_engine_opts eo = {.alert = alert, .ctx = w, .user_name = user_name, .user_ctx = w};
-        rc = hf_engine_new(&w->engine, w->o->rules, &eo, NULL, err);
+}
+
+/* ---- recording ---- */
+
+/* Names and numbers only: nothing else of these files goes into a recording. */
+static void names_only(struct hf_span rest, struct hf_buf *out)
+{
+    struct hf_span line, name, skipped, number;
+    while (hf_span_line(&rest, &line))
+        if (hf_span_cut(&line, ':', &name) && hf_span_cut(&line, ':', &skipped) && hf_span_cut(&line, ':', &number)) {
+            hf_buf_adds(out, name);
+            hf_buf_addz(out, ":x:");
+            hf_buf_adds(out, number);
+            hf_buf_addz(out, ":\n");
+        }
+}
+
+static int begin_recording(struct watch *w, struct hf_err *err)
+{
+    hf_autobuf users = HF_BUF_INIT(USERS_MAX), groups = HF_BUF_INIT(USERS_MAX);
+    struct utsname u;
+    if (w->o->record_fd < 0)
+        return 0;
+    names_only(hf_buf_span(&w->passwd), &users);
+    names_only(hf_buf_span(&w->group), &groups);
+    if (uname(&u) < 0)
+        return hf_fail(err, -errno, "uname: %s", strerror(errno));
+    struct hf_recording_facts f = {.offset_ns = w->offset_ns, .seed = w->seed, .started_ns = hf_boot_ns(), .hostname = hf_span_z(u.nodename),
+            .kernel = hf_span_z(u.release), .program = HF_S(HF_VERSION), .passwd = hf_buf_span(&users), .group = hf_buf_span(&groups)};
+    return hf_recorder_new(&w->recorder, w->o->record_fd, w->o->record_max, &f, err);
+}
+
+static void record_frame(struct watch *w, uint64_t boot_ns, struct hf_span records)
+{
+    struct hf_err err = HF_ERR_INIT;
+    if (!w->recorder || hf_recorder_frame(w->recorder, boot_ns, records, &err) == 0)
+        return;
+    hf_log(HF_LOG_ERR, "recording", "%s", err.msg); /* watching goes on */
+    w->record_failed = true;
+    hf_recorder_free(w->recorder);
+    w->recorder = NULL;
+}
+
+static void end_recording(struct watch *w)
+{
+    struct hf_err err = HF_ERR_INIT;
+    if (w->recorder && hf_recorder_end(w->recorder, hf_boot_ns(), w->stopped ? "stopped" : "sensor ended", &err) < 0) {
+        hf_log(HF_LOG_ERR, "recording", "%s", err.msg);
+        w->record_failed = true;
     }
-    return rc;
+    hf_recorder_free(w->recorder);
+    w->recorder = NULL;
 }
 
 static int confine(const struct hf_watch_opts *o, struct hf_err *err)
 {
     if (o->no_sandbox)
         return 0;
-    int rc = hf_sandbox_drop(NOBODY, NOBODY, err);
+    int rc = 0;
+    if (geteuid() == 0)
+        rc = hf_sandbox_drop(NOBODY, NOBODY, err);
+    else if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) /* a replay by an ordinary user */
+        rc = hf_fail(err, -errno, "could not give up gaining privileges");
     if (rc == 0)
         rc = hf_sandbox_files(NULL, err);
     if (rc == 1)
@@ -275,13 +345,25 @@ static int confine(const struct hf_watch_opts *o, struct hf_err *err)
     return rc < 0 ? rc : hf_sandbox_calls(err);
 }
 
+/* What arrived together at boot_ns. */
+static void frame(struct watch *w, uint64_t boot_ns, struct hf_span records)
+{
+    struct hf_err err = HF_ERR_INIT;
+    size_t len;
+    int rc = 0;
+    for (; records.n && (rc = hf_event_frame(records, &len, &err)) > 0; records = hf_span_from(records, len))
+        record(w, hf_span_sub(records, 0, len));
+    w->bad += records.n > 0;
+    if (w->engine)
+        hf_engine_tick(w->engine, boot_ns + w->offset_ns, false);
+    fflush(stdout);
+}
+
 static void loop(struct watch *w, int fd)
 {
-    static char frame[HF_WIRE_MAX + 64];
+    static char bytes[HF_WIRE_MAX + 64];
     for (;;) {
-        ssize_t n = recv(fd, frame, sizeof frame, 0);
-        struct hf_err err = HF_ERR_INIT;
-        size_t len;
+        ssize_t n = recv(fd, bytes, sizeof bytes, 0);
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
             if (errno == EAGAIN && !w->silent) {
                 w->silent = true;
@@ -291,12 +373,31 @@ static void loop(struct watch *w, int fd)
         }
         if (n <= 0)
             return;
-        for (struct hf_span rest = hf_span(frame, (size_t)n); rest.n && hf_event_frame(rest, &len, &err) > 0; rest = hf_span_from(rest, len))
-            record(w, hf_span_sub(rest, 0, len));
-        if (w->engine)
-            hf_engine_tick(w->engine, hf_boot_ns() + w->offset_ns, false);
-        fflush(stdout);
+        uint64_t now = hf_boot_ns();
+        record_frame(w, now, hf_span(bytes, (size_t)n));
+        frame(w, now, hf_span(bytes, (size_t)n));
     }
+}
+
+static void done(struct watch *w)
+{
+    if (w->engine)
+        hf_engine_tick(w->engine, 0, true);
+    fflush(stdout);
+    hf_engine_free(w->engine);
+    hf_track_free(w->track);
+    hf_buf_done(&w->line);
+    hf_buf_done(&w->passwd);
+    hf_buf_done(&w->group);
+}
+
+static int losses(const struct watch *w, struct hf_err *err)
+{
+    if (w->bad)
+        return hf_fail(err, HF_E_INCOMPLETE, "%llu records could not be read", (unsigned long long)w->bad);
+    if (w->lost)
+        return hf_fail(err, HF_E_INCOMPLETE, "%llu events were lost", (unsigned long long)w->lost);
+    return 0;
 }
 
 int hf_watch_engine(const struct hf_watch_opts *o, int fd, struct hf_err *err)
@@ -305,20 +406,51 @@ int hf_watch_engine(const struct hf_watch_opts *o, int fd, struct hf_err *err)
     struct timeval patience = {HEARTBEAT_MS / 1000, 0};
     if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0)
         hf_log(HF_LOG_WARNING, "heartbeat", "a stopped sensor would not be noticed: %s", strerror(errno));
+    look_around(&w);
     int rc = prepare(&w, err);
-    if (rc == 0)
-        rc = confine(o, err);
+    rc = rc < 0 ? rc : begin_recording(&w, err);
+    rc = rc < 0 ? rc : confine(o, err);
     if (rc < 0)
         return rc;
     loop(&w, fd);
-    if (w.engine)
-        hf_engine_tick(w.engine, 0, true);
-    fflush(stdout);
+    end_recording(&w);
+    done(&w);
     if (!w.stopped)
         return hf_fail(err, -ECONNRESET, "the sensor ended without a word: it was killed or did not start; what happened since is not known");
-    if (w.bad)
-        return hf_fail(err, HF_E_INCOMPLETE, "%llu records could not be read", (unsigned long long)w.bad);
-    if (w.lost)
-        return hf_fail(err, HF_E_INCOMPLETE, "%llu events were lost", (unsigned long long)w.lost);
-    return 0;
+    rc = losses(&w, err);
+    if (rc == 0 && w.record_failed)
+        rc = hf_fail(err, HF_E_INCOMPLETE, "the recording is not complete");
+    return rc;
+}
+
+int hf_watch_replay(const struct hf_watch_opts *o, int fd, struct hf_err *err)
+{
+    struct watch w = {.o = o};
+    struct hf_recording_frame f;
+    struct hf_err inner = HF_ERR_INIT;
+    hf_cleanup(hf_recording_closep) struct hf_recording *r = NULL;
+    int rc = confine(o, err); /* what is read is hostile */
+    rc = rc < 0 ? rc : hf_recording_open(&r, hf_recording_read_fd, &fd, err);
+    if (rc < 0)
+        return rc;
+    const struct hf_recording_facts *facts = hf_recording_facts(r);
+    w.offset_ns = facts->offset_ns;
+    w.seed = facts->seed;
+    hf_buf_init(&w.passwd, HF_RECORDING_HEADER_MAX);
+    hf_buf_init(&w.group, HF_RECORDING_HEADER_MAX);
+    hf_buf_adds(&w.passwd, facts->passwd);
+    hf_buf_adds(&w.group, facts->group);
+    rc = prepare(&w, err);
+    if (rc < 0)
+        return rc;
+    while ((rc = hf_recording_next(r, &f, &inner)) > 0)
+        frame(&w, f.boot_ns, f.records);
+    done(&w);
+    if (rc < 0)
+        return hf_fail(err, HF_E_INCOMPLETE, "%s; %llu events were read before", inner.msg, (unsigned long long)w.seq);
+    if (hf_span_eqz(hf_recording_reason(r), "limit"))
+        return hf_fail(err, HF_E_INCOMPLETE, "the recording reached its limit; what happened afterwards is not in it");
+    if (!hf_span_eqz(hf_recording_reason(r), "stopped"))
+        return hf_fail(err, HF_E_INCOMPLETE, "the sensor was killed while it was recorded; what happened since is not known");
+    return losses(&w, err);
 }

@@ -18,6 +18,7 @@ struct hf_engine_opts {
     hf_user_name user_name; /* names of users and groups; NULL: numbers */
     void *user_ctx;
     uint64_t fold_ns;       /* 0: 60 s */
+    uint64_t seed;          /* of alert ids: the same events give the same ids; 0: random */
     bool disabled_too;      /* also rules with enabled: false */
 };
 
