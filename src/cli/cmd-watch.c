@@ -10,8 +10,8 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/rules-cli.h"
 #include "cli/watch.h"
-#include "detect/rules.h"
 #include "sensor/sensor.h"
 
 static volatile int stop;
@@ -20,19 +20,6 @@ static void on_signal(int sig)
 {
     (void)sig;
     stop = 1;
-}
-
-static int load_rules(const struct hf_strs *paths, struct hf_rules **ret, struct hf_err *err)
-{
-    hf_cleanup(hf_rules_freep) struct hf_rules *r = NULL;
-    int rc = paths->n ? hf_rules_new(&r, NULL, err) : 0;
-    for (size_t i = 0; rc == 0 && i < paths->n; i++)
-        rc = hf_rules_add_path(r, paths->v[i], err);
-    if (rc == 0 && r)
-        rc = hf_rules_compile(r, err);
-    if (rc == 0)
-        *ret = hf_take(r);
-    return rc;
 }
 
 static int engine_code(int rc, const struct hf_err *err)
@@ -106,7 +93,7 @@ struct named {
 static int start(struct hf_watch_opts *o, const struct named *named, struct hf_err *err)
 {
     hf_autoclose int record = -1;
-    int rc = load_rules(&named->rules, &o->rules, err);
+    int rc = named->rules.n ? hf_cli_rules(&named->rules, &o->rules, err) : 0;
     if (rc < 0)
         return hf_cli_fail(err, rc);
     o->colour = !o->json && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");

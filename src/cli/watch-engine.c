@@ -13,9 +13,8 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/sandbox.h"
-#include "detect/engine.h"
+#include "cli/rules-cli.h"
 #include "event/json.h"
-#include "event/recording.h"
 #include "event/track.h"
 #include "sensor/frames.h"
 
@@ -28,6 +27,7 @@ struct watch {
     struct hf_track *track;
     struct hf_engine *engine;
     struct hf_buf line, passwd, group;
+    struct hf_users users;
     uint64_t offset_ns, seed, seq, alerts, lost, bad;
     struct hf_recorder *recorder; /* NULL: none, or it has ended */
     bool record_failed;
@@ -38,18 +38,6 @@ static void put(struct watch *w)
 {
     if (hf_buf_ok(&w->line))
         fwrite(w->line.p, 1, w->line.n, stdout);
-}
-
-/* "name:x:1000:..." of /etc/passwd or /etc/group. */
-static struct hf_span user_name(void *ctx, uint32_t id, bool group)
-{
-    struct watch *w = ctx;
-    struct hf_span rest = hf_buf_span(group ? &w->group : &w->passwd), line, name, skipped, number;
-    uint64_t n;
-    while (hf_span_line(&rest, &line))
-        if (hf_span_cut(&line, ':', &name) && hf_span_cut(&line, ':', &skipped) && hf_span_cut(&line, ':', &number) && hf_parse_u64(number, 10, 0, UINT32_MAX, &n) == 0 && n == id)
-            return name;
-    return hf_span(NULL, 0);
 }
 
 /* Whether what happened in a container of this name and id is asked for; both empty: on the host. */
@@ -250,11 +238,12 @@ static void tell_silent_rules(const struct hf_rules *rules)
 static int prepare(struct watch *w, struct hf_err *err)
 {
     tzset();
+    w->users = (struct hf_users){hf_buf_span(&w->passwd), hf_buf_span(&w->group)};
     hf_buf_init(&w->line, 1u << 20);
     int rc = hf_track_new(&w->track, NULL, err);
     if (rc == 0 && w->o->rules) {
         tell_silent_rules(w->o->rules);
-        struct hf_engine_opts eo = {.alert = alert, .ctx = w, .user_name = user_name, .user_ctx = w, .seed = w->seed};
+        struct hf_engine_opts eo = {.alert = alert, .ctx = w, .user_name = hf_users_name, .user_ctx = &w->users, .seed = w->seed};
         rc = hf_engine_new(&w->engine, w->o->rules, &eo, NULL, err);
     }
     return rc;

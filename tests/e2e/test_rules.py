@@ -92,3 +92,79 @@ def test_recording_has_a_limit(watch, busybox, run, tmp_path):  # noqa: F811
 def test_kept_recording(run):
     code, out, err = run("watch", "--replay", ROOT / "tests/recordings/drop-and-run.hfrec")
     assert (code, err) == (0, "") and "kept                  true             ran /tmp/true" in out
+
+
+REC = ROOT / "tests/recordings/drop-and-run.hfrec"
+TEMPORARY = "Program from a temporary folder"
+
+
+@pytest.fixture
+def rules(tmp_path):
+    path = tmp_path / "rules.yaml"
+    path.write_text(RULES + """
+- rule: Never here
+  desc: A file is read.
+  condition: evt.type = openat and fd.name = /etc/shadow
+  output: o
+  enabled: false
+- rule: Of root
+  condition: started and user.name = root and proc.name = cp
+  output: "%user.name"
+  priority: LOW
+""")
+    return path
+
+
+def test_rules_replay(run, rules, tmp_path):
+    code, out, err = run("rules", "replay", REC, "--rules", rules, "--json")
+    assert (code, err) == (0, "")
+    told = json.loads(out)
+    assert (told["schema"], told["events"], told["lost"], told["alerts"], told["folded"]) == ("holdfast.rules-replay/1", 19, 0, 2, 1)
+    assert [(r["rule"], r["severity"], r["alerts"], r["folded"]) for r in told["rules"]] == [(TEMPORARY, "critical", 1, 1), ("Of root", "low", 1, 0)]
+    assert [(c["container"], c["alerts"]) for c in told["rules"][0]["containers"]] == [("kept", 1)]
+    assert abs(told["alerts_per_day"] - 2 * 86400 / told["seconds"]) < 1000
+    code, out, err = run("rules", "replay", "-", "--rules", rules, input=REC.read_bytes(), text=False)
+    lines = out.decode().splitlines()
+    assert code == 0 and lines[1].split()[:8] == ["Program", "from", "a", "temporary", "folder", "critical", "1", "1"] and lines[2].split()[:3] == ["kept", "1", "1"]
+    assert lines[-1].startswith("19 events in 0.4 s against 3 rules: 2 alerts, 1 more folded; ")
+    part = tmp_path / "part.hfrec"
+    part.write_bytes(REC.read_bytes()[:-100])
+    code, out, err = run("rules", "replay", part, "--rules", rules)
+    assert code == 4 and "cut off; " in err and "events were read before" in err and "events in" in out
+    assert run("rules", "replay", REC)[0] == 2
+    assert run("rules", "replay", rules, "--rules", rules)[0] == 3
+    assert run("rules", "replay", tmp_path / "none", "--rules", rules)[0] == 3
+
+
+def test_rules_list(run, rules):
+    code, out, err = run("rules", "list", "--rules", rules)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[1].split() == [*TEMPORARY.split(), "critical", "T1059", "execve", f"{rules}:6"]
+    assert " off " in lines[2] and lines[-1] == "3 rules, 2 enabled"
+    told = {r["rule"]: r for r in json.loads(run("rules", "list", "--rules", rules, "--json")[1])}
+    assert told[TEMPORARY] == {"rule": TEMPORARY, "severity": "critical", "techniques": ["T1059"], "tactics": ["execution"], "tags": ["mitre_execution", "T1059"],
+                               "events": ["execve"], "enabled": True, "file": str(rules), "line": 6, "what": ""}
+    assert told["Never here"]["what"] == "A file is read." and not told["Never here"]["enabled"]
+
+
+def test_rules_explain(run, rules):
+    code, out, err = run("rules", "explain", TEMPORARY.upper(), "--rules", rules, "--recording", REC)
+    assert (code, err) == (0, "")
+    assert '''condition
+    evt.type in ("execve", "execveat")
+    and container.id != "host"
+    and proc.exepath pmatch ("/tmp", "/dev/shm")
+macros    started
+fields    evt.type, container.id, proc.exepath
+events
+    execve              exec
+cost      looked at 4 of 19 events, held for 2; ''' in out
+    assert out.startswith(TEMPORARY + "\nseverity  critical\n")
+    code, out, err = run("rules", "explain", "Never her", "--rules", rules)
+    assert code == 3 and 'did you mean "Never here"' in err
+    code, out, err = run("rules", "explain", "Never here", "--rules", rules)
+    assert code == 0 and "severity  info, off" in out and "what      A file is read." in out and "    openat " in out
+    assert run("rules", "explain", "Never here")[0] == 2
+    code, out, err = run("rules", "explane")
+    assert code == 2 and "did you mean rules explain" in err

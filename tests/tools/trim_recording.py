@@ -5,8 +5,7 @@ import struct
 import subprocess
 import sys
 
-EXEC, CONTAINER, STATUS = 1, 64, 68
-EXEC_LENGTHS = struct.Struct("<4H2I")
+CONTAINER, STATUS = 64, 68
 
 
 def main(source, target):
@@ -31,13 +30,14 @@ def main(source, target):
             at += length
         records.append((kind, boot, here if kind == 1 else body))
     groups = {cgroup for kind, _, here in records if kind == 1 for type_, cgroup, _ in here if type_ == CONTAINER}
-    out = b"HFRECORD" + struct.pack("<2I", version, len(head)) + head
+    pieces = [b"HFRECORD" + struct.pack("<2I", version, len(head)) + head]
     for kind, boot, here in records:
         body = here if kind != 1 else b"".join(r for type_, cgroup, r in here if type_ == STATUS or (cgroup in groups and b"runc" not in r))
         if body:
-            out += struct.pack("<2IQ", len(body), kind, boot) + body
+            pieces.append(struct.pack("<2IQ", len(body), kind, boot) + body)
     with open(target, "wb") as f:
-        f.write(subprocess.run(["zstd", "-19", "-cq"], input=out, capture_output=True, check=True).stdout)
+        for piece in (pieces[0], b"".join(pieces[1:])):  # the header can be read even when the rest is cut
+            f.write(subprocess.run(["zstd", "-19", "-cq"], input=piece, capture_output=True, check=True).stdout)
 
 
 main(*sys.argv[1:])
