@@ -119,6 +119,7 @@ int hf_cmd_rules(int argc, char **argv)
             {"list", hf_cmd_rules_list, "rules by name, severity, technique and events"},
             {"check", hf_cmd_rules_check, "rule files: are they right, and what of them is served"},
             {"explain", hf_cmd_rules_explain, "what a rule asks, of which events, and what it costs"},
+            {"test", hf_cmd_rules_test, "do rules raise the alerts that written tests expect"},
             {"replay", hf_cmd_rules_replay, "what rules would have said of a recording"},
     };
     const char *names[HF_ARRAY_LEN(commands) + 1] = {NULL};

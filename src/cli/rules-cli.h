@@ -9,6 +9,7 @@ int hf_cmd_rules_list(int argc, char **argv);
 int hf_cmd_rules_check(int argc, char **argv);
 int hf_cmd_rules_explain(int argc, char **argv);
 int hf_cmd_rules_replay(int argc, char **argv);
+int hf_cmd_rules_test(int argc, char **argv);
 
 /* The rules of --rules, compiled; HF_E_USAGE when there are none. */
 HF_MUSTUSE int hf_cli_rules(const struct hf_strs *paths, struct hf_rules **ret, struct hf_err *err);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <zlib.h>
 #include <zstd.h>
 
 #include "base/rd.h"
@@ -133,11 +134,23 @@ void hf_recorder_free(struct hf_recorder *r)
     free(r);
 }
 
+/* Damage must not become an event: zstd's own checksum comes after the content. */
+static uint32_t check_of(const char head[16], struct hf_span bytes)
+{
+    uLong crc = crc32(0, (const Bytef *)head, 16);
+    return (uint32_t)crc32(crc, (const Bytef *)(bytes.p ? bytes.p : ""), (uInt)bytes.n);
+}
+
 static void add_frame(struct hf_recorder *r, unsigned kind, uint64_t boot_ns, struct hf_span bytes)
 {
+    size_t from = r->in.n;
     add_u32(&r->in, (uint32_t)bytes.n);
     add_u32(&r->in, kind);
     add_u64(&r->in, boot_ns);
+    if (!hf_buf_ok(&r->in)) /* pack tells */
+        return;
+    add_u32(&r->in, check_of(r->in.p + from, bytes));
+    add_u32(&r->in, 0);
     hf_buf_adds(&r->in, bytes);
 }
 
@@ -352,8 +365,8 @@ struct hf_span hf_recording_reason(const struct hf_recording *r)
 
 int hf_recording_next(struct hf_recording *r, struct hf_recording_frame *ret, struct hf_err *err)
 {
-    char head[16];
-    uint32_t len, kind;
+    char head[24];
+    uint32_t len, kind, check;
     if (r->ended)
         return 0;
     int rc = cut_off(r, get(r, head, sizeof head, err), err);
@@ -361,13 +374,16 @@ int hf_recording_next(struct hf_recording *r, struct hf_recording_frame *ret, st
         return rc;
     memcpy(&len, head, sizeof len);
     memcpy(&kind, head + 4, sizeof kind);
+    memcpy(&check, head + 16, sizeof check);
     if (len > HF_RECORDING_FRAME_MAX || (kind == KIND_END && len > 256))
-        return hf_fail_at(err, HF_E_LIMIT, r->total, "a frame of %u bytes in the recording", len);
+        return hf_fail_at(err, HF_E_LIMIT, r->total, "the recording is damaged: a frame of %u bytes", len);
     if (kind != KIND_RECORDS && kind != KIND_END)
-        return hf_fail_at(err, HF_E_FORMAT, r->total, "a frame of unknown kind %u in the recording", kind);
+        return hf_fail_at(err, HF_E_FORMAT, r->total, "the recording is damaged: a frame of unknown kind %u", kind);
     rc = get_into(r, kind == KIND_END ? &r->reason : &r->frame, len, err);
     if (rc < 0)
         return rc;
+    if (check_of(head, hf_buf_span(kind == KIND_END ? &r->reason : &r->frame)) != check)
+        return hf_fail_at(err, HF_E_FORMAT, r->total, "the recording is damaged: a frame has another checksum");
     if (kind == KIND_END) {
         r->ended = true;
         return 0;

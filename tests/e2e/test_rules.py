@@ -168,3 +168,46 @@ cost      looked at 4 of 19 events, held for 2; ''' in out
     assert run("rules", "explain", "Never here")[0] == 2
     code, out, err = run("rules", "explane")
     assert code == 2 and "did you mean rules explain" in err
+
+
+CASES = """
+- test: dropped
+  containers: [{id: c0ffee, name: web, image: 'nginx:1'}]
+  processes: [{pid: 5, exe: /bin/sh, container: web}]
+  events:
+    - {type: exec, process: {pid: 6, ppid: 5, exe: /dev/shm/x, args: [x], container: web}, exec: {flags: [upper_layer]}}
+    - {type: exec, process: {pid: 7, ppid: 5, exe: /bin/cp, container: web, uid: 0}}
+  alerts: [Program from a temporary folder]
+- test: repeated after a while
+  containers: [{id: c0ffee, name: web}]
+  events:
+    - {type: exec, process: {pid: 6, exe: /tmp/x, container: web}}
+    - {type: exec, after: 2s, process: 6}
+    - {type: exec, after: 2m, process: 6}
+  alerts: [Program from a temporary folder, Program from a temporary folder]
+- test: benign
+  containers: [{id: c0ffee, name: web}]
+  events:
+    - {type: exec, process: {pid: 6, exe: /tmpx/x, container: web}}
+  alerts: []
+"""
+
+
+def test_rules_test(run, rules, tmp_path):
+    (tmp_path / "good.yaml").write_text(CASES)
+    code, out, err = run("rules", "test", "--rules", rules, tmp_path / "good.yaml")
+    assert (code, err) == (0, "") and out == "ok      dropped\nok      repeated after a while\nok      benign\n\n3 tests, 0 failed\n"
+    (tmp_path / "bad.yaml").write_text(CASES.replace("alerts: []", "alerts: [Of root]").replace("/dev/shm/x", "/srv/x").replace("{pid: 7,", "{pid: 7, exe: /tmp/y,").replace("exe: /bin/cp, ", ""))
+    code, out, err = run("rules", "test", "--rules", rules, tmp_path / "good.yaml", tmp_path / "bad.yaml")
+    assert code == 1 and out.endswith("6 tests, 1 failed\n")
+    assert f"FAILED  benign  ({tmp_path}/bad.yaml:16)\n    missing: Of root\n" in out
+    (tmp_path / "bad.yaml").write_text(CASES.replace("alerts: []", "alerts: []").replace("/tmpx/", "/tmp/"))
+    code, out, err = run("rules", "test", "--rules", rules, tmp_path / "bad.yaml")
+    assert code == 1 and "    not expected: Program from a temporary folder\n" in out
+    (tmp_path / "bad.yaml").write_text(CASES.replace("alerts: []", "alerts: [Nothing]"))
+    code, out, err = run("rules", "test", "--rules", rules, tmp_path / "bad.yaml")
+    assert code == 2 and f'bad.yaml:16: there is no rule "Nothing"' in err
+    (tmp_path / "bad.yaml").write_text(CASES.replace("type: exec", "type: exex"))
+    code, out, err = run("rules", "test", "--rules", rules, tmp_path / "bad.yaml")
+    assert code == 2 and "bad.yaml:6:" in err and "did you mean exec" in err
+    assert run("rules", "test", "--rules", rules, tmp_path / "none.yaml")[0] == 3

@@ -4,6 +4,7 @@ are kept with the tests.  trim_recording.py IN OUT"""
 import struct
 import subprocess
 import sys
+import zlib
 
 CONTAINER, STATUS = 64, 68
 
@@ -19,8 +20,8 @@ def main(source, target):
     frames, at = [], 16 + n
     while at < len(data):
         length, kind, boot = struct.unpack_from("<2IQ", data, at)
-        frames.append((kind, boot, data[at + 16:at + 16 + length]))
-        at += 16 + length
+        frames.append((kind, boot, data[at + 24:at + 24 + length]))
+        at += 24 + length
     records = []
     for kind, boot, body in frames:
         here, at = [], 0
@@ -34,7 +35,8 @@ def main(source, target):
     for kind, boot, here in records:
         body = here if kind != 1 else b"".join(r for type_, cgroup, r in here if type_ == STATUS or (cgroup in groups and b"runc" not in r))
         if body:
-            pieces.append(struct.pack("<2IQ", len(body), kind, boot) + body)
+            first = struct.pack("<2IQ", len(body), kind, boot)
+            pieces.append(first + struct.pack("<2I", zlib.crc32(first + body), 0) + body)
     with open(target, "wb") as f:
         for piece in (pieces[0], b"".join(pieces[1:])):  # the header can be read even when the rest is cut
             f.write(subprocess.run(["zstd", "-19", "-cq"], input=piece, capture_output=True, check=True).stdout)
