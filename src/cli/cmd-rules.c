@@ -90,8 +90,6 @@ int hf_cmd_rules_check(int argc, char **argv)
     struct hf_strs paths = {.n = 0};
     const char *args[66];
     size_t n;
-    if (argc > 65)
-        return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "more than 64 operands"));
     int rc = hf_opts_parse(&cmd, argc, argv, args, &n, &err);
     if (rc != 0)
         return rc > 0 ? HF_EXIT_OK : hf_cli_fail(&err, rc);
@@ -121,6 +119,9 @@ int hf_cmd_rules(int argc, char **argv)
             {"explain", hf_cmd_rules_explain, "what a rule asks, of which events, and what it costs"},
             {"test", hf_cmd_rules_test, "do rules raise the alerts that written tests expect"},
             {"replay", hf_cmd_rules_replay, "what rules would have said of a recording"},
+            {"why", hf_cmd_rules_why, "which clauses of its rule an alert matched"},
+            {"except", hf_cmd_rules_except, "make the tightest exception that an alert falls under"},
+            {"exceptions", hf_cmd_rules_exceptions, "exceptions from rules, expired ones marked"},
     };
     const char *names[HF_ARRAY_LEN(commands) + 1] = {NULL};
     struct hf_err err = HF_ERR_INIT;

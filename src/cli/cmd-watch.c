@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/alert-log.h"
 #include "cli/rules-cli.h"
 #include "cli/watch.h"
 #include "sensor/sensor.h"
@@ -86,14 +87,18 @@ static int run(struct hf_watch_opts *o, struct hf_err *err)
 }
 
 struct named {
-    struct hf_strs rules;
-    const char *record, *replay;
+    struct hf_strs rules, exceptions;
+    const char *record, *replay, *state;
 };
 
 static int start(struct hf_watch_opts *o, const struct named *named, struct hf_err *err)
 {
     hf_autoclose int record = -1;
-    int rc = named->rules.n ? hf_cli_rules(&named->rules, &o->rules, err) : 0;
+    struct hf_alert_log log = HF_ALERT_LOG_INIT;
+    int rc = named->rules.n ? hf_cli_excepts(&named->exceptions, &o->excepts, err) : 0;
+    if (rc < 0)
+        return hf_cli_fail(err, rc);
+    rc = named->rules.n ? hf_cli_rules(&named->rules, &o->rules, err) : 0;
     if (rc < 0)
         return hf_cli_fail(err, rc);
     o->colour = !o->json && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
@@ -104,18 +109,28 @@ static int start(struct hf_watch_opts *o, const struct named *named, struct hf_e
     else if (named->record)
         rc = open_record(named->record, &record, err);
     o->record_fd = record;
+    if (rc == 0 && o->rules) {
+        struct hf_err why = HF_ERR_INIT;
+        if (hf_alert_log_open(&log, named->state, &why) < 0)
+            hf_log(HF_LOG_WARNING, "alert_log", "alerts are not kept for \"rules why\": %s", why.msg);
+        else
+            o->log = &log;
+    }
     rc = rc < 0 ? hf_cli_fail(err, rc) : run(o, err);
+    hf_alert_log_close(&log);
     hf_rules_free(o->rules);
+    hf_excepts_free(o->excepts);
     return rc;
 }
 
 int hf_cmd_watch(int argc, char **argv)
 {
     struct hf_watch_opts o = {.record_fd = -1};
-    struct named named = {.record = NULL};
+    struct named named = {.state = HF_STATE_DIR};
     struct hf_err err = HF_ERR_INIT;
     const struct hf_opt opts[] = {
             {"rules", 'r', HF_OPT_LIST, &named.rules, "PATH", NULL, 0, 0, "rule file or folder of them (Falco's language); can be repeated"},
+            {"exceptions", 0, HF_OPT_LIST, &named.exceptions, "PATH", NULL, 0, 0, "exceptions from rules, file or folder (" HF_EXCEPTIONS_DIR "); can be repeated"},
             {"container", 0, HF_OPT_STR, &o.container, "NAME", NULL, 0, 0, "only this container (name, or beginning of its id)"},
             {"host", 0, HF_OPT_FLAG, &o.host, NULL, NULL, 0, 0, "also what happens outside containers"},
             {"alerts-only", 0, HF_OPT_FLAG, &o.alerts_only, NULL, NULL, 0, 0, "alerts of rules, not the events"},
@@ -123,6 +138,7 @@ int hf_cmd_watch(int argc, char **argv)
             {"record", 0, HF_OPT_STR, &named.record, "FILE", NULL, 0, 0, "keep all events in a file"},
             {"record-max", 0, HF_OPT_SIZE, &o.record_max, "SIZE", NULL, 1u << 20, 1ull << 50, "bytes of that file at most (1G)"},
             {"replay", 0, HF_OPT_STR, &named.replay, "FILE", NULL, 0, 0, "events from such a file instead of the kernel; needs no root"},
+            {"state", 0, HF_OPT_STR, &named.state, "DIR", NULL, 0, 0, "folder where alerts are kept for \"rules why\" (" HF_STATE_DIR ")"},
             {"no-sandbox", 0, HF_OPT_FLAG, &o.no_sandbox, NULL, NULL, 0, 0, "keep the engine's privileges (for debugging)"},
             {NULL, 0, HF_OPT_FLAG, NULL, NULL, NULL, 0, 0, NULL},
     };

@@ -276,7 +276,7 @@ int hf_cmd_rules_explain(int argc, char **argv)
     size_t n;
     struct hf_rules *rules = NULL;
     struct hf_rules_run run = {.track = NULL};
-    int rc = argc > 128 ? hf_fail(&err, HF_E_USAGE, "more than 127 arguments") : hf_opts_parse(&cmd, argc, argv, args, &n, &err);
+    int rc = hf_opts_parse(&cmd, argc, argv, args, &n, &err);
     if (rc == 0)
         rc = hf_cli_rules(&paths, &rules, &err);
     if (rc != 0)

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Rules held against records that come from a file. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "cli/rules-cli.h"
 
 int hf_cli_rules(const struct hf_strs *paths, struct hf_rules **ret, struct hf_err *err)
@@ -18,6 +23,75 @@ int hf_cli_rules(const struct hf_strs *paths, struct hf_rules **ret, struct hf_e
         rc = hf_rules_compile(r, err);
     if (rc == 0)
         *ret = hf_take(r);
+    return rc;
+}
+
+#define NAMES_MAX 256u
+#define FILE_MAX (8u << 20)
+
+static int whole_file(const char *path, int (*fn)(void *ctx, const char *name, struct hf_span text, struct hf_err *err), void *ctx, struct hf_err *err)
+{
+    hf_autobuf text = HF_BUF_INIT(FILE_MAX + 1);
+    int rc = hf_read_file(path, &text, err);
+    return rc < 0 ? rc : fn(ctx, path, hf_buf_span(&text), err);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int hf_cli_each_file(const char *path, int (*fn)(void *ctx, const char *name, struct hf_span text, struct hf_err *err), void *ctx, struct hf_err *err)
+{
+    struct stat st;
+    char *names[NAMES_MAX];
+    size_t n = 0;
+    if (stat(path, &st) < 0)
+        return hf_fail(err, -errno, "%s: %s", path, strerror(errno));
+    if (!S_ISDIR(st.st_mode))
+        return whole_file(path, fn, ctx, err);
+    DIR *d = opendir(path);
+    if (!d)
+        return hf_fail(err, -errno, "%s: %s", path, strerror(errno));
+    int rc = 0;
+    for (struct dirent *e; rc == 0 && (e = readdir(d));) {
+        struct hf_span s = hf_span_z(e->d_name);
+        if (e->d_name[0] == '.' || !(hf_span_ends(s, HF_S(".yaml")) || hf_span_ends(s, HF_S(".yml"))))
+            continue;
+        if (n == NAMES_MAX)
+            rc = hf_fail(err, HF_E_LIMIT, "%s has more than %u files", path, NAMES_MAX);
+        else if ((names[n] = strdup(e->d_name)))
+            n++;
+    }
+    closedir(d);
+    if (n)
+        qsort(names, n, sizeof *names, by_name);
+    for (size_t i = 0; i < n; i++) {
+        char full[4096];
+        snprintf(full, sizeof full, "%s/%s", path, names[i]);
+        if (rc == 0)
+            rc = whole_file(full, fn, ctx, err);
+        free(names[i]);
+    }
+    return rc;
+}
+
+static int add_excepts(void *ctx, const char *name, struct hf_span text, struct hf_err *err)
+{
+    return hf_excepts_add(ctx, name, text, err);
+}
+
+int hf_cli_excepts(const struct hf_strs *paths, struct hf_excepts **ret, struct hf_err *err)
+{
+    hf_cleanup(hf_excepts_freep) struct hf_excepts *x = NULL;
+    struct stat st;
+    int rc = hf_excepts_new(&x, err);
+    for (size_t i = 0; i < paths->n && rc == 0; i++)
+        rc = hf_cli_each_file(paths->v[i], add_excepts, x, err);
+    if (rc == 0 && !paths->n && stat(HF_EXCEPTIONS_DIR, &st) == 0)
+        rc = hf_cli_each_file(HF_EXCEPTIONS_DIR, add_excepts, x, err);
+    if (rc == 0)
+        *ret = hf_take(x);
     return rc;
 }
 

@@ -139,9 +139,9 @@ int hf_cmd_rules_test(int argc, char **argv)
     };
     const struct hf_command cmd = {"rules test", "[options] FILE...", "do rules raise the alerts that written tests expect",
             "Exit 1 when a test fails.", opts, 1, 64};
-    const char *args[130];
+    const char *args[65];
     size_t n, tests = 0, failed = 0;
-    int rc = argc > 128 ? hf_fail(&err, HF_E_USAGE, "more than 127 arguments") : hf_opts_parse(&cmd, argc, argv, args, &n, &err);
+    int rc = hf_opts_parse(&cmd, argc, argv, args, &n, &err);
     if (rc != 0)
         return rc > 0 ? HF_EXIT_OK : hf_cli_fail(&err, rc);
     hf_autofree struct raised *raised = calloc(1, sizeof *raised);

@@ -13,6 +13,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/sandbox.h"
+#include "cli/alert-log.h"
 #include "cli/rules-cli.h"
 #include "event/json.h"
 #include "event/track.h"
@@ -26,6 +27,7 @@ struct watch {
     const struct hf_watch_opts *o;
     struct hf_track *track;
     struct hf_engine *engine;
+    struct hf_excepts *excepts;
     struct hf_buf line, passwd, group;
     struct hf_users users;
     uint64_t offset_ns, seed, seq, alerts, lost, bad;
@@ -68,6 +70,16 @@ static void column(struct hf_buf *b, struct hf_span s, size_t width)
         hf_buf_addc(b, ' ');
 }
 
+/* For `rules why`. */
+static void log_alert(struct watch *w)
+{
+    struct hf_err err = HF_ERR_INIT;
+    if (w->o->log->failed || !hf_buf_ok(&w->line) || hf_alert_log_add(w->o->log, hf_buf_span(&w->line), &err) == 0)
+        return;
+    hf_log(HF_LOG_WARNING, "alert_log", "%s; \"rules why\" will not know of alerts from now on", err.msg);
+    w->o->log->failed = true;
+}
+
 static void alert(void *ctx, const struct hf_alert *a)
 {
     struct watch *w = ctx;
@@ -75,9 +87,12 @@ static void alert(void *ctx, const struct hf_alert *a)
         return;
     w->alerts++;
     hf_buf_clear(&w->line);
-    if (w->o->json) {
+    if (w->o->json || w->o->log)
         hf_alert_json(a, &w->line);
-    } else {
+    if (w->o->log)
+        log_alert(w);
+    if (!w->o->json) {
+        hf_buf_clear(&w->line);
         clock_text(a->time_ns, &w->line);
         hf_buf_addz(&w->line, w->o->colour ? (a->severity >= HF_SEV_HIGH ? "\033[1;31m" : a->severity >= HF_SEV_MEDIUM ? "\033[33m" : "\033[36m") : "");
         column(&w->line, hf_span_z(hf_alert_severity_name(a->severity)), 8);
@@ -235,6 +250,30 @@ static void tell_silent_rules(const struct hf_rules *rules)
         hf_log(HF_LOG_WARNING, "silent_rules", "%u of the rules need events that the sensor does not tell of (changes of files, above all) and stay silent; \"holdfast rules check\" lists them", silent);
 }
 
+/* Expired exceptions are told of, since their alerts come again. */
+static void use_excepts(struct watch *w, struct hf_excepts *x)
+{
+    int64_t now_s = (int64_t)time(NULL);
+    for (size_t i = 0; i < hf_excepts_count(x); i++) {
+        const struct hf_except *e = hf_excepts_at(x, i);
+        if (hf_except_expired(e, now_s))
+            hf_log(HF_LOG_WARNING, "exception_expired", "%.*s:%u: the exception from \"%.*s\" has expired on %.*s and is not applied", HF_SPAN_ARG(e->file), e->line, HF_SPAN_ARG(e->rule),
+                    HF_SPAN_ARG(e->expires));
+    }
+    w->excepts = x;
+    hf_engine_excepts(w->engine, x);
+}
+
+/* What was held back is said at the end. */
+static void tell_excepted(const struct watch *w)
+{
+    for (size_t i = 0; i < hf_excepts_count(w->excepts); i++) {
+        const struct hf_except *e = hf_excepts_at(w->excepts, i);
+        if (e->used)
+            hf_log(HF_LOG_NOTICE, "excepted", "%llu alerts of \"%.*s\" fell under the exception %.*s:%u", (unsigned long long)e->used, HF_SPAN_ARG(e->rule), HF_SPAN_ARG(e->file), e->line);
+    }
+}
+
 static int prepare(struct watch *w, struct hf_err *err)
 {
     tzset();
@@ -246,6 +285,8 @@ static int prepare(struct watch *w, struct hf_err *err)
         struct hf_engine_opts eo = {.alert = alert, .ctx = w, .user_name = hf_users_name, .user_ctx = &w->users, .seed = w->seed};
         rc = hf_engine_new(&w->engine, w->o->rules, &eo, NULL, err);
     }
+    if (rc == 0 && w->engine)
+        use_excepts(w, w->o->excepts);
     return rc;
 }
 
@@ -373,7 +414,9 @@ static void done(struct watch *w)
     if (w->engine)
         hf_engine_tick(w->engine, 0, true);
     fflush(stdout);
+    tell_excepted(w);
     hf_engine_free(w->engine);
+    hf_excepts_free(w->excepts);
     hf_track_free(w->track);
     hf_buf_done(&w->line);
     hf_buf_done(&w->passwd);

@@ -7,9 +7,13 @@
 #include "base/span.h"
 
 struct hf_rules;
+struct hf_excepts;
+struct hf_alert_log;
 struct hf_watch_opts {
     const char *container; /* only this one: name, or the beginning of its id; NULL: all */
     struct hf_rules *rules; /* NULL: none; taken over */
+    struct hf_excepts *excepts; /* NULL: none; taken over */
+    struct hf_alert_log *log; /* of alerts; NULL: none.  Borrowed */
     int record_fd; /* open for writing; -1: no recording.  Borrowed */
     uint64_t record_max; /* bytes of it; 0: the usual */
     bool json, host, alerts_only, no_sandbox, colour;

@@ -42,6 +42,7 @@ struct memo {
 struct hf_engine {
     struct hf_rules *rules;
     struct hf_engine_opts o;
+    struct hf_excepts *excepts;
     struct slot *slots;
     size_t n_slots;
     uint32_t *by_class[HF_CLASSES]; /* indexes into slots */
@@ -490,6 +491,8 @@ static void alert(struct hf_engine *e, uint32_t slot, const struct hf_prog *prog
     struct hf_alert a;
     char id[27];
     const struct hf_rule *r = e->slots[slot].rule;
+    if (hf_excepts_match(e->excepts, r->name, e->look.ev))
+        return;
     render(e, r);
     new_id(e, e->look.ev->time_ns, id);
     if (folded(e, slot, id, hf_buf_span(&e->output)))
@@ -703,6 +706,11 @@ void hf_engine_free(struct hf_engine *e)
     hf_buf_done(&e->why_text);
     hf_rules_free(e->rules);
     free(e);
+}
+
+void hf_engine_excepts(struct hf_engine *e, struct hf_excepts *x)
+{
+    e->excepts = x;
 }
 
 const struct hf_rules *hf_engine_rules(const struct hf_engine *e)

@@ -211,3 +211,81 @@ def test_rules_test(run, rules, tmp_path):
     code, out, err = run("rules", "test", "--rules", rules, tmp_path / "bad.yaml")
     assert code == 2 and "bad.yaml:6:" in err and "did you mean exec" in err
     assert run("rules", "test", "--rules", rules, tmp_path / "none.yaml")[0] == 3
+
+
+@pytest.fixture
+def told(run, rules, tmp_path):
+    """Alerts of the kept recording as a file."""
+    path = tmp_path / "alerts.ndjson"
+    code, out, err = run("watch", "--replay", REC, "--json", "--rules", rules)
+    assert (code, err) == (0, "")
+    path.write_text(out)
+    return path
+
+
+def test_rules_why(run, told):
+    alert = next(a for a in map(json.loads, told.read_text().splitlines()) if a["type"] == "alert" and a["rule"] == TEMPORARY)
+    code, out, err = run("rules", "why", alert["id"], "--from", told)
+    assert (code, err) == (0, "")
+    assert "rule       Program from a temporary folder\nseverity   critical\n" in out and "container  kept\nimage      box:1\n" in out
+    assert "process    /tmp/true  (/tmp/true)\nbelow      /bin/sh  (/bin/sh -c " in out
+    assert '    proc.exepath pmatch (dropped_dirs)\n        proc.exepath was "/tmp/true"\n' in out
+    assert run("rules", "why", alert["id"][:20], "--from", "-", input=told.read_text())[1] == out
+    code, out, err = run("rules", "why", "0" * 26, "--from", told)
+    assert code == 3 and "has no alert" in err
+    assert run("rules", "why", "01K", "--from", told)[0] == 2
+    assert run("rules", "why", alert["id"], "--from", told.parent / "none")[0] == 3
+    code, out, err = run("rules", "why", alert["id"], "--state", told.parent)
+    assert code == 3 and "keeps no alert" in err
+
+
+def test_rules_except(run, rules, told, tmp_path):
+    alert = next(a for a in map(json.loads, told.read_text().splitlines()) if a["type"] == "alert" and a["rule"] == TEMPORARY)
+    file = tmp_path / "e" / "exceptions.yaml"
+    code, out, err = run("rules", "except", alert["id"], "--from", told, "--exceptions", file, "--expires", "30d", "--owner", "ada", "--why", 'so "it" is')
+    assert (code, err) == (0, "") and out.startswith(f"{file}:\n- exception: ")
+    code, out, err = run("rules", "exceptions", "--exceptions", file.parent, "--json")
+    (made,) = json.loads(out)
+    assert {"rule": TEMPORARY, "image": "box:1", "exe": "/tmp/true", "parent": "/bin/sh", "args": "/tmp/true", "owner": "ada", "why": 'so "it" is', "expired": False,
+            "exception": alert["id"]}.items() <= made.items()
+    # it holds back that alert and its like, and nothing else
+    code, out, err = run("watch", "--replay", REC, "--alerts-only", "--json", "--rules", rules, "--exceptions", file)
+    assert code == 0 and [json.loads(l)["rule"] for l in out.splitlines()] == ["Of root"]
+    assert f'2 alerts of "{TEMPORARY}" fell under the exception {file}:2' in err
+    # another program, an expired one
+    text = file.read_text()
+    file.write_text(text.replace("/bin/sh", "/bin/bash"))
+    code, out, err = run("watch", "--replay", REC, "--alerts-only", "--json", "--rules", rules, "--exceptions", file)
+    assert (code, err) == (0, "") and TEMPORARY in out
+    file.write_text(text.replace(made["expires"], "2024-01-31"))
+    code, out, err = run("watch", "--replay", REC, "--alerts-only", "--json", "--rules", rules, "--exceptions", file)
+    assert code == 0 and TEMPORARY in out and f'{file}:2: the exception from "{TEMPORARY}" has expired on 2024-01-31 and is not applied' in err
+    code, out, err = run("rules", "exceptions", "--exceptions", file)
+    assert code == 0 and out.startswith(f"EXPIRED  {TEMPORARY}\n         image box:1, exe /tmp/true, parent /bin/sh, args /tmp/true\n         until 2024-01-31, by ada: so \"it\" is\n")
+    assert out.endswith("1 exceptions, 1 expired\n")
+    # a second one goes behind the first; a wrong file stays as it is
+    code, out, err = run("rules", "except", alert["id"], "--from", told, "--exceptions", file, "--expires", "never")
+    assert code == 0 and len(json.loads(run("rules", "exceptions", "--exceptions", file, "--json")[1])) == 2
+    file.write_text("- rule: x\n")
+    code, out, err = run("rules", "except", alert["id"], "--from", told, "--exceptions", file)
+    assert code == 2 and "must name more than its rule" in err and file.read_text() == "- rule: x\n"
+    assert run("watch", "--replay", REC, "--rules", rules, "--exceptions", file)[0] == 2
+    assert run("rules", "except", alert["id"], "--from", told, "--exceptions", file, "--expires", "soon")[0] == 2
+
+
+def test_alerts_of_the_last_run_are_kept(watch, busybox, run, rules, tmp_path):  # noqa: F811
+    w = watch("--json", "--rules", rules, "--state", tmp_path / "state")
+    drop_and_run(busybox, "known")
+    w.wait_for(lambda l: l["type"] == "container_end" and l["container"]["name"] == "known")
+    assert w.end()[0] == 0
+    kept = tmp_path / "state" / "alerts.0.ndjson"
+    assert kept.stat().st_mode & 0o7777 == 0o600
+    alert = next(a for a in map(json.loads, kept.read_text().splitlines()) if a["rule"] == TEMPORARY)
+    code, out, err = run("rules", "why", alert["id"], "--state", tmp_path / "state")
+    assert (code, err) == (0, "") and "container  known\n" in out
+
+
+def test_too_many_operands(run):
+    for command in (["watch"], ["rules", "list"], ["rules", "why"], ["sensor"]):
+        code, out, err = run(*command, *["x" * 50] * 500)
+        assert code == 2 and "unexpected argument" in err
