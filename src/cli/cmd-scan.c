@@ -53,6 +53,18 @@ static void worst(struct job *j, int code)
         j->exit_code = code;
 }
 
+/* A gate is passed by what nobody has rated: that must not look as if nothing was there. */
+static int warn_uncounted(const struct job *j, struct hf_scan *s)
+{
+    size_t n = 0, exploited = 0;
+    for (size_t i = 0; i < s->n_vulns && j->fail_on != HF_SEV_UNKNOWN; i++)
+        if (s->vulns[i].severity == HF_SEV_UNKNOWN && hf_policy_counts(&s->vulns[i], j->report.only_fixed)) {
+            n++;
+            exploited += s->vulns[i].has_kev;
+        }
+    return n ? hf_scan_warn(s, "--fail-on does not count %zu vulnerabilities whose severity no source says (%zu of them known to be exploited)", n, exploited) : 0;
+}
+
 static int judge(struct job *j, struct hf_scan *s, struct hf_err *err)
 {
     hf_autobuf why_not = HF_BUF_INIT(1 << 20);
@@ -80,6 +92,8 @@ static int judge(struct job *j, struct hf_scan *s, struct hf_err *err)
     }
     if (j->ignore)
         rc = hf_ignore_apply(j->ignore, s, s->started_unix);
+    if (rc >= 0)
+        rc = warn_uncounted(j, s);
     if (rc < 0)
         return hf_fail(err, rc, "the result is over the memory limit; raise --max-memory");
     for (size_t i = 0; i < j->n_writers && rc >= 0; i++)
@@ -219,6 +233,10 @@ int hf_cmd_scan(int argc, char **argv)
     int rc = hf_opts_parse(&cmd, argc, argv, args, &n, &err);
     if (rc != 0)
         return rc > 0 ? HF_EXIT_OK : hf_cli_fail(&err, rc);
+    if (why_not && !*why_not)
+        return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--why-not names no vulnerability"));
+    if (no_vulns && (fail_on >= 0 || why_not)) /* would pass without having looked */
+        return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--%s asks for what --no-vulnerabilities leaves out", why_not ? "why-not" : "fail-on"));
     if (verbose)
         hf_log_setup(HF_LOG_INFO, false);
     hf_cleanup(hf_config_freep) struct hf_config *config = NULL;

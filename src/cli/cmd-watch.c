@@ -89,16 +89,17 @@ static int run(struct hf_watch_opts *o, struct hf_err *err)
 struct named {
     struct hf_strs rules, exceptions;
     const char *record, *replay, *state;
+    bool no_rules;
 };
 
 static int start(struct hf_watch_opts *o, const struct named *named, struct hf_err *err)
 {
     hf_autoclose int record = -1;
     struct hf_alert_log log = HF_ALERT_LOG_INIT;
-    int rc = named->rules.n ? hf_cli_excepts(&named->exceptions, &o->excepts, err) : 0;
+    int rc = named->no_rules ? 0 : hf_cli_excepts(&named->exceptions, &o->excepts, err);
     if (rc < 0)
         return hf_cli_fail(err, rc);
-    rc = named->rules.n ? hf_cli_rules(&named->rules, &o->rules, err) : 0;
+    rc = named->no_rules ? 0 : hf_cli_rules(&named->rules, &o->rules, err);
     if (rc < 0)
         return hf_cli_fail(err, rc);
     o->colour = !o->json && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
@@ -130,6 +131,7 @@ int hf_cmd_watch(int argc, char **argv)
     struct hf_err err = HF_ERR_INIT;
     const struct hf_opt opts[] = {
             {"rules", 'r', HF_OPT_LIST, &named.rules, "PATH", NULL, 0, 0, "rule file or folder of them (Falco's language); can be repeated"},
+            {"no-rules", 0, HF_OPT_FLAG, &named.no_rules, NULL, NULL, 0, 0, "no rules at all, instead of those that come with holdfast"},
             {"exceptions", 0, HF_OPT_LIST, &named.exceptions, "PATH", NULL, 0, 0, "exceptions from rules, file or folder (" HF_EXCEPTIONS_DIR "); can be repeated"},
             {"container", 0, HF_OPT_STR, &o.container, "NAME", NULL, 0, 0, "only this container (name, or beginning of its id)"},
             {"host", 0, HF_OPT_FLAG, &o.host, NULL, NULL, 0, 0, "also what happens outside containers"},
@@ -151,6 +153,8 @@ int hf_cmd_watch(int argc, char **argv)
         return rc > 0 ? HF_EXIT_OK : hf_cli_fail(&err, rc);
     if (named.record && named.replay)
         return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--record and --replay exclude each other"));
+    if (named.no_rules && named.rules.n)
+        return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--rules and --no-rules cannot both be given"));
     return start(&o, &named, &err);
 }
 

@@ -14,11 +14,13 @@ int hf_cmd_rules_why(int argc, char **argv);
 int hf_cmd_rules_except(int argc, char **argv);
 int hf_cmd_rules_exceptions(int argc, char **argv);
 
-/* The rules of --rules, compiled; HF_E_USAGE when there are none. */
+/* The rules of --rules, or those that come with the program, compiled. */
 HF_MUSTUSE int hf_cli_rules(const struct hf_strs *paths, struct hf_rules **ret, struct hf_err *err);
 #define HF_EXCEPTIONS_DIR "/etc/holdfast/exceptions.d"
 /* The files of a path: itself, or of a folder those named *.yaml and *.yml in the order of their names.  -errno, or what fn says. */
 HF_MUSTUSE int hf_cli_each_file(const char *path, int (*fn)(void *ctx, const char *name, struct hf_span text, struct hf_err *err), void *ctx, struct hf_err *err);
+/* The files of --rules, or those of the rules that come with the program. */
+HF_MUSTUSE int hf_cli_each_rule_file(const struct hf_strs *paths, int (*fn)(void *ctx, const char *name, struct hf_span text, struct hf_err *err), void *ctx, struct hf_err *err);
 /* The exceptions of --exceptions; without any, those of HF_EXCEPTIONS_DIR, if it is there. */
 HF_MUSTUSE int hf_cli_excepts(const struct hf_strs *paths, struct hf_excepts **ret, struct hf_err *err);
 /* Names of the kinds of events that a rule listens to, each once: those that the sensor tells of, or those that it does not yet. */

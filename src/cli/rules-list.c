@@ -149,11 +149,20 @@ static void counting(const struct hf_rule *r, struct hf_buf *b)
     case HF_RULE_FIRST:
         hf_buf_addf(b, "counts    a value of %s for the first time after %.0f s", r->value.field ? r->value.field->name : "?", window);
         break;
+    case HF_RULE_SURGE:
+        hf_buf_addf(b, "counts    %llu values of %s in a row over %llu and %llu times what is usual", (unsigned long long)r->samples, r->value.field ? r->value.field->name : "?",
+                (unsigned long long)r->above, (unsigned long long)r->times);
+        break;
     case HF_RULE_SEQUENCE:
         hf_buf_addf(b, "counts    all steps in order within %.0f s", window);
         break;
     default:
-        return;
+        if (r->remember.n)
+            hf_buf_addf(b, "counts    no alert: remembered as %.*s for %.0f s", HF_SPAN_ARG(r->remember), window);
+        else if (r->once_ns)
+            hf_buf_addf(b, "counts    one alert in %.0f s", (double)r->once_ns / 1e9);
+        else
+            return;
     }
     hf_buf_addz(b, ", for each ");
     for (size_t i = 0; i < r->n_key; i++)

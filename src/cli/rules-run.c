@@ -11,16 +11,47 @@
 #include "base/fs.h"
 #include "cli/rules-cli.h"
 
+/* Rules that come with the program, found from where it lies: installed, or in its build folder. */
+static int default_path(char *out, size_t size, struct hf_err *err)
+{
+    static const char *const places[] = {"../share/holdfast/rules", "../data/rules"};
+    char self[4096];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    char *slash = NULL;
+    if (n > 0) {
+        self[n] = 0;
+        slash = strrchr(self, '/');
+    }
+    for (size_t i = 0; slash && i < HF_ARRAY_LEN(places); i++) {
+        snprintf(out, size, "%.*s/%s", (int)(slash - self), self, places[i]);
+        if (access(out, F_OK) == 0)
+            return 0;
+    }
+    return hf_fail(err, HF_E_NOT_FOUND, "the rules that come with holdfast are not where it lies (../share/holdfast/rules); name some with --rules, or none with --no-rules");
+}
+
+int hf_cli_each_rule_file(const struct hf_strs *paths, int (*fn)(void *ctx, const char *name, struct hf_span text, struct hf_err *err), void *ctx, struct hf_err *err)
+{
+    char path[4200];
+    int rc = paths->n ? 0 : default_path(path, sizeof path, err);
+    if (rc == 0 && !paths->n)
+        return hf_cli_each_file(path, fn, ctx, err);
+    for (size_t i = 0; rc == 0 && i < paths->n; i++)
+        rc = hf_cli_each_file(paths->v[i], fn, ctx, err);
+    return rc;
+}
+
+static int add_rules(void *ctx, const char *name, struct hf_span text, struct hf_err *err)
+{
+    return hf_rules_add(ctx, name, text, err);
+}
+
 int hf_cli_rules(const struct hf_strs *paths, struct hf_rules **ret, struct hf_err *err)
 {
     hf_cleanup(hf_rules_freep) struct hf_rules *r = NULL;
-    if (!paths->n)
-        return hf_fail(err, HF_E_USAGE, "which rules? --rules names a file or a folder of them");
     int rc = hf_rules_new(&r, NULL, err);
-    for (size_t i = 0; rc == 0 && i < paths->n; i++)
-        rc = hf_rules_add_path(r, paths->v[i], err);
-    if (rc == 0)
-        rc = hf_rules_compile(r, err);
+    rc = rc < 0 ? rc : hf_cli_each_rule_file(paths, add_rules, r, err);
+    rc = rc < 0 ? rc : hf_rules_compile(r, err);
     if (rc == 0)
         *ret = hf_take(r);
     return rc;
@@ -46,6 +77,7 @@ int hf_cli_each_file(const char *path, int (*fn)(void *ctx, const char *name, st
     struct stat st;
     char *names[NAMES_MAX];
     size_t n = 0;
+    bool needed = strcmp(path, HF_EXCEPTIONS_DIR) != 0; /* that one may be empty */
     if (stat(path, &st) < 0)
         return hf_fail(err, -errno, "%s: %s", path, strerror(errno));
     if (!S_ISDIR(st.st_mode))
@@ -66,6 +98,8 @@ int hf_cli_each_file(const char *path, int (*fn)(void *ctx, const char *name, st
     closedir(d);
     if (n)
         qsort(names, n, sizeof *names, by_name);
+    if (rc == 0 && !n && needed)
+        rc = hf_fail(err, HF_E_NOT_FOUND, "%s has no files (*.yaml)", path);
     for (size_t i = 0; i < n; i++) {
         char full[4096];
         snprintf(full, sizeof full, "%s/%s", path, names[i]);

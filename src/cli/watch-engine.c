@@ -159,9 +159,16 @@ static bool words(const struct hf_event *ev, struct hf_buf *b)
     case HF_EV_MODULE:
     case HF_EV_BPF:
     case HF_EV_SOCKET:
-    case HF_EV_FILE:
         hf_buf_addf(b, "%s ", hf_event_json_type(ev));
         hf_buf_add_escaped(b, ev->path, 120);
+        return true;
+    case HF_EV_FILE:
+        hf_buf_addf(b, "%s ", hf_event_file_op_name(ev->u.file.op));
+        hf_buf_add_escaped(b, ev->path, 120);
+        if (ev->path2.n) {
+            hf_buf_addz(b, " -> ");
+            hf_buf_add_escaped(b, ev->path2, 120);
+        }
         return true;
     case HF_EV_LOSS:
         hf_buf_addf(b, "LOST %llu events of type %s", (unsigned long long)ev->u.loss.count, hf_event_type_name(ev->u.loss.lost_type));
@@ -223,7 +230,7 @@ static void record(struct watch *w, struct hf_span bytes)
         w->lost += ev.u.loss.count;
     if (ev.type == HF_EV_STATUS)
         status(w, &ev);
-    if (rc == 0)
+    if (rc == 0 || (ev.type == HF_EV_FILE && !ev.container && !w->o->host)) /* the host's files are watched for what containers do to them */
         return;
     show(w, &ev);
     if (w->engine)
@@ -247,7 +254,7 @@ static void tell_silent_rules(const struct hf_rules *rules)
         silent += !told;
     }
     if (silent)
-        hf_log(HF_LOG_WARNING, "silent_rules", "%u of the rules need events that the sensor does not tell of (changes of files, above all) and stay silent; \"holdfast rules check\" lists them", silent);
+        hf_log(HF_LOG_WARNING, "silent_rules", "%u of the rules need events that the sensor does not tell of and stay silent; \"holdfast rules check\" lists them", silent);
 }
 
 /* Expired exceptions are told of, since their alerts come again. */

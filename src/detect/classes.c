@@ -69,8 +69,8 @@ const char *hf_class_name(enum hf_class c)
 
 bool hf_class_is_told(enum hf_class c)
 {
-    bool file = c > HF_CLASS_FILE && c < HF_CLASS_NET && c != (enum hf_class)(HF_CLASS_FILE + HF_FILE_CONNECT);
-    return !file && c != HF_CLASS_MEM && c != HF_CLASS_NONE;
+    unsigned op = c > HF_CLASS_FILE && c < HF_CLASS_NET ? (unsigned)c - HF_CLASS_FILE : 0;
+    return op != HF_FILE_MMAP_EXEC && op != HF_FILE_IOCTL && c != HF_CLASS_MEM && c != HF_CLASS_NONE;
 }
 
 const char *hf_class_hook(enum hf_class c)

@@ -234,6 +234,15 @@ static int set_type(struct compiler *c, struct hf_prog *p)
     return 0;
 }
 
+/* hf.remembered[x]: some rule remembers x. */
+static int known_memory(struct compiler *c, struct hf_span name)
+{
+    for (size_t i = 0; i < c->r->n_rules; i++)
+        if (name.n && hf_span_eq(c->r->rules[i].r.remember, name))
+            return 0;
+    return hf_fail(c->err, HF_E_USAGE, "%s: no rule remembers \"%.*s\"", c->where, HF_SPAN_ARG(name));
+}
+
 static int compile_check(struct compiler *c, const struct hf_cond *n, struct hf_prog *p)
 {
     p->op = n->op;
@@ -246,6 +255,8 @@ static int compile_check(struct compiler *c, const struct hf_cond *n, struct hf_
     if (rc == 0)
         rc = set_values(c, p, n);
     if (rc < 0)
+        return rc;
+    if (hf_span_starts(p->field->name ? hf_span_z(p->field->name) : HF_S(""), HF_S("hf.remembered")) && (rc = known_memory(c, p->arg)) < 0)
         return rc;
     bool is_type = hf_span_eqz(n->field.name, "evt.type") && (n->op == HF_OP_EQ || n->op == HF_OP_NE || n->op == HF_OP_IN) && p->transform == HF_TRANSFORM_NONE && !p->right;
     if (is_type)
@@ -533,12 +544,14 @@ static int compile_rule(struct compiler *c, struct hf_raw_rule *raw)
     for (size_t i = 0; rc == 0 && i < raw->n_key; i++)
         rc = compile_key(c, raw->key[i], &r->key[i]);
     r->n_key = raw->n_key;
-    if (rc == 0 && !r->n_key && r->kind != HF_RULE_PLAIN) {
+    if (rc == 0 && !r->n_key && (r->kind != HF_RULE_PLAIN || r->once_ns || r->remember.n)) {
         rc = compile_key(c, HF_S("container.id"), &r->key[0]);
         r->n_key = 1;
     }
-    if (rc == 0 && (raw->distinct.n || raw->first.n))
-        rc = compile_key(c, raw->distinct.n ? raw->distinct : raw->first, &r->value);
+    if (rc == 0 && (raw->distinct.n || raw->first.n || raw->surge.n))
+        rc = compile_key(c, raw->distinct.n ? raw->distinct : raw->first.n ? raw->first : raw->surge, &r->value);
+    if (rc == 0 && raw->surge.n && r->value.field->kind != HF_VALUE_NUM)
+        rc = hf_fail(c->err, HF_E_USAGE, "%s: surge: %s is no number", c->where, r->value.field->name);
     r->unserved = c->unserved;
     r->n_unserved = c->n_unserved;
     r->definition = hf_span_hash(text) ^ hf_span_hash(r->name) ^ (uint64_t)r->kind << 56 ^ r->count << 32 ^ r->window_ns;

@@ -22,12 +22,13 @@
 struct slot {
     const struct hf_rule *rule;
     struct hf_state *state; /* NULL for plain rules */
+    struct hf_state *memory; /* keys that are remembered; NULL for rules that make alerts */
     uint64_t looks, matches, ns;
     bool shed;
 };
 
 struct fold { /* an alert that may be followed by its like */
-    uint64_t key, first_ns, last_ns, count;
+    uint64_t key, first_ns, last_ns, count, window_ns;
     uint32_t slot;
     char id[27];
     char summary[512], container[80], container_id[65];
@@ -47,11 +48,12 @@ struct hf_engine {
     size_t n_slots;
     uint32_t *by_class[HF_CLASSES]; /* indexes into slots */
     size_t n_by_class[HF_CLASSES];
-    struct hf_look look;
+    struct hf_look look, parent_look; /* parent_look: the event as if the parent of its process had caused it */
+    struct hf_event parent_event;
     struct memo *memos;
     size_t n_memos;
     struct fold folds[FOLDS];
-    uint64_t events, alerts, seed, folds_next_ns;
+    uint64_t events, alerts, seed, folds_next_ns, first_event_ns;
     struct hf_buf output, why_text;
     struct hf_clause why[WHY_MAX];
     size_t n_why;
@@ -388,9 +390,30 @@ static void render(struct hf_engine *e, const struct hf_rule *r)
     }
 }
 
+static uint64_t hash_parts(struct hf_look *l, const struct hf_key_part *parts, size_t n, bool *ret_any)
+{
+    uint64_t h = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct hf_value x = {.kind = HF_VALUE_STR};
+        struct hf_span bytes;
+        if (!hf_field_get(l, parts[i].field, parts[i].arg, parts[i].arg_n, 0, &x))
+            continue;
+        *ret_any = true;
+        bytes = x.kind == HF_VALUE_STR ? x.str : x.kind == HF_VALUE_NUM ? hf_span((const char *)&x.num, sizeof x.num) : hf_span((const char *)x.addr, 16);
+        h = (h << 7 | h >> 57) ^ hf_span_hash(bytes);
+    }
+    return h;
+}
+
 static uint64_t fold_key(struct hf_engine *e, uint32_t slot)
 {
     struct hf_value x;
+    const struct hf_rule *r = e->slots[slot].rule;
+    if (r->once_ns) {
+        bool any = false;
+        uint64_t parts[2] = {slot, hash_parts(&e->look, r->key, r->n_key, &any)};
+        return hf_span_hash(hf_span((const char *)parts, sizeof parts));
+    }
     const struct hf_event *ev = e->look.ev;
     struct {
         uint64_t slot, container, exe, object, port;
@@ -446,7 +469,7 @@ void hf_engine_tick(struct hf_engine *e, uint64_t now_ns, bool all)
     e->folds_next_ns = now_ns + 1000000000u;
     for (size_t i = 0; i < FOLDS; i++) {
         struct fold *f = &e->folds[i];
-        if (!f->used || (!all && now_ns - f->first_ns < e->o.fold_ns))
+        if (!f->used || (!all && now_ns - f->first_ns < f->window_ns))
             continue;
         if (f->count > 1)
             tell_fold(e, f);
@@ -462,7 +485,7 @@ static bool folded(struct hf_engine *e, uint32_t slot, const char id[27], struct
     for (unsigned i = 0; i < 8; i++) {
         struct fold *f = &e->folds[(key + i) & (FOLDS - 1)];
         if (f->used && f->key == key) {
-            if (now - f->first_ns < e->o.fold_ns) {
+            if (now - f->first_ns < f->window_ns) {
                 f->count++;
                 f->last_ns = now;
                 return true;
@@ -475,7 +498,8 @@ static bool folded(struct hf_engine *e, uint32_t slot, const char id[27], struct
     }
     if (place->used && place->count > 1)
         tell_fold(e, place);
-    *place = (struct fold){.key = key, .first_ns = now, .last_ns = now, .count = 1, .slot = slot, .used = true};
+    const struct hf_rule *r = e->slots[slot].rule;
+    *place = (struct fold){.key = key, .window_ns = r->once_ns ? r->once_ns : e->o.fold_ns, .first_ns = now, .last_ns = now, .count = 1, .slot = slot, .used = true};
     memcpy(place->id, id, 27);
     snprintf(place->summary, sizeof place->summary, "%.*s", HF_SPAN_ARG(summary));
     const struct hf_container *c = e->look.ev->container;
@@ -517,19 +541,37 @@ static void alert(struct hf_engine *e, uint32_t slot, const struct hf_prog *prog
 
 /* ---- events ---- */
 
-static uint64_t hash_parts(struct hf_engine *e, const struct hf_key_part *parts, size_t n, bool *ret_any)
+/* hf.remembered[x], hf.parent_remembered[x]: whether a rule remembers this event's key, as it is or with the parent in its place. */
+static bool remembered(void *ctx, struct hf_span name, bool of_parent)
 {
-    uint64_t h = 0;
-    for (size_t i = 0; i < n; i++) {
-        struct hf_value x = {.kind = HF_VALUE_STR};
-        struct hf_span bytes;
-        if (!hf_field_get(&e->look, parts[i].field, parts[i].arg, parts[i].arg_n, 0, &x))
-            continue;
-        *ret_any = true;
-        bytes = x.kind == HF_VALUE_STR ? x.str : x.kind == HF_VALUE_NUM ? hf_span((const char *)&x.num, sizeof x.num) : hf_span((const char *)x.addr, 16);
-        h = (h << 7 | h >> 57) ^ hf_span_hash(bytes);
+    struct hf_engine *e = ctx;
+    struct hf_look *l = &e->look;
+    const struct hf_event *ev = l->ev;
+    if (of_parent) {
+        if (!ev->proc || !ev->proc->parent)
+            return false;
+        if (!e->parent_look.ev) { /* once an event */
+            e->parent_event = *ev;
+            e->parent_event.proc = ev->proc->parent;
+            e->parent_event.container = ev->proc->parent->container;
+            hf_look_at(&e->parent_look, &e->parent_event, l->class);
+        }
+        l = &e->parent_look;
     }
-    return h;
+    for (size_t i = 0; i < e->n_slots; i++) {
+        const struct hf_rule *r = e->slots[i].rule;
+        bool any = false;
+        if (hf_span_eq(r->remember, name) && hf_state_remembers(e->slots[i].memory, r, hash_parts(l, r->key, r->n_key, &any), ev->time_ns))
+            return true;
+    }
+    return false;
+}
+
+/* When the learning of FIRST began: with the container, or with watching. */
+static uint64_t born_ns(const struct hf_engine *e)
+{
+    const struct hf_container *c = e->look.ev->container;
+    return c ? HF_MAX(c->started_ns, e->first_event_ns) : e->first_event_ns;
 }
 
 static bool matches(struct hf_engine *e, struct slot *s, const struct hf_prog **ret_prog)
@@ -537,7 +579,7 @@ static bool matches(struct hf_engine *e, struct slot *s, const struct hf_prog **
     const struct hf_rule *r = s->rule;
     bool any = false;
     if (r->kind == HF_RULE_SEQUENCE) {
-        uint64_t key = hash_parts(e, r->key, r->n_key, &any);
+        uint64_t key = hash_parts(&e->look, r->key, r->n_key, &any);
         bool step[8];
         for (size_t i = 0; i < r->n_steps; i++)
             step[i] = holds(e, r->steps[i]);
@@ -549,13 +591,18 @@ static bool matches(struct hf_engine *e, struct slot *s, const struct hf_prog **
     *ret_prog = r->prog;
     if (r->kind == HF_RULE_PLAIN)
         return true;
-    uint64_t key = hash_parts(e, r->key, r->n_key, &any), value = 0;
+    uint64_t key = hash_parts(&e->look, r->key, r->n_key, &any), value = 0;
     bool has = false;
-    if (r->value.field)
-        value = hash_parts(e, &r->value, 1, &has);
+    struct hf_value x;
+    if (r->kind == HF_RULE_SURGE) {
+        has = hf_field_get(&e->look, r->value.field, r->value.arg, r->value.arg_n, 0, &x) && x.num >= 0;
+        value = has ? (uint64_t)x.num : 0;
+    } else if (r->value.field) {
+        value = hash_parts(&e->look, &r->value, 1, &has);
+    }
     if (r->value.field && !has)
         return false;
-    return hf_state_event(s->state, r, key, value, e->look.ev->time_ns);
+    return hf_state_event(s->state, r, key, value, born_ns(e), e->look.ev->time_ns);
 }
 
 static unsigned one_class(struct hf_engine *e, enum hf_class class)
@@ -580,6 +627,11 @@ static unsigned one_class(struct hf_engine *e, enum hf_class class)
         if (!hit)
             continue;
         s->matches++;
+        if (s->rule->remember.n) {
+            bool any = false;
+            hf_state_remember(s->memory, hash_parts(&e->look, s->rule->key, s->rule->n_key, &any), e->look.ev->time_ns);
+            continue;
+        }
         n++;
         alert(e, index, prog);
     }
@@ -590,6 +642,9 @@ unsigned hf_engine_event(struct hf_engine *e, const struct hf_event *ev)
 {
     enum hf_class class = hf_class_of(ev);
     e->events++;
+    e->parent_look.ev = NULL;
+    if (!e->first_event_ns)
+        e->first_event_ns = ev->time_ns;
     if (class == HF_CLASS_NONE)
         return 0;
     unsigned n = 0;
@@ -631,6 +686,8 @@ static int index_rules(struct hf_engine *e, struct hf_err *err)
         s->rule = r;
         if (r->kind != HF_RULE_PLAIN && !(s->state = hf_state_new(r)))
             return hf_fail(err, -ENOMEM, "no memory for the rules' state");
+        if (r->remember.n && !(s->memory = hf_state_new(r)))
+            return hf_fail(err, -ENOMEM, "no memory for what rules remember");
     }
     for (unsigned c = 0; c < HF_CLASSES; c++) {
         e->by_class[c] = calloc(e->n_slots ? e->n_slots : 1, sizeof *e->by_class[c]);
@@ -647,12 +704,15 @@ static void move_state(struct hf_engine *e, struct hf_engine *from)
 {
     for (size_t i = 0; i < e->n_slots; i++)
         for (size_t k = 0; k < from->n_slots; k++)
-            if (e->slots[i].rule->definition == from->slots[k].rule->definition && e->slots[i].state && from->slots[k].state) {
-                struct hf_state *s = e->slots[i].state;
+            if (e->slots[i].rule->definition == from->slots[k].rule->definition) {
+                struct hf_state *s = e->slots[i].state, *m = e->slots[i].memory;
                 e->slots[i].state = from->slots[k].state;
                 from->slots[k].state = s;
+                e->slots[i].memory = from->slots[k].memory;
+                from->slots[k].memory = m;
             }
     e->alerts = from->alerts;
+    e->first_event_ns = from->first_event_ns;
 }
 
 int hf_engine_new(struct hf_engine **ret, struct hf_rules *rules, const struct hf_engine_opts *o, struct hf_engine *before, struct hf_err *err)
@@ -668,6 +728,9 @@ int hf_engine_new(struct hf_engine **ret, struct hf_rules *rules, const struct h
     hf_buf_init(&e->output, OUTPUT_MAX);
     hf_buf_init(&e->why_text, WHY_TEXT);
     hf_look_init(&e->look);
+    hf_look_init(&e->parent_look);
+    e->look.remembered = e->parent_look.remembered = remembered;
+    e->look.remembered_ctx = e->parent_look.remembered_ctx = e;
     e->look.user_name = o->user_name;
     e->look.user_ctx = o->user_ctx;
     e->n_memos = hf_rules_memos(rules);
@@ -695,13 +758,16 @@ void hf_engine_free(struct hf_engine *e)
 {
     if (!e)
         return;
-    for (size_t i = 0; i < e->n_slots; i++)
+    for (size_t i = 0; i < e->n_slots; i++) {
         hf_state_free(e->slots[i].state);
+        hf_state_free(e->slots[i].memory);
+    }
     for (unsigned c = 0; c < HF_CLASSES; c++)
         free(e->by_class[c]);
     free(e->slots);
     free(e->memos);
     hf_look_done(&e->look);
+    hf_look_done(&e->parent_look);
     hf_buf_done(&e->output);
     hf_buf_done(&e->why_text);
     hf_rules_free(e->rules);

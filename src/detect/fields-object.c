@@ -158,6 +158,8 @@ static bool file(struct hf_look *l, unsigned id, struct hf_value *ret)
         return hf_value_num(ret, (f->exec_flags & HF_X_UPPER) != 0);
     case F_HF_WATCH:
         return f->watch && hf_value_num(ret, f->watch);
+    case F_HF_CHANGED: /* under which name there is something new now */
+        return hf_value_str(ret, f->op == HF_FILE_RENAME || f->op == HF_FILE_LINK ? ev->path2 : ev->path);
     case F_FS_PATH_NAME:
         return hf_value_str(ret, ev->path);
     case F_FS_PATH_SOURCE: /* a symbolic link's source is what it points to */
@@ -519,6 +521,18 @@ static bool rate(const struct hf_wire_rate *r, unsigned id, struct hf_value *ret
     case F_HF_RATE_PACKETS_IN:
         n = r->packets_in;
         break;
+    case F_HF_RATE_UDP_IN:
+        n = r->udp_in;
+        break;
+    case F_HF_RATE_ICMP_OUT:
+        n = r->icmp_out;
+        break;
+    case F_HF_RATE_BYTES_OUT:
+        n = r->bytes_out;
+        break;
+    case F_HF_RATE_BYTES_IN:
+        n = r->bytes_in;
+        break;
     case F_HF_RATE_HALF_OPEN:
         n = r->tcp_syn_in > r->tcp_accepted ? r->tcp_syn_in - r->tcp_accepted : 0;
         break;
@@ -550,6 +564,8 @@ static bool own(struct hf_look *l, unsigned id, struct hf_value *ret)
         return ev->target ? hf_value_num(ret, ev->target->pid) : ev->type == HF_EV_SIGNAL && hf_value_num(ret, ev->u.signal.target_pid);
     case F_HF_TARGET_SAME_CONTAINER:
         return ev->target && hf_value_num(ret, ev->target->container == ev->container);
+    case F_HF_TARGET_CHILD:
+        return ev->target && ev->proc && hf_value_num(ret, ev->target->parent == ev->proc);
     case F_HF_SIGNAL:
         return ev->type == HF_EV_SIGNAL && hf_value_num(ret, ev->u.signal.sig);
     case F_HF_CAP:
@@ -572,6 +588,24 @@ static bool own(struct hf_look *l, unsigned id, struct hf_value *ret)
         return ev->type == HF_EV_EXIT && hf_value_num(ret, ev->u.exit.status & 0x7f);
     case F_HF_LOST:
         return ev->type == HF_EV_LOSS && hf_value_num(ret, (int64_t)ev->u.loss.count);
+    case F_HF_BYTES_OUT:
+        return ev->type == HF_EV_NET && hf_value_num(ret, (int64_t)ev->u.net.bytes_out);
+    case F_HF_BYTES_IN:
+        return ev->type == HF_EV_NET && hf_value_num(ret, (int64_t)ev->u.net.bytes_in);
+    case F_HF_CONN_DURATION:
+        return ev->type == HF_EV_NET && hf_value_num(ret, (int64_t)ev->u.net.duration_ns);
+    case F_HF_INCOMING:
+        return ev->type == HF_EV_PAYLOAD && hf_value_num(ret, ev->u.payload.direction == HF_PAYLOAD_IN);
+    case F_HF_MOUNT_SOURCE:
+        return ev->type == HF_EV_MOUNT && hf_value_str(ret, ev->path2);
+    case F_HF_MOUNT_TARGET:
+        return ev->type == HF_EV_MOUNT && hf_value_str(ret, ev->path);
+    case F_HF_MOUNT_TYPE:
+        return ev->type == HF_EV_MOUNT && hf_value_str(ret, ev->text);
+    case F_HF_SOCKET_FAMILY:
+        return ev->type == HF_EV_SOCKET && hf_value_num(ret, ev->u.socket.family);
+    case F_HF_SOCKET_TYPE:
+        return ev->type == HF_EV_SOCKET && hf_value_num(ret, ev->u.socket.type);
     default:
         return ev->type == HF_EV_RATE ? rate(&ev->u.rate, id, ret) : app(l, id, ret);
     }
@@ -588,9 +622,11 @@ bool hf_field_object(struct hf_look *l, unsigned id, struct hf_span arg, int64_t
         return l->ev->type == HF_EV_FILE ? nth == 0 && file(l, id, ret) : connection(l, id, nth, ret);
     if (nth)
         return false;
+    if (id == F_HF_REMEMBERED || id == F_HF_PARENT_REMEMBERED)
+        return hf_value_num(ret, l->remembered && l->remembered(l->remembered_ctx, arg, id == F_HF_PARENT_REMEMBERED));
     if (id >= F_FS_PATH_NAME && id <= F_FS_PATH_TARGET)
         return l->ev->type == HF_EV_FILE && file(l, id, ret);
-    if (id == F_HF_WATCH)
+    if (id == F_HF_WATCH || id == F_HF_CHANGED)
         return l->ev->type == HF_EV_FILE && file(l, id, ret);
     if (id >= F_EVT_TYPE && id <= F_SYSCALL_TYPE)
         return event(l, id, arg, ret);

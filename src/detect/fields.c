@@ -176,6 +176,7 @@ static const struct hf_field_def table[] = {
         {"hf.target.name", STR, BIT(SIGNAL) | BIT(PTRACE), NULL, F_HF_TARGET_NAME, false},
         {"hf.target.pid", NUM, BIT(SIGNAL) | BIT(PTRACE), NULL, F_HF_TARGET_PID, false},
         {"hf.target.same_container", NUM, BIT(SIGNAL) | BIT(PTRACE), NULL, F_HF_TARGET_SAME_CONTAINER, false},
+        {"hf.target.child", NUM, BIT(SIGNAL) | BIT(PTRACE), NULL, F_HF_TARGET_CHILD, false},
         {"hf.signal", NUM, BIT(SIGNAL), NULL, F_HF_SIGNAL, false},
         {"hf.capability", STR, BIT(CAP) | BIT(USERFAULTFD), NULL, F_HF_CAP, false},
         {"hf.syscall", STR, BIT(CAP) | BIT(USERFAULTFD), NULL, F_HF_SYSCALL, false},
@@ -189,12 +190,28 @@ static const struct hf_field_def table[] = {
         {"hf.rate.udp_out", NUM, BIT(RATE), NULL, F_HF_RATE_UDP_OUT, false},
         {"hf.rate.packets_out", NUM, BIT(RATE), NULL, F_HF_RATE_PACKETS_OUT, false},
         {"hf.rate.packets_in", NUM, BIT(RATE), NULL, F_HF_RATE_PACKETS_IN, false},
+        {"hf.rate.udp_in", NUM, BIT(RATE), NULL, F_HF_RATE_UDP_IN, false},
+        {"hf.rate.icmp_out", NUM, BIT(RATE), NULL, F_HF_RATE_ICMP_OUT, false},
+        {"hf.rate.bytes_out", NUM, BIT(RATE), NULL, F_HF_RATE_BYTES_OUT, false},
+        {"hf.rate.bytes_in", NUM, BIT(RATE), NULL, F_HF_RATE_BYTES_IN, false},
         {"hf.rate.half_open", NUM, BIT(RATE), NULL, F_HF_RATE_HALF_OPEN, false},
+        {"hf.changed", STR, FILES, NULL, F_HF_CHANGED, false},
         {"hf.file.watch", NUM, FILES, NULL, F_HF_WATCH, false},
         {"hf.io_uring.opcode", NUM, BIT(IO_URING), NULL, F_HF_URING_OP, false},
         {"hf.exit.code", NUM, BIT(EXIT), NULL, F_HF_EXIT_CODE, false},
         {"hf.exit.signal", NUM, BIT(EXIT), NULL, F_HF_EXIT_SIGNAL, false},
         {"hf.lost", NUM, BIT(LOSS), NULL, F_HF_LOST, false},
+        {"hf.bytes_out", NUM, HF_CLASS_BIT(HF_CLASS_NET + HF_NET_CLOSE), NULL, F_HF_BYTES_OUT, false},
+        {"hf.bytes_in", NUM, HF_CLASS_BIT(HF_CLASS_NET + HF_NET_CLOSE), NULL, F_HF_BYTES_IN, false},
+        {"hf.connection.duration", NUM, HF_CLASS_BIT(HF_CLASS_NET + HF_NET_CLOSE), NULL, F_HF_CONN_DURATION, false},
+        {"hf.incoming", NUM, BIT(PAYLOAD), NULL, F_HF_INCOMING, false},
+        {"hf.mount.source", STR, BIT(MOUNT) | BIT(UMOUNT), NULL, F_HF_MOUNT_SOURCE, false},
+        {"hf.mount.target", STR, BIT(MOUNT) | BIT(UMOUNT), NULL, F_HF_MOUNT_TARGET, false},
+        {"hf.mount.type", STR, BIT(MOUNT) | BIT(UMOUNT), NULL, F_HF_MOUNT_TYPE, false},
+        {"hf.socket.family", NUM, BIT(SOCKET), NULL, F_HF_SOCKET_FAMILY, false},
+        {"hf.socket.type", NUM, BIT(SOCKET), NULL, F_HF_SOCKET_TYPE, false},
+        {"hf.remembered", NUM, ALL, NULL, F_HF_REMEMBERED, true},
+        {"hf.parent_remembered", NUM, ALL, NULL, F_HF_PARENT_REMEMBERED, true},
 };
 
 const struct hf_field_def *hf_field_find(struct hf_span name)
@@ -220,7 +237,7 @@ const char *const *hf_field_names(void)
 
 /* ---- looking ---- */
 
-_Static_assert(F_COUNT <= 192, "the cache has a place for every field");
+_Static_assert(F_COUNT <= HF_ARRAY_LEN(((struct hf_look *)0)->cache), "the cache has a place for every field");
 
 void hf_look_init(struct hf_look *l)
 {

@@ -88,9 +88,11 @@ struct hf_look {
         uint32_t epoch;
         bool has;
         struct hf_value v;
-    } cache[192]; /* by field id, for fields without argument */
+    } cache[224]; /* by field id, for fields without argument */
     hf_user_name user_name;
     void *user_ctx;
+    bool (*remembered)(void *ctx, struct hf_span name, bool of_parent); /* what rules remember; NULL: nothing */
+    void *remembered_ctx;
 };
 void hf_look_init(struct hf_look *l);
 void hf_look_done(struct hf_look *l);

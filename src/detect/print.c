@@ -190,7 +190,7 @@ static size_t walk_rule(struct names *w, const struct hf_rule *r)
     walk(w, r->prog);
     for (size_t i = 0; i < r->n_steps; i++)
         walk(w, r->steps[i]);
-    for (size_t i = 0; i < r->n_key && r->kind != HF_RULE_PLAIN; i++)
+    for (size_t i = 0; i < r->n_key; i++)
         add_field(w, r->key[i].field);
     add_field(w, r->value.field);
     return w->n;

@@ -29,7 +29,7 @@ struct hf_raw_rule {
     size_t n_exceptions, cap_exceptions;
     struct hf_span steps[8];
     size_t n_steps;
-    struct hf_span distinct, first, key[4];
+    struct hf_span distinct, first, surge, key[4];
     size_t n_key;
 };
 

@@ -331,10 +331,14 @@ static int number(struct loader *l, const yaml_node_t *n, uint64_t max, uint64_t
 
 static int load_own_keys(struct loader *l, const yaml_node_t *map, struct hf_raw_rule *r)
 {
-    const yaml_node_t *regular = member(l, map, "regular"), *sequence = member(l, map, "sequence"), *key = member(l, map, "key");
+    const yaml_node_t *regular = member(l, map, "regular"), *sequence = member(l, map, "sequence"), *key = member(l, map, "key"), *surge = member(l, map, "surge");
     int rc = number(l, member(l, map, "count"), 128, &r->r.count);
     if (rc == 0)
         rc = duration(l, member(l, map, "window"), &r->r.window_ns);
+    if (rc == 0)
+        rc = duration(l, member(l, map, "once"), &r->r.once_ns);
+    if (rc == 0)
+        rc = keep_member(l, map, "remember", &r->r.remember);
     if (rc == 0)
         rc = keep_member(l, map, "distinct", &r->distinct);
     if (rc == 0)
@@ -350,6 +354,18 @@ static int load_own_keys(struct loader *l, const yaml_node_t *map, struct hf_raw
         rc = rc < 0 ? rc : number(l, member(l, regular, "jitter"), 100, &r->r.jitter_pct);
         r->r.max_ns = r->r.max_ns ? r->r.max_ns : 3600000000000u;
     }
+    if (rc == 0 && surge && surge->type != YAML_MAPPING_NODE)
+        rc = wrong(l, surge, "\"%s\" must be a mapping", "surge");
+    if (rc == 0 && surge) {
+        r->r.samples = 3;
+        r->r.times = 10;
+        rc = keep_member(l, surge, "of", &r->surge);
+        rc = rc < 0 ? rc : number(l, member(l, surge, "above"), 1000000000000u, &r->r.above);
+        rc = rc < 0 ? rc : number(l, member(l, surge, "times"), 1000, &r->r.times);
+        rc = rc < 0 ? rc : number(l, member(l, surge, "samples"), 64, &r->r.samples);
+        if (rc == 0 && (!r->surge.n || !r->r.above))
+            rc = wrong(l, surge, "\"surge\" needs \"of\" (a field) and \"above\" (a number)");
+    }
     if (rc == 0 && sequence)
         rc = keep_up_to_8(l, sequence, "sequence", r->steps, &r->n_steps);
     if (rc == 0 && key) {
@@ -362,10 +378,11 @@ static int load_own_keys(struct loader *l, const yaml_node_t *map, struct hf_raw
     }
     if (rc < 0)
         return rc;
-    unsigned kinds = (r->n_steps > 0 ? 1u : 0u) + (regular ? 1u : 0u) + (r->first.n > 0 ? 1u : 0u) + (r->r.count > 0 ? 1u : 0u);
-    if (kinds > 1 || (r->distinct.n && !r->r.count))
-        return wrong(l, map, "only one of sequence, regular, first and count (with or without distinct) can be given");
-    r->r.kind = r->n_steps ? HF_RULE_SEQUENCE : regular ? HF_RULE_REGULAR : r->first.n ? HF_RULE_FIRST
+    bool is_regular = r->r.samples && !r->surge.n;
+    unsigned kinds = (r->n_steps > 0 ? 1u : 0u) + (is_regular ? 1u : 0u) + (r->first.n > 0 ? 1u : 0u) + (r->r.count > 0 ? 1u : 0u) + (r->surge.n > 0 ? 1u : 0u);
+    if (kinds > 1 || (regular && surge) || (r->distinct.n && !r->r.count))
+        return wrong(l, map, "only one of sequence, regular, surge, first and count (with or without distinct) can be given");
+    r->r.kind = r->n_steps ? HF_RULE_SEQUENCE : is_regular ? HF_RULE_REGULAR : r->surge.n ? HF_RULE_SURGE : r->first.n ? HF_RULE_FIRST
             : r->distinct.n ? HF_RULE_DISTINCT : r->r.count ? HF_RULE_COUNT : HF_RULE_PLAIN;
     r->r.window_ns = r->r.window_ns ? r->r.window_ns : 60000000000u;
     rc = keep_member(l, map, "what", &r->r.what);
@@ -426,7 +443,7 @@ static int load_rule(struct loader *l, const yaml_node_t *map, struct hf_span na
         rc = load_exception(l, at(l, *i), r);
     if (rc == 0 && !r->r.condition.n && !r->n_steps)
         return wrong(l, map, "rule \"%s\" has no condition", name.p);
-    if (rc == 0 && !r->r.output.n)
+    if (rc == 0 && !r->r.output.n && !r->r.remember.n)
         return wrong(l, map, "rule \"%s\" has no output", name.p);
     return rc;
 }

@@ -48,7 +48,7 @@ struct hf_prog {
     struct hf_span text;     /* as written, for `why` */
 };
 
-enum hf_rule_kind { HF_RULE_PLAIN, HF_RULE_COUNT, HF_RULE_DISTINCT, HF_RULE_REGULAR, HF_RULE_SEQUENCE, HF_RULE_FIRST };
+enum hf_rule_kind { HF_RULE_PLAIN, HF_RULE_COUNT, HF_RULE_DISTINCT, HF_RULE_REGULAR, HF_RULE_SEQUENCE, HF_RULE_FIRST, HF_RULE_SURGE };
 
 struct hf_output_part {
     struct hf_span text; /* literal, when field is NULL */
@@ -78,9 +78,12 @@ struct hf_rule {
     enum hf_rule_kind kind;
     struct hf_key_part key[4];
     size_t n_key;
-    struct hf_key_part value;   /* DISTINCT, FIRST */
+    struct hf_key_part value;   /* DISTINCT, FIRST, SURGE */
     uint64_t count, window_ns;
-    uint64_t min_ns, max_ns, samples, jitter_pct; /* REGULAR */
+    uint64_t min_ns, max_ns, samples, jitter_pct; /* REGULAR; samples: of SURGE too */
+    uint64_t above, times;      /* SURGE */
+    uint64_t once_ns;           /* one alert in this time for the same key, more are counted; 0: folded as the engine does */
+    struct hf_span remember;    /* makes no alert: the key is remembered under this name for the window (hf.remembered) */
     struct hf_span *unserved;   /* fields of it that no event of this program has, with the reason */
     size_t n_unserved;
     uint64_t definition;        /* hash of all that makes it what it is */

@@ -4,6 +4,8 @@
 #include <math.h>
 
 #define SEEN 128u /* values that FIRST remembers a key */
+#define USUAL_SAMPLES 32u
+#define USUAL_UNIT 256u
 
 struct mark {
     uint64_t value, time_ns;
@@ -22,7 +24,7 @@ struct hf_state {
 
 struct hf_state *hf_state_new(const struct hf_rule *r)
 {
-    size_t marks = r->kind == HF_RULE_REGULAR ? r->samples + 1 : r->kind == HF_RULE_FIRST ? SEEN : r->kind == HF_RULE_SEQUENCE ? 1 : r->count;
+    size_t marks = r->kind == HF_RULE_REGULAR ? r->samples + 1 : r->kind == HF_RULE_FIRST ? SEEN : r->kind == HF_RULE_SEQUENCE || r->kind == HF_RULE_SURGE ? 1 : r->count;
     marks = HF_MAX(marks, (size_t)1);
     struct hf_state *s = calloc(1, sizeof *s + HF_STATE_KEYS * marks * sizeof(struct mark));
     if (s)
@@ -130,17 +132,50 @@ static bool regular(struct hf_state *s, const struct hf_rule *r, struct key *k, 
     return alike;
 }
 
-static bool first(struct hf_state *s, const struct hf_rule *r, struct key *k, uint64_t value, uint64_t now_ns)
+static bool first(struct hf_state *s, const struct hf_rule *r, struct key *k, uint64_t value, uint64_t born_ns, uint64_t now_ns)
 {
     const struct mark *m = marks_of(s, k);
     for (size_t i = 0; i < k->n; i++)
         if (m[i].value == value)
             return false;
     add_mark(s, k, value, now_ns);
-    return now_ns - k->first_ns > r->window_ns;
+    uint64_t from = born_ns ? born_ns : k->first_ns;
+    return now_ns > from && now_ns - from > r->window_ns;
 }
 
-bool hf_state_event(struct hf_state *s, const struct hf_rule *r, uint64_t key, uint64_t value, uint64_t now_ns)
+/* What is usual is a mean: of all samples at first, then it follows slowly.  A surge pulls at it no more than `times` its own height would;
+ * before anything is known of the key, the floor alone decides. */
+static bool surge(struct hf_state *s, const struct hf_rule *r, struct key *k, uint64_t value)
+{
+    uint64_t *usual = &marks_of(s, k)->value, v = HF_MIN(value, UINT64_MAX / USUAL_UNIT / 4096) * USUAL_UNIT;
+    bool high = value >= r->above && v >= *usual * r->times;
+    uint64_t share = high || k->step >= USUAL_SAMPLES ? USUAL_SAMPLES : ++k->step;
+    k->n = high ? k->n + 1 : 0;
+    *usual = *usual - *usual / share + HF_MIN(v, high ? *usual * r->times : v) / share;
+    if (k->n < r->samples)
+        return false;
+    k->n = 0;
+    return true;
+}
+
+void hf_state_remember(struct hf_state *s, uint64_t key, uint64_t now_ns)
+{
+    key_of(s, key, now_ns)->last_ns = now_ns;
+}
+
+bool hf_state_remembers(const struct hf_state *s, const struct hf_rule *r, uint64_t key, uint64_t now_ns)
+{
+    for (size_t i = 0; i < HF_STATE_KEYS; i++) {
+        const struct key *k = &s->keys[(key + i) & (HF_STATE_KEYS - 1)];
+        if (!k->used)
+            return false;
+        if (k->key == key)
+            return now_ns - k->last_ns <= r->window_ns;
+    }
+    return false;
+}
+
+bool hf_state_event(struct hf_state *s, const struct hf_rule *r, uint64_t key, uint64_t value, uint64_t born_ns, uint64_t now_ns)
 {
     struct key *k = key_of(s, key, now_ns);
     if (r->kind == HF_RULE_REGULAR)
@@ -152,7 +187,9 @@ bool hf_state_event(struct hf_state *s, const struct hf_rule *r, uint64_t key, u
     case HF_RULE_DISTINCT:
         return distinct(s, r, k, value, now_ns);
     case HF_RULE_FIRST:
-        return first(s, r, k, value, now_ns);
+        return first(s, r, k, value, born_ns, now_ns);
+    case HF_RULE_SURGE:
+        return surge(s, r, k, value);
     default:
         return true;
     }

@@ -10,7 +10,11 @@ struct hf_state *hf_state_new(const struct hf_rule *r);
 void hf_state_free(struct hf_state *s);
 /* The rule's condition held for an event of this key (and value): whether that makes it an alert.
  * COUNT: the count-th within the window.  DISTINCT: so many different values within the window.  REGULAR: the last intervals are alike.
- * FIRST: a value not seen before with this key, once the key is older than the window. */
-bool hf_state_event(struct hf_state *s, const struct hf_rule *r, uint64_t key, uint64_t value, uint64_t now_ns);
+ * FIRST: a value not seen before with this key, once born_ns (0: when the key was first seen) is longer ago than the window.
+ * SURGE: the last samples were all above the floor and so many times what was usual for the key. */
+bool hf_state_event(struct hf_state *s, const struct hf_rule *r, uint64_t key, uint64_t value, uint64_t born_ns, uint64_t now_ns);
+/* The key is remembered from now on for the rule's window; whether it is. */
+void hf_state_remember(struct hf_state *s, uint64_t key, uint64_t now_ns);
+bool hf_state_remembers(const struct hf_state *s, const struct hf_rule *r, uint64_t key, uint64_t now_ns);
 /* Which steps hold for the event at hand: whether the last step follows all others within the window. */
 bool hf_state_sequence(struct hf_state *s, const struct hf_rule *r, uint64_t key, const bool *step, uint64_t now_ns);

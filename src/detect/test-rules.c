@@ -212,6 +212,75 @@ static void behaviour(void)
     EQ_U(e ? hf_engine_event(e, &n) : 9, 0);
 }
 
+/* Rules that speak to each other, that alert once, that know what is usual. */
+static void memory(void)
+{
+    struct hf_err err = HF_ERR_INIT;
+    struct hf_proc child = shell;
+    struct hf_event x = exec_event(&shell), f = file_event(&shell, HF_FILE_OPEN, "/etc/shadow"), y;
+    child.parent = &shell;
+    child.pid = 12;
+    y = exec_event(&child);
+    x.h = &x.u.hdr;
+    f.h = &f.u.hdr;
+    y.h = &y.u.hdr;
+    {
+        hf_cleanup(hf_engine_freep) struct hf_engine *e = engine("- rule: sees\n  condition: evt.type = openat\n  remember: seen\n  key: [container.id, proc.pid]\n  window: 10s\n"
+                "- rule: own\n  condition: evt.type = execve and hf.remembered[seen] = true\n  output: o\n- rule: parent\n  condition: evt.type = execve and hf.parent_remembered[seen] = true\n  output: o\n", &err);
+        OK(e != NULL);
+        EQ_U(e ? hf_engine_event(e, &x) : 9, 0);
+        EQ_U(e ? hf_engine_event(e, &f) : 9, 0); /* remembering is no alert */
+        EQ_U(e ? hf_engine_event(e, &x) : 9, 1);
+        EQ_S(hf_span_z(last_rule), "own");
+        EQ_U(e ? hf_engine_event(e, &y) : 9, 1);
+        EQ_S(hf_span_z(last_rule), "parent");
+        x.time_ns += 11000000000u;
+        EQ_U(e ? hf_engine_event(e, &x) : 9, 0);
+    }
+    {
+        hf_cleanup(hf_engine_freep) struct hf_engine *e = engine("- rule: r\n  condition: evt.type = openat\n  output: o\n  once: 1h\n  key: fd.name\n", &err);
+        OK(e != NULL);
+        n_alerts = 0;
+        for (unsigned i = 0; e && i < 3; i++, f.time_ns += 1000000000000u)
+            hf_engine_event(e, &f);
+        EQ_U(n_alerts, 1);
+        f.path = HF_S("/etc/passwd"); /* another key */
+        if (e)
+            hf_engine_event(e, &f);
+        EQ_U(n_alerts, 2);
+        if (e)
+            hf_engine_tick(e, 1000000000000u + 3700000000000u, false);
+        EQ_U(n_alerts, 3);
+        EQ_U(last_count, 3);
+    }
+    {
+        hf_cleanup(hf_engine_freep) struct hf_engine *e = engine("- rule: r\n  condition: evt.type = openat\n  output: o\n  first: fd.name\n  window: 10s\n", &err);
+        OK(e != NULL);
+        f.time_ns = 5000000000000u;
+        EQ_U(e ? hf_engine_event(e, &f) : 9, 0); /* learning */
+        f.time_ns += 11000000000u;
+        EQ_U(e ? hf_engine_event(e, &f) : 9, 0); /* known */
+        f.path = HF_S("/etc/new");
+        EQ_U(e ? hf_engine_event(e, &f) : 9, 1);
+        EQ_U(e ? hf_engine_event(e, &f) : 9, 0);
+    }
+    hf_cleanup(hf_engine_freep) struct hf_engine *e = engine("- rule: r\n  condition: evt.type = hf.rate\n  output: o\n  surge: {of: hf.rate.udp_out, above: 1000, times: 5, samples: 2}\n", &err);
+    struct hf_event rate = {.type = HF_EV_RATE, .time_ns = 1000000000u, .container = shell.container};
+    rate.u.hdr.type = HF_EV_RATE;
+    rate.u.rate.interval_ns = 1000000000u;
+    rate.h = &rate.u.hdr;
+    OK(e != NULL);
+    unsigned fired = 0;
+    for (unsigned i = 0; e && i < 100; i++, rate.time_ns += 1000000000u) { /* busy all day: no surge, not even at three times as much */
+        rate.u.rate.udp_out = i == 0 ? 900 : i < 90 ? 2000 : 6000;
+        fired += hf_engine_event(e, &rate);
+    }
+    EQ_U(fired, 0);
+    rate.u.rate.udp_out = 60000;
+    EQ_U(e ? hf_engine_event(e, &rate) : 9, 0); /* one sample is no flood */
+    EQ_U(e ? hf_engine_event(e, &rate) : 9, 1);
+}
+
 static bool refused(const char *text, const char *message)
 {
     struct hf_err err = HF_ERR_INIT;
@@ -235,6 +304,9 @@ static void errors(void)
     OK(refused("- rule: r\n  condition: evt.type = execve\n", "no output"));
     OK(refused("- rule: r\n\tcondition: x\n", "test.yaml:2: not YAML"));
     OK(refused("- rule: r\n  condition: evt.type = execve\n  output: o\n  priority: LOUD\n", "test.yaml:4: unknown priority"));
+    OK(refused("- rule: r\n  condition: hf.remembered[x] = true\n  output: o\n", "no rule remembers \"x\""));
+    OK(refused("- rule: r\n  condition: evt.type = hf.rate\n  surge: {of: hf.rate.udp_out}\n  output: o\n", "\"above\""));
+    OK(refused("- rule: r\n  condition: evt.type = hf.rate\n  surge: {of: proc.name, above: 1}\n  output: o\n", "is no number"));
     OK(refused("- rule: r\n  condition: proc.name regex \"(a\"\n  output: o\n", "regular expression"));
 }
 
@@ -275,6 +347,7 @@ int main(void)
     structure();
     secrets();
     behaviour();
+    memory();
     errors();
     falco();
     return tap_done();

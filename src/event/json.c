@@ -311,6 +311,8 @@ static void file_part(struct hf_jw *w, const struct hf_event *ev)
     flag_names(w, "open_flags", f->open_flags, hf_names_open);
     flag_names(w, "flags", f->exec_flags, hf_names_exec);
     hf_jw_kstrz(w, "source", sources[f->source < HF_ARRAY_LEN(sources) ? f->source : 0]);
+    if (f->watch)
+        hf_jw_kstrz(w, "watch", hf_name_watch(f->watch));
     hf_jw_kbool(w, "untrusted", ev->h->flags & HF_F_UNTRUSTED);
 }
 

@@ -46,6 +46,12 @@ const char *hf_name_module(unsigned op)
     return NAME_OF(names, op);
 }
 
+const char *hf_name_watch(unsigned c)
+{
+    static const char *const names[] = {NULL, "credential", "persistence", "binary", "log", "escape", "device", "process", "temporary", "web", "runtime_socket", "rule"};
+    return NAME_OF(names, c);
+}
+
 const char *hf_name_loss(unsigned reason)
 {
     static const char *const names[] = {NULL, "ring_full", "over_budget", "reader_slow", "pressure", "fanotify_overflow"};

@@ -11,6 +11,7 @@ extern const struct hf_flag_name hf_names_exec[], hf_names_open[], hf_names_cred
 const char *hf_name_ptrace(unsigned request);
 const char *hf_name_mount(unsigned op);
 const char *hf_name_module(unsigned op);
+const char *hf_name_watch(unsigned watch_class);
 const char *hf_name_loss(unsigned reason);
 /* "SIGKILL"; "signal" for numbers without a name. */
 const char *hf_name_signal(unsigned sig);

@@ -445,6 +445,34 @@ static int proc_event(struct hf_track *t, struct hf_event *ev, struct hf_event *
     return rc;
 }
 
+/* Only a number: the process that has it now, or had it last.  The header gets what is known of it. */
+static void by_number_only(struct hf_track *t, struct hf_event *ev)
+{
+    struct hf_node *n = find(t, ev->h->pid, 0);
+    struct hf_wire_hdr *h = &ev->u.hdr;
+    if (!n)
+        return;
+    t->pin = n;
+    ev->proc = &n->p;
+    n->p.last_ns = h->time_ns;
+    h->start_ns = n->p.start_ns;
+    h->ppid = n->p.ppid;
+    h->ns_pid = n->p.ns_pid;
+    h->uid = n->p.uid;
+    h->euid = n->p.euid;
+    h->gid = n->p.gid;
+    h->egid = n->p.egid;
+    h->cap_eff = n->p.cap_eff;
+    h->login_uid = n->p.login_uid;
+    h->session_id = n->p.session_id;
+    h->mnt_ns = n->p.mnt_ns;
+    h->pid_ns = n->p.pid_ns;
+    h->net_ns = n->p.net_ns;
+    h->user_ns = n->p.user_ns;
+    h->cgroup_id = n->p.cgroup_id;
+    memcpy(h->comm, n->p.comm.p ? n->p.comm.p : "", HF_MIN(n->p.comm.n, sizeof h->comm - 1));
+}
+
 int hf_track_event(struct hf_track *t, struct hf_event *ev, struct hf_event *ret_cred)
 {
     ev->time_ns = ev->time_ns ? ev->time_ns : ev->h->time_ns;
@@ -456,7 +484,9 @@ int hf_track_event(struct hf_track *t, struct hf_event *ev, struct hf_event *ret
             return rc;
     }
     int rc = 1;
-    if (!(ev->h->flags & HF_F_NO_PROC) && ev->h->pid)
+    if (ev->h->flags & HF_F_PID_ONLY)
+        by_number_only(t, ev);
+    else if (!(ev->h->flags & HF_F_NO_PROC) && ev->h->pid)
         rc = proc_event(t, ev, ret_cred);
     struct hf_box *box = hf_track_box_of(t, ev->type == HF_EV_CGROUP ? ev->u.cgroup.id : ev->h->cgroup_id);
     ev->container = box ? &box->c : ev->proc ? ev->proc->container : NULL;

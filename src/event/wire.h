@@ -50,6 +50,7 @@
 #define HF_F_OWNER 0x20u     /* not the running task: the process that owns the socket, as it was when it made or used it */
 #define HF_F_KTHREAD 0x40u
 #define HF_F_NO_PROC 0x80u   /* process members are unknown (0) */
+#define HF_F_PID_ONLY 0x100u /* of the process only the pid is known (fanotify); cgroup_id is that of the file's container */
 
 struct hf_wire_hdr {
     __u32 len; /* whole record, multiple of 8 */
@@ -164,14 +165,26 @@ struct hf_wire_cgroup {
 #define HF_SOURCE_FANOTIFY 4
 #define HF_SOURCE_SYSCALL 5
 #define HF_SOURCE_CGROUP 6
+/* hf_wire_file.watch: what kind of watched object it is (sensor/files/watch.c names them) */
+#define HF_WATCH_CREDENTIAL 1  /* keys, passwords, tokens */
+#define HF_WATCH_PERSISTENCE 2 /* what is run or believed at start, login or look-up */
+#define HF_WATCH_BINARY 3      /* programs and libraries of the system */
+#define HF_WATCH_LOG 4         /* logs and histories */
+#define HF_WATCH_ESCAPE 5      /* ways out of a container: core_pattern, release_agent, kcore... */
+#define HF_WATCH_DEVICE 6      /* input devices, disks, memory, other terminals */
+#define HF_WATCH_PROCESS 7     /* memory, environment, maps of another process */
+#define HF_WATCH_TEMP 8        /* an executable in a directory for everyone */
+#define HF_WATCH_WEB 9         /* what a web server serves */
+#define HF_WATCH_SOCKET 10     /* sockets of container runtimes */
+#define HF_WATCH_RULE 11       /* only because a rule asks for it */
 struct hf_wire_file {
     struct hf_wire_hdr h;
     __u64 inode;
     __u32 dev, mode;
-    __u32 op, open_flags; /* open_flags: O_* as the kernel holds them */
+    __u32 op, open_flags; /* open_flags: O_* as the kernel holds them; source fanotify: 0 when the descriptor was closed before it was looked at */
     __u32 new_mode, new_uid; /* chmod, chown; 4294967295: not given */
     __u32 new_gid, nlink;
-    __u32 watch;  /* class of the watched object: HF_WATCH_* of watch.h; 0: none */
+    __u32 watch;  /* class of the watched object: HF_WATCH_*; 0: none */
     __u32 source; /* HF_SOURCE_* */
     __u32 exec_flags; /* HF_X_UPPER ... of the object */
     __u32 fs_magic; /* s_magic */

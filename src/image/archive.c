@@ -78,6 +78,16 @@ static int docker_image(struct hf_blobs *b, struct hf_image *img, hf_jnode entry
     return rc;
 }
 
+/* How many images manifest.json has; the same one may be listed twice. */
+static size_t count_images(hf_jnode root)
+{
+    hf_automap seen = {NULL, 0, 0};
+    HF_JFOREACH(entry, root)
+        if (!hf_map_at(&seen, hf_jgetstr(entry, "Config"), NULL))
+            break;
+    return seen.n;
+}
+
 static int docker_manifest(struct hf_blobs *b, int fd, const char *target, struct hf_span ref, const struct hf_image_opts *o,
         bool all, hf_image_cb cb, void *ctx, struct hf_err *err)
 {
@@ -90,11 +100,13 @@ static int docker_manifest(struct hf_blobs *b, int fd, const char *target, struc
     if (rc < 0)
         return hf_wrap(err, rc, "manifest.json");
     unsigned delivered = 0;
-    HF_JFOREACH(entry, hf_json_root(doc)) {
-        hf_jnode tags = hf_jget(entry, "RepoTags");
-        HF_JFOREACH(t, tags)
+    HF_JFOREACH(entry, hf_json_root(doc))
+        HF_JFOREACH(t, hf_jget(entry, "RepoTags"))
             if (seen.n < 300)
                 hf_buf_addf(&seen, " " HF_SPAN_FMT, HF_SPAN_ARG(hf_jstr(t)));
+    size_t images = all || ref.n ? 1 : count_images(hf_json_root(doc));
+    HF_JFOREACH(entry, hf_json_root(doc)) {
+        hf_jnode tags = hf_jget(entry, "RepoTags");
         if (ref.n && !ref_matches(ref, tags))
             continue;
         struct hf_image img;
@@ -107,6 +119,8 @@ static int docker_manifest(struct hf_blobs *b, int fd, const char *target, struc
             rc = hf_image_dup(&img, hf_span_z(target), &img.target, err);
         if (rc >= 0)
             rc = hf_image_dup(&img, ref.n ? ref : hf_jstr(hf_jfirst(tags)), &img.ref, err);
+        if (rc >= 0 && images > 1)
+            rc = hf_image_others(&img, images, hf_buf_span(&seen), err);
         if (rc >= 0) {
             delivered++;
             rc = cb(ctx, &img, err);

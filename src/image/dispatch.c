@@ -3,6 +3,8 @@
 
 #include "base/mem.h"
 
+enum { LONGEST_SUFFIX = 16 };
+
 struct rule {
     struct hf_dispatch_hit hit;
     struct hf_span pattern, dir_tail;
@@ -32,7 +34,9 @@ static bool add(struct hf_dispatch *d, const struct hf_cataloger *c, const struc
     struct hf_map *map = suffix ? &d->suffixes : w->kind == HF_WANT_UNDER ? &d->folders : &d->names;
     if (suffix) {
         size_t dot = hf_span_rfind(pattern, '.');
-        key = dot == SIZE_MAX ? pattern : hf_span_from(pattern, dot);
+        key = dot == SIZE_MAX ? pattern : hf_span_from(pattern, dot); /* lower case, as the patterns are */
+        if (key.n > LONGEST_SUFFIX)
+            return false;
     } else {
         key = hf_span_basename(pattern);
     }
@@ -106,8 +110,8 @@ static bool fits(const struct rule *r, struct hf_span path)
         if (!hf_span_ends(path, r->pattern) || (path.n > r->pattern.n && path.p[path.n - r->pattern.n - 1] != '/'))
             return false;
         break;
-    case HF_WANT_SUFFIX:
-        if (!hf_span_ends(path, r->pattern))
+    case HF_WANT_SUFFIX: /* "LIB.JAR" is run as well as "lib.jar" */
+        if (path.n < r->pattern.n || !hf_span_eq_nocase(hf_span_from(path, path.n - r->pattern.n), r->pattern))
             return false;
         break;
     case HF_WANT_UNDER: {
@@ -139,7 +143,11 @@ size_t hf_dispatch_path(const struct hf_dispatch *d, struct hf_span path, struct
             ret[n++] = d->rules[f].hit;
     if (!hf_map_get(&d->names, name, &i))
         i = 0;
-    if (dot == SIZE_MAX || !hf_map_get(&d->suffixes, hf_span_from(name, dot), &k))
+    struct hf_span suffix = dot == SIZE_MAX ? hf_span("", 0) : hf_span_from(name, dot);
+    char low[LONGEST_SUFFIX];
+    for (size_t c = 0; c < suffix.n && suffix.n <= sizeof low; c++)
+        low[c] = suffix.p[c] >= 'A' && suffix.p[c] <= 'Z' ? (char)(suffix.p[c] | 0x20) : suffix.p[c];
+    if (!suffix.n || suffix.n > sizeof low || !hf_map_get(&d->suffixes, hf_span(low, suffix.n), &k))
         k = 0;
     for (; i && n < HF_DISPATCH_MAX; i = d->rules[i].next)
         if (fits(&d->rules[i], path))

@@ -12,7 +12,7 @@
 #include "image/image-internal.h"
 #include "image/layer.h"
 
-enum { MAX_ANSWER = 16 << 20, MAX_LAYERS = 1000, MAX_CONFIG = 8 << 20, CAP_SYS_ADMIN_BIT = 21 };
+enum { MAX_ANSWER = 16 << 20, MAX_LAYERS = 1000, MAX_CONFIG = 8 << 20, CAP_SYS_ADMIN_BIT = 21, MOUNTS_NAMED = 8 };
 
 /* Names, ids and digests as the daemon takes them; paths and options are none. */
 static bool is_reference(struct hf_span s)
@@ -349,6 +349,28 @@ static int container_layers(struct hf_image *img, hf_jnode image, hf_jnode conta
     return rc == 0 ? add_history(img, n, image, o, err) : rc;
 }
 
+static void add_place(struct hf_buf *out, size_t n, struct hf_span place)
+{
+    if (n < MOUNTS_NAMED)
+        hf_buf_addf(out, "%s" HF_SPAN_FMT, n ? ", " : "", HF_SPAN_ARG(hf_span_sub(place, 0, 200)));
+}
+
+/* Volumes and mounts lie over a container's file system, and are no part of it. */
+static int note_mounts(struct hf_image *img, hf_jnode container, struct hf_err *err)
+{
+    hf_autobuf text = HF_BUF_INIT(2048);
+    size_t n = 0;
+    HF_JFOREACH(m, hf_jget(container, "Mounts"))
+        add_place(&text, n++, hf_jgetstr(m, "Destination"));
+    HF_JFOREACH(m, hf_jget(hf_jget(container, "HostConfig"), "Tmpfs"))
+        add_place(&text, n++, hf_jname(m));
+    if (!n)
+        return 0;
+    hf_autobuf note = HF_BUF_INIT(4096);
+    hf_buf_addf(&note, "what is mounted into the container is not part of its file system and was not read: " HF_SPAN_FMT "%s", HF_SPAN_ARG(hf_buf_span(&text)), n > MOUNTS_NAMED ? ", ..." : "");
+    return hf_image_dup(img, hf_buf_span(&note), &img->note, err);
+}
+
 int hf_source_container(const char *id, const struct hf_image_opts *o, hf_image_cb cb, void *ctx, struct hf_err *err)
 {
     hf_cleanup(hf_json_doc_freep) struct hf_json_doc *doc = NULL;
@@ -374,6 +396,8 @@ int hf_source_container(const char *id, const struct hf_image_opts *o, hf_image_
         rc = hf_image_dup(&img, hf_buf_span(&target), &img.target, err);
     if (rc >= 0)
         rc = hf_image_dup(&img, hf_jgetstr(hf_jget(root, "Config"), "Image"), &img.ref, err);
+    if (rc >= 0)
+        rc = note_mounts(&img, root, err);
     if (rc >= 0 && (!image || container_layers(&img, hf_json_root(image), root, o, NULL) < 0)) {
         hf_buf_addz(&path, "/containers/");
         hf_docker_add_name(&path, hf_jgetstr(root, "Id"));

@@ -54,7 +54,7 @@ void hf_examined_done(struct hf_examined *e)
 
 void hf_examine_version(struct hf_buf *out)
 {
-    hf_buf_addz(out, "walk:2,");
+    hf_buf_addz(out, "walk:3,");
     hf_dispatch_version(hf_catalogers, out);
 }
 
@@ -122,6 +122,8 @@ static int plan_layers(struct examine *x, struct hf_err *err)
             p->kind = HF_PLAIN; /* the walk says what is wrong with it */
         p->plain = p->kind == HF_PLAIN;
         const struct hf_digest *stored = l->digest.n ? &l->digest : p->plain ? &l->diff_id : NULL;
+        if (p->kind == HF_PLAIN && why.msg[0])
+            continue; /* in a format that is not read: the walk says so */
         if (!x->o->verify) {
             /* Facts of layers verified before may be used; ours stay out of the cache. */
             p->cached = hf_cache_get(x->o->cache, &l->diff_id, &x->results[i].rec) == 1;
@@ -331,6 +333,13 @@ static int examine(struct examine *x, struct hf_scan *scan, struct hf_examined *
         rc = check_digests(x, err);
     if (rc >= 0)
         rc = report_failures(x, scan, err);
+    if (rc >= 0 && x->img->left_out.n && hf_scan_incomplete(scan, hf_span("", 0), UINT32_MAX, HF_SPAN_FMT, HF_SPAN_ARG(x->img->left_out)) < 0)
+        rc = hf_fail(err, HF_E_LIMIT, "out of memory");
+    if (rc >= 0 && x->img->note.n && hf_scan_warn(scan, HF_SPAN_FMT, HF_SPAN_ARG(x->img->note)) < 0)
+        rc = hf_fail(err, HF_E_LIMIT, "out of memory");
+    if (rc >= 0 && hf_span_eqz(x->img->os, "windows") && hf_scan_incomplete(scan, hf_span("", 0), UINT32_MAX,
+            "this is an image of Windows: its updates and programs are not examined, only the packages of programming languages") < 0)
+        rc = hf_fail(err, HF_E_LIMIT, "out of memory");
     if (rc < 0)
         return rc;
     keep_facts(x);

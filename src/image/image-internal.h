@@ -30,6 +30,8 @@ void hf_image_done(struct hf_image *img);
 /* Hands an open file to the image.  HF_E_LIMIT without memory (fd is closed). */
 HF_MUSTUSE int hf_image_own_fd(struct hf_image *img, int fd, struct hf_err *err);
 HF_MUSTUSE int hf_image_dup(struct hf_image *img, struct hf_span s, struct hf_span *ret, struct hf_err *err);
+/* Notes that the target has this many images of which only img is given; names: of all, each after a space. */
+HF_MUSTUSE int hf_image_others(struct hf_image *img, size_t n, struct hf_span names, struct hf_err *err);
 
 /* Fills os, arch, created and the layers' diff_id and created_by from a config document; allocates img->layers when it is
  * NULL, else checks the count. */

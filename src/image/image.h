@@ -42,6 +42,8 @@ struct hf_image {
     int *fds;        /* open files; every layer's fd is one of them */
     size_t n_fds;
     const struct hf_image_stream *stream; /* NULL: layers are in files or directories */
+    struct hf_span left_out; /* what of the target is in no image given, as a sentence for the result; empty: nothing */
+    struct hf_span note; /* a warning for the result, or empty */
     struct hf_span *skip; /* directory sources: paths not to descend into */
     size_t n_skip;
 };

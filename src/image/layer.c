@@ -59,6 +59,7 @@ struct held {
 };
 struct alias { /* what the second pass reads: the content of `target` under the name `path` */
     struct hf_span path, target;
+    uint64_t entry; /* where the name stands */
     bool found;
 };
 
@@ -72,6 +73,8 @@ struct hf_walk {
     struct alias *aliases;
     size_t n_aliases, cap_aliases;
     struct hf_map wanted; /* target -> how many aliases of it still have no content */
+    struct hf_map programs; /* file known by its content -> where its facts are: first << 32 | behind the last; 0: replaced since */
+    bool by_content;        /* the file at hand is one of them */
     struct hf_span target; /* second pass: what is being read */
     bool second; /* second pass: only targets of aliases */
     bool streamed;
@@ -81,7 +84,6 @@ struct hf_walk {
 
 void hf_walk_log(struct hf_walk *w, enum hf_log_type type, struct hf_span path, struct hf_span target)
 {
-    w->rec->current = ++w->rec->entries;
     hf_record_log(w->rec, type, path, target);
 }
 
@@ -222,6 +224,7 @@ int hf_walk_file(struct hf_walk *w, struct hf_span path, uint64_t size, uint32_t
         if (rc < 0)
             return rc;
         n = hf_dispatch_content(w->o->dispatch, hf_span(head, sizeof head), hits);
+        w->by_content = n != 0;
     }
     return n ? give(w, hits, n, path, size, mode, ra, err) : 0;
 }
@@ -236,6 +239,7 @@ static int again(struct hf_walk *w, struct hf_span path, struct hf_span target, 
     }
     if (hf_arena_dup(&w->rec->facts.arena, path, &a->path) < 0 || hf_arena_dup(&w->rec->facts.arena, target, &a->target) < 0)
         return hf_fail(err, HF_E_LIMIT, "facts of this layer are over the memory limit");
+    a->entry = w->rec->current;
     uint64_t *left = hf_map_at(&w->wanted, a->target, NULL);
     if (!left)
         return hf_fail(err, -ENOMEM, "out of memory");
@@ -343,6 +347,7 @@ static struct alias *next_alias(struct hf_walk *w)
     for (size_t i = 0; left && *left && i < w->n_aliases; i++)
         if (!w->aliases[i].found && hf_span_eq(w->aliases[i].target, w->target)) {
             w->aliases[i].found = true;
+            w->rec->current = w->aliases[i].entry;
             --*left;
             return &w->aliases[i];
         }
@@ -382,7 +387,7 @@ static int stream_file(struct hf_walk *w, const struct hf_tar_entry *e, struct h
     if (rc < 0)
         return rc;
     if (n == 0 && rc == 1 && off == 0)
-        n = hf_dispatch_content(w->o->dispatch, piece, hits);
+        w->by_content = (n = hf_dispatch_content(w->o->dispatch, piece, hits)) != 0;
     if (n == 0)
         return 0;
     bool marked = rc == 1 && !w->second && e->size > MARKED;
@@ -451,6 +456,38 @@ static int log_entry(struct hf_walk *w, const struct hf_tar_entry *e)
     return 1;
 }
 
+/* A file and where its facts are, for other names that it may have. */
+static int remember(struct hf_walk *w, struct hf_span path, size_t first, struct hf_err *err)
+{
+    uint64_t old, *slot;
+    if (!w->by_content || w->rec->facts.n == first) {
+        if (hf_map_get(&w->programs, path, &old) && (slot = hf_map_at(&w->programs, path, NULL)))
+            *slot = 0; /* the name means another file now */
+        return 0;
+    }
+    slot = hf_map_at(&w->programs, w->rec->files[w->rec->n_files - 1].path, NULL);
+    if (!slot)
+        return hf_fail(err, -ENOMEM, "out of memory");
+    *slot = (uint64_t)first << 32 | w->rec->facts.n;
+    return 0;
+}
+
+/* Another name of a file of this layer.  What is wanted by its path is read again; what its content told holds for this name too. */
+static int hard_link(struct hf_walk *w, const struct hf_tar_entry *e, struct hf_err *err)
+{
+    uint64_t at;
+    if (hf_walk_wants_path(w, e->path) || (hf_map_get(&w->wanted, e->link, &at) && at))
+        return again(w, e->path, e->link, err);
+    if (!hf_map_get(&w->programs, e->link, &at) || !at)
+        return 0;
+    size_t first = w->rec->facts.n;
+    int rc = hf_record_file(w->rec, e->path, w->rec->files[w->rec->facts.v[at >> 32].file].size, err);
+    if (rc >= 0)
+        rc = hf_facts_repeat(&w->rec->facts, at >> 32, at & UINT32_MAX, err);
+    w->by_content = true;
+    return rc < 0 ? rc : remember(w, e->path, first, err);
+}
+
 static int on_entry(void *ctx, const struct hf_tar_entry *e, struct hf_tar *t, struct hf_err *err)
 {
     struct hf_walk *w = ctx;
@@ -473,11 +510,14 @@ static int on_entry(void *ctx, const struct hf_tar_entry *e, struct hf_tar *t, s
     if (log_entry(w, e) == 0)
         return 0;
     if (e->type == HF_TAR_HARDLINK)
-        return hf_walk_wants_path(w, e->path) ? again(w, e->path, e->link, err) : 0;
+        return hard_link(w, e, err);
     if (e->type != HF_TAR_FILE)
         return 0;
     hf_walk_count(w, e->size);
-    return tar_file(w, e, t, err);
+    size_t first = w->rec->facts.n;
+    w->by_content = false;
+    int rc = tar_file(w, e, t, err);
+    return rc < 0 ? rc : remember(w, e->path, first, err);
 }
 
 struct hashed_pull {
@@ -605,6 +645,7 @@ int hf_layer_end(struct hf_walk *w, struct hf_err *err)
     hf_buf_done(&w->name);
     free(w->aliases);
     hf_map_done(&w->wanted);
+    hf_map_done(&w->programs);
     free(w);
     return rc;
 }

@@ -13,6 +13,7 @@ enum {
     MAX_LINK_STEPS = 40, /* as the kernel (path_resolution(7)) */
     MAX_LINK_WORK = 128 << 20, /* bytes of paths gone through to resolve directories: real images need some MiB */
     NEAR_LOCATIONS = 16,
+    MAX_OWNERS = 16, /* of one package's places; with more it counts as nobody's, that is, it is reported */
 };
 
 /* A path that matters: a file with facts, a symbolic link, or a directory above one of these. */
@@ -204,11 +205,13 @@ static int apply_layer(struct merge *m, uint32_t layer, struct hf_err *err)
     struct hf_log_iter it;
     struct hf_log_entry e;
     struct finder finder = {.dir = HF_BUF_INIT(8192)};
+    uint64_t entry = 0;
     int rc;
     mark_files(m, layer);
     hf_log_iter_init(&it, r);
     while ((rc = hf_log_next(&it, &e)) == 1) {
         uint64_t at;
+        entry++;
         if (!find_node(m, &finder, e.path, &at))
             continue;
         struct node *x = &m->v[at];
@@ -235,7 +238,8 @@ static int apply_layer(struct merge *m, uint32_t layer, struct hf_err *err)
             hide(m, (uint32_t)at, layer, true);
             x->link.p = NULL;
             x->file = UINT32_MAX;
-            if (e.type != HF_LOG_OTHER && x->cand && x->cand_layer == layer) {
+            /* facts of the file that this entry is; those of one that it replaced are gone (without a whole log there is no telling) */
+            if (e.type != HF_LOG_OTHER && x->cand && x->cand_layer == layer && (r->unlogged || r->files[x->cand - 1].entry == entry)) {
                 x->layer = layer;
                 x->file = x->cand - 1;
             }
@@ -362,6 +366,71 @@ static uint32_t owned_node(struct merge *m, struct hf_span path)
     if (name.n)
         memcpy(text + n, name.p, name.n);
     return hf_map_get(&m->by_path, hf_span(text, n + name.n), &at) ? (uint32_t)at : UINT32_MAX;
+}
+
+/* --- databases behind links --- */
+
+/* Layers are read by the paths that files lie under; a database that is only reached through a link lies under another. */
+static const char *const databases[] = {"etc/os-release", "var/lib/dpkg/status", "lib/apk/db/installed", "var/lib/rpm/Packages", "var/lib/rpm/Packages.db", "var/lib/rpm/rpmdb.sqlite",
+        "usr/lib/sysimage/rpm/Packages", "usr/lib/sysimage/rpm/Packages.db", "usr/lib/sysimage/rpm/rpmdb.sqlite"};
+
+/* What an entry of the log does to the file at path: 1 it is there, 0 it is gone, -1 nothing. */
+static int effect(const struct hf_log_entry *e, struct hf_span path)
+{
+    bool same = hf_span_eq(e->path, path);
+    bool above = !same && (!e->path.n || (hf_span_starts(path, e->path) && path.p[e->path.n] == '/'));
+    switch (e->type) {
+    case HF_LOG_FILE:
+    case HF_LOG_HARDLINK:
+        return same ? 1 : above ? 0 : -1;
+    case HF_LOG_OPAQUE:
+        return above ? 0 : -1;
+    case HF_LOG_DIR:
+        return same ? 0 : -1;
+    case HF_LOG_SYMLINK:
+    case HF_LOG_OTHER:
+    case HF_LOG_WHITEOUT:
+    default:
+        return same || above ? 0 : -1;
+    }
+}
+
+/* Whether the merged tree has a file there.  For paths without facts, of which nothing else is kept. */
+static bool is_there(const struct merge *m, struct hf_span path)
+{
+    bool there = false;
+    for (size_t l = 0; l < m->n; l++) {
+        struct hf_log_iter it;
+        struct hf_log_entry e;
+        bool mine = false; /* this layer has it: its own whiteouts speak of those below */
+        hf_log_iter_init(&it, m->records[l]);
+        while (hf_log_next(&it, &e) == 1) {
+            int what = effect(&e, path);
+            if (what == 1)
+                there = mine = true;
+            else if (what == 0 && !(mine && (e.type == HF_LOG_WHITEOUT || e.type == HF_LOG_OPAQUE)))
+                there = mine = false;
+        }
+        hf_log_iter_done(&it);
+    }
+    return there;
+}
+
+static int note_linked_databases(struct merge *m, struct hf_err *err)
+{
+    for (size_t i = 0; i < HF_ARRAY_LEN(databases); i++) {
+        hf_autobuf out = HF_BUF_INIT(64 << 10);
+        struct hf_span path = hf_span_z(databases[i]);
+        uint64_t at;
+        if (!resolve(m, path, true, &out) || hf_span_eq(hf_buf_span(&out), path))
+            continue;
+        if (hf_map_get(&m->by_path, hf_buf_span(&out), &at) && m->v[at].file != UINT32_MAX)
+            continue;
+        if (is_there(m, hf_buf_span(&out)) && hf_scan_incomplete(m->scan, path, UINT32_MAX, "links lead to " HF_SPAN_FMT ", which was not read: what it says is missing from the result",
+                                                     HF_SPAN_ARG(hf_span_sub(hf_buf_span(&out), 0, 1024))) < 0)
+            return out_of_room(err);
+    }
+    return 0;
 }
 
 /* --- facts of the files that are left --- */
@@ -514,6 +583,8 @@ static int note_lower(struct gather *g, struct hf_err *err)
 static int join_symbols(struct merge *m, struct hf_package *p, const struct hf_package *more)
 {
     hf_autobuf both = HF_BUF_INIT(p->symbols.n + more->symbols.n + 8);
+    if (more->flags & HF_PKG_SYMBOLS && hf_span_eq(p->symbols, more->symbols)) /* the same program under another name */
+        return 0;
     if (!(more->flags & HF_PKG_SYMBOLS)) {
         p->flags &= ~(unsigned)HF_PKG_SYMBOLS;
         p->symbols = hf_span("", 0);
@@ -735,6 +806,36 @@ static int by_place(const void *a, const void *b)
     return hf_span_cmp(x->path, y->path);
 }
 
+/* Owned only when every place it was found in is: a copy of one's own beside the distribution's still counts. */
+static int set_owners(struct merge *m, struct hf_scan_package *p)
+{
+    const struct hf_package *owners[MAX_OWNERS];
+    size_t n = 0;
+    for (size_t k = 0; k < p->n_locations; k++) {
+        uint64_t at;
+        const struct hf_package *owner = hf_map_get(&m->by_path, outer_path(p->locations[k].path), &at) ? m->v[at].owner : NULL;
+        size_t i = 0;
+        while (i < n && owners[i] != owner)
+            i++;
+        if (!owner || i == MAX_OWNERS)
+            return 0;
+        owners[i] = owner;
+        n = HF_MAX(n, i + 1);
+    }
+    if (!n)
+        return 0;
+    p->owner = owners[0];
+    if (n == 1)
+        return 0;
+    p->more_owners = hf_arena_alloc(&m->scan->arena, (n - 1) * sizeof(const struct hf_package *));
+    if (!p->more_owners)
+        return HF_E_LIMIT;
+    for (size_t i = 1; i < n; i++)
+        p->more_owners[i - 1] = owners[i];
+    p->n_more_owners = n - 1;
+    return 0;
+}
+
 static int finish_packages(struct gather *g, struct hf_err *err)
 {
     struct merge *m = g->m;
@@ -754,16 +855,8 @@ static int finish_packages(struct gather *g, struct hf_err *err)
                 p->p.namespace = s->release.id;
             continue;
         }
-        /* Owned only when every place it was found in is: a copy of one's own beside the distribution's still counts. */
-        const struct hf_package *owner = NULL;
-        for (size_t k = 0; k < p->n_locations; k++) {
-            uint64_t at;
-            struct hf_span path = outer_path(l[k].path);
-            owner = hf_map_get(&m->by_path, path, &at) ? m->v[at].owner : NULL;
-            if (!owner)
-                break;
-        }
-        p->owner = owner;
+        if (set_owners(m, p) < 0)
+            return out_of_room(err);
     }
     return 0;
 }
@@ -781,38 +874,52 @@ static int order(const void *a, const void *b)
     return c ? c : hf_span_cmp(x->n_locations ? x->locations[0].path : hf_span("", 0), y->n_locations ? y->locations[0].path : hf_span("", 0));
 }
 
-/* Sorting moves packages, and owners point at them: owners are kept by index meanwhile. */
+/* A copy of an owner that stays where it is; NULL without room. */
+static const struct hf_package *settled(struct hf_scan *s, const struct hf_package **copies, const struct hf_package *owner)
+{
+    size_t i = (size_t)((const struct hf_scan_package *)(const void *)owner - s->packages); /* .p is the first member */
+    if (!copies[i]) {
+        struct hf_package *c = hf_arena_alloc(&s->arena, sizeof *c);
+        if (c)
+            *c = *owner;
+        copies[i] = c;
+    }
+    return copies[i];
+}
+_Static_assert(offsetof(struct hf_scan_package, p) == 0, "owners point at packages");
+
+/* Sorting moves packages, and owners point at them: they get copies in the arena. */
 static int sort_packages(struct hf_scan *s, struct hf_err *err)
 {
     if (!s->n_packages)
         return 0;
-    hf_automap where = {NULL, 0, 0};
-    struct hf_span *keys = hf_arena_calloc(&s->arena, s->n_packages, sizeof *keys);
-    struct hf_package *owners = hf_arena_calloc(&s->arena, s->n_packages, sizeof *owners);
-    if (!keys || !owners)
+    const struct hf_package **copies = hf_arena_calloc(&s->arena, s->n_packages, sizeof *copies);
+    if (!copies)
         return out_of_room(err);
-    /* A copy of each owner in the arena has an address that stays. */
-    size_t n_owners = 0;
     for (size_t i = 0; i < s->n_packages; i++) {
-        const struct hf_package *o = s->packages[i].owner;
-        if (!o)
-            continue;
-        struct hf_span address = hf_span((const char *)&s->packages[i].owner, sizeof o);
-        bool fresh;
-        uint64_t *slot = hf_map_at(&where, address, &fresh);
-        if (!slot)
+        struct hf_scan_package *p = &s->packages[i];
+        if (p->owner && !(p->owner = settled(s, copies, p->owner)))
             return out_of_room(err);
-        if (fresh) {
-            owners[n_owners] = *o;
-            *slot = n_owners++;
-        }
-        keys[i] = hf_span((const char *)&owners[*slot], 1);
+        for (size_t k = 0; k < p->n_more_owners; k++)
+            if (!(p->more_owners[k] = settled(s, copies, p->more_owners[k])))
+                return out_of_room(err);
     }
-    for (size_t i = 0; i < s->n_packages; i++)
-        if (s->packages[i].owner)
-            s->packages[i].owner = (const struct hf_package *)(const void *)keys[i].p;
     qsort(s->packages, s->n_packages, sizeof *s->packages, order);
     return 0;
+}
+
+/* A system without packages: removed ("slimmed"), cut out of packages (chiselled), or of a kind whose database is not read. */
+static int note_bare_system(struct hf_scan *s, struct hf_err *err)
+{
+    for (size_t i = 0; i < s->n_packages; i++)
+        if (os_type(s->packages[i].p.type))
+            return 0;
+    if (!s->release.id.n)
+        return 0;
+    return hf_scan_incomplete(s, hf_span("", 0), UINT32_MAX, "the system says that it is " HF_SPAN_FMT ", but has no package database that is read (dpkg, apk, rpm): what it is made of is not known",
+                   HF_SPAN_ARG(hf_span_sub(s->release.pretty_name.n ? s->release.pretty_name : s->release.id, 0, 200))) < 0
+            ? out_of_room(err)
+            : 0;
 }
 
 int hf_merge(struct hf_scan *scan, const struct hf_record *const *records, size_t n, bool has_layers, struct hf_err *err)
@@ -839,6 +946,8 @@ int hf_merge(struct hf_scan *scan, const struct hf_record *const *records, size_
             rc = out_of_room(err);
     }
     if (rc >= 0)
+        rc = note_linked_databases(&m, err);
+    if (rc >= 0)
         rc = note_lower(&g, err);
     for (uint32_t l = 0; l < n && rc >= 0; l++)
         rc = gather_facts(&g, l, err);
@@ -855,6 +964,8 @@ int hf_merge(struct hf_scan *scan, const struct hf_record *const *records, size_
         rc = finish_packages(&g, err);
     if (rc >= 0)
         rc = sort_packages(scan, err);
+    if (rc >= 0)
+        rc = note_bare_system(scan, err);
     for (size_t i = 0; i < scan->n_packages && g.locations; i++)
         free(g.locations[i]);
     free(g.locations);

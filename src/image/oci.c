@@ -73,6 +73,14 @@ int hf_image_dup(struct hf_image *img, struct hf_span s, struct hf_span *ret, st
     return 0;
 }
 
+int hf_image_others(struct hf_image *img, size_t n, struct hf_span names, struct hf_err *err)
+{
+    hf_autobuf text = HF_BUF_INIT(2048);
+    hf_buf_addf(&text, "%zu images are in it, of which only the first was examined; name another one, or give --all-platforms for all%s" HF_SPAN_FMT, n,
+            names.n ? ":" : "", HF_SPAN_ARG(hf_span_sub(names, 0, 600)));
+    return hf_image_dup(img, hf_buf_span(&text), &img->left_out, err);
+}
+
 int hf_oci_config(struct hf_image *img, struct hf_span json, struct hf_err *err)
 {
     hf_cleanup(hf_json_doc_freep) struct hf_json_doc *doc = NULL;
@@ -132,7 +140,9 @@ struct layout {
     hf_image_cb cb;
     void *ctx;
     unsigned delivered, documents;
+    size_t images;      /* that fit, by index.json alone; 0: not counted */
     struct hf_buf seen; /* platforms and tags met, for the error message */
+    struct hf_buf names; /* of those that fit */
 };
 
 /* "blobs/sha256/<hex>" (image-layout.md, section "Blobs"). */
@@ -226,6 +236,8 @@ static int deliver(struct layout *l, hf_jnode manifest, const struct hf_digest *
     }
     if (rc >= 0)
         rc = hf_image_dup(&img, tag, &img.ref, err);
+    if (rc >= 0 && l->images > 1)
+        rc = hf_image_others(&img, l->images, hf_buf_span(&l->names), err);
     if (rc >= 0) {
         l->delivered++;
         rc = l->cb(l->ctx, &img, err);
@@ -289,10 +301,30 @@ static int index_entries(struct layout *l, hf_jnode index, struct hf_span tag, u
     return 0;
 }
 
+/* Images of index.json that were meant alike: of the wanted tag and platform, different by digest. */
+static void count_images(struct layout *l, hf_jnode index)
+{
+    hf_automap seen = {NULL, 0, 0};
+    HF_JFOREACH(d, hf_jget(index, "manifests")) {
+        hf_jnode notes = hf_jget(d, "annotations"), plat = hf_jget(d, "platform");
+        struct hf_span name = hf_jgetstr(notes, "org.opencontainers.image.ref.name"), full = hf_jgetstr(notes, "io.containerd.image.name");
+        struct hf_span os = hf_jgetstr(plat, "os");
+        bool fresh;
+        if (hf_span_eqz(os, "unknown") || hf_jget(notes, "vnd.docker.reference.type") || (l->tag.n && !hf_span_eq(l->tag, name) && !hf_span_eq(l->tag, full)) ||
+                !fits(&l->o->platform, os, hf_jgetstr(plat, "architecture"), hf_jgetstr(plat, "variant")))
+            continue;
+        if (!hf_map_at(&seen, hf_jgetstr(d, "digest"), &fresh))
+            break;
+        if ((name.n || full.n) && l->names.n < 300)
+            hf_buf_addf(&l->names, " " HF_SPAN_FMT, HF_SPAN_ARG(hf_span_sub(name.n ? name : full, 0, 300)));
+    }
+    l->images = seen.n;
+}
+
 int hf_oci_layout(struct hf_blobs *b, int archive_fd, const char *target, struct hf_span tag, const struct hf_image_opts *o,
         bool all, hf_image_cb cb, void *ctx, struct hf_err *err)
 {
-    struct layout l = {b, archive_fd, target, tag, o, all, cb, ctx, 0, 0, HF_BUF_INIT(4096)};
+    struct layout l = {b, archive_fd, target, tag, o, all, cb, ctx, 0, 0, 0, HF_BUF_INIT(4096), HF_BUF_INIT(4096)};
     hf_autobuf text = HF_BUF_INIT(MAX_DOCUMENT);
     hf_cleanup(hf_json_doc_freep) struct hf_json_doc *doc = NULL;
     int rc = hf_blobs_read(b, HF_S("index.json"), &text, err);
@@ -300,10 +332,13 @@ int hf_oci_layout(struct hf_blobs *b, int archive_fd, const char *target, struct
         rc = hf_json_parse(hf_buf_span(&text), &doc, err);
     if (rc < 0)
         return hf_wrap(err, rc, "index.json");
+    if (!all)
+        count_images(&l, hf_json_root(doc));
     rc = index_entries(&l, hf_json_root(doc), tag, 0, err);
     if (rc >= 0 && !l.delivered)
-        rc = hf_fail(err, HF_E_NOT_FOUND, "no image for %s" HF_SPAN_FMT " platform " HF_SPAN_FMT "/" HF_SPAN_FMT "; there is:%s", tag.n ? "tag " : "",
-                HF_SPAN_ARG(tag), HF_SPAN_ARG(o->platform.os), HF_SPAN_ARG(o->platform.arch), hf_buf_z(&l.seen));
+        rc = hf_fail(err, HF_E_NOT_FOUND, "no image for %s" HF_SPAN_FMT "%splatform " HF_SPAN_FMT "/" HF_SPAN_FMT "; there is:%s", tag.n ? "tag " : "",
+                HF_SPAN_ARG(tag), tag.n ? ", " : "", HF_SPAN_ARG(o->platform.os), HF_SPAN_ARG(o->platform.arch), hf_buf_z(&l.seen));
     hf_buf_done(&l.seen);
+    hf_buf_done(&l.names);
     return rc;
 }

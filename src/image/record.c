@@ -72,6 +72,7 @@ static bool log_room(struct hf_record *r, size_t need)
 void hf_record_log(struct hf_record *r, enum hf_log_type type, struct hf_span path, struct hf_span target)
 {
     size_t shared = 0, max = HF_MIN(path.n, r->last.n);
+    r->current = ++r->entries;
     while (shared < max && path.p[shared] == r->last.p[shared])
         shared++;
     if (path.n + target.n + 32 > r->log.max - r->log.n) {

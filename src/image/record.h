@@ -31,7 +31,7 @@ struct hf_record {
 /* quota: what this and other layers may take together, NULL: as much as the ceilings allow. */
 void hf_record_init(struct hf_record *r, size_t max_facts_bytes, size_t max_log_bytes, struct hf_quota *quota);
 void hf_record_done(struct hf_record *r);
-/* Adds a path to the log; target: of links.  Over the cap it is counted in unlogged. */
+/* Counts an entry, which becomes the current one, and adds its path to the log; target: of links.  Over the cap it is counted in unlogged. */
 void hf_record_log(struct hf_record *r, enum hf_log_type type, struct hf_span path, struct hf_span target);
 /* Registers a file facts come from and makes it the current one. */
 HF_MUSTUSE int hf_record_file(struct hf_record *r, struct hf_span path, uint64_t size, struct hf_err *err);

@@ -216,6 +216,15 @@ static int cyclonedx(struct sbom *b, struct hf_span text, struct hf_err *err)
     if (hf_arena_dup(&b->scan->arena, hf_span_starts(hf_jgetstr(subject, "version"), HF_S("sha256:")) ? hf_jgetstr(subject, "version") : hf_span("", 0), &b->scan->digest) < 0)
         return full(err);
     rc = components(b, hf_jget(root, "components"), err);
+    /* What the document is about may be a package itself: an image or a file is not. */
+    struct hf_span purl = hf_jgetstr(subject, "purl");
+    struct entry *e = NULL;
+    if (rc >= 0 && purl.n && is_software(hf_jgetstr(subject, "type")) && !hf_span_starts(purl, HF_S("pkg:oci/")) && !hf_span_starts(purl, HF_S("pkg:docker/")) &&
+            !hf_span_starts(purl, HF_S("pkg:generic/"))) {
+        rc = add(b, purl, &e, err);
+        if (rc == 1 && facts(b, e, subject) < 0)
+            return full(err);
+    }
     return rc < 0 ? rc : components(b, hf_jget(subject, "components"), err);
 }
 
@@ -250,9 +259,10 @@ static int release_of_packages(struct sbom *b)
         hf_buf_clear(&distro);
         struct hf_span id = p->namespace, version = {NULL, 0};
         if (hf_purl_qualifier(p, "distro", &distro)) {
+            /* "3.18.4", "bookworm": some write the release alone */
             size_t dash = hf_span_rfind(hf_buf_span(&distro), '-');
-            id = hf_span_sub(hf_buf_span(&distro), 0, dash);
-            version = dash == SIZE_MAX ? version : hf_span_from(hf_buf_span(&distro), dash + 1);
+            id = dash == SIZE_MAX && id.n && !hf_span_eq(id, hf_buf_span(&distro)) ? id : hf_span_sub(hf_buf_span(&distro), 0, dash);
+            version = hf_span_eq(id, hf_buf_span(&distro)) ? version : hf_span_from(hf_buf_span(&distro), dash == SIZE_MAX ? 0 : dash + 1);
         }
         bool number = version.n && version.p[0] >= '0' && version.p[0] <= '9';
         if (hf_arena_dup(&b->scan->arena, id, &r->id) < 0 || hf_arena_dup(&b->scan->arena, version, number ? &r->version_id : &r->version_codename) < 0)
@@ -267,30 +277,34 @@ static bool same_major(struct hf_span a, struct hf_span b)
 }
 
 /* One release is matched: a package that says it is from another must not be judged by its advisories. */
-static void other_releases(struct sbom *b)
+static int other_releases(struct sbom *b)
 {
     const struct hf_os_release *r = &b->scan->release;
     hf_autobuf distro = HF_BUF_INIT(1024);
+    size_t others = 0;
     for (size_t i = 0; i < b->n; i++) {
         struct hf_package *p = &b->v[i].p.p;
         hf_buf_clear(&distro);
         if (!hf_purl_qualifier(p, "distro", &distro))
             continue;
         size_t dash = hf_span_rfind(hf_buf_span(&distro), '-');
-        struct hf_span version = dash == SIZE_MAX ? hf_span("", 0) : hf_span_from(hf_buf_span(&distro), dash + 1);
-        if (version.n && version.p[0] >= '0' && version.p[0] <= '9' && r->version_id.n && !same_major(version, r->version_id)) {
+        struct hf_span version = dash == SIZE_MAX ? hf_span("", 0) : hf_span_from(hf_buf_span(&distro), dash + 1), id = hf_span_sub(hf_buf_span(&distro), 0, dash);
+        bool number = version.n && version.p[0] >= '0' && version.p[0] <= '9';
+        if ((number && r->version_id.n && !same_major(version, r->version_id)) || (number && r->id.n && !hf_span_eq(id, r->id) && !hf_span_eq(p->namespace, r->id))) {
             p->flags |= HF_PKG_NOT_MATCHED;
             p->unmatched_why = HF_S("from another release than the SBOM's operating system");
+            others++;
         }
     }
+    return others ? hf_scan_incomplete(b->scan, b->name, UINT32_MAX, "%zu packages are from another release than " HF_SPAN_FMT " " HF_SPAN_FMT ", which the others are from: they were not checked",
+                               others, HF_SPAN_ARG(r->id), HF_SPAN_ARG(r->version_id.n ? r->version_id : r->version_codename)) : 0;
 }
 
 static int finish(struct sbom *b, struct hf_err *err)
 {
     struct hf_scan *s = b->scan;
-    if (release_of_packages(b) < 0)
+    if (release_of_packages(b) < 0 || other_releases(b) < 0)
         return full(err);
-    other_releases(b);
     s->packages = calloc(b->n ? b->n : 1, sizeof *s->packages); /* hf_scan_done frees it */
     if (!s->packages)
         return full(err);

@@ -39,6 +39,7 @@ static void test_dispatch(void)
             {HF_WANT_TAIL, "METADATA", "*.dist-info", 3, false},
             {HF_WANT_SUFFIX, ".list", "dpkg/info", 4, false},
             {HF_WANT_ELF, NULL, NULL, 5, false},
+            {HF_WANT_SUFFIX, ".jar", NULL, 6, false},
     };
     static const struct hf_cataloger c = {"t", 7, wants, HF_ARRAY_LEN(wants), nothing};
     static const struct hf_cataloger *const all[] = {&c, NULL};
@@ -50,7 +51,8 @@ static void test_dispatch(void)
     } t[] = {
             {"etc/os-release", 1}, {"x/etc/os-release", 0}, {"lib/apk/db/installed", 2}, {"usr/lib/apk/db/installed", 2},
             {"mylib/apk/db/installed", 0}, {"usr/lib/python3/a-1.dist-info/METADATA", 3}, {"METADATA", 0}, {"a/METADATA", 0},
-            {"var/lib/dpkg/info/libc6:amd64.list", 4}, {"var/lib/other/libc6.list", 0}, {"var/lib/dpkg/info/x/y.list", 0},
+            {"var/lib/dpkg/info/libc6:amd64.list", 4}, {"var/lib/other/libc6.list", 0}, {"var/lib/dpkg/info/x/y.list", 0}, {"app/x.jar", 6},
+            {"app/X.JAR", 6}, {"app/X.Jar", 6}, {"app/xjar", 0}, {"app/x.JARS", 0},
     };
     for (size_t i = 0; i < HF_ARRAY_LEN(t); i++) {
         size_t n = hf_dispatch_path(d, hf_span_z(t[i].path), h);
@@ -75,7 +77,6 @@ static void init(struct hf_record *r)
 static void file(struct hf_record *r, const char *path, enum hf_pkg_type type, const char *name, const char *version, const char *key)
 {
     hf_record_log(r, HF_LOG_FILE, hf_span_z(path), hf_span("", 0));
-    r->entries++;
     if (!name)
         return;
     struct hf_package p = {.type = type, .name = hf_span_z(name), .version = hf_span_z(version), .owner_key = hf_span_z(key)};

@@ -21,7 +21,8 @@ struct group {
     struct hf_match *m;
     struct hf_scan_package *sp;
     uint32_t package;
-    const struct hf_pkg_keys *keys, *owner;
+    const struct hf_pkg_keys *keys, *owners;
+    size_t n_owners;
     struct unit *const *units; /* of this vulnerability, in order of keys */
     size_t n;
     uint32_t *ids; /* every name of it, sorted, unique */
@@ -293,30 +294,41 @@ static bool agree_by_prefix(struct hf_span lang, struct hf_span os)
     return !(tail.n > 1 && tail.p[0] == '.' && tail.p[1] >= '1' && tail.p[1] <= '9');
 }
 
+/* The verdict of one owner's distribution on this vulnerability, *ret_record its record; -1 none, -2 none is needed (R21). */
+static int owner_verdict(struct group *g, size_t i, struct hf_span *ret_record)
+{
+    const struct hf_package *o = i ? g->sp->more_owners[i - 1] : g->sp->owner;
+    int v = verdict_on(g, &g->owners[i], false, ret_record);
+    bool same = v < 0 && g->m->os.comprehensive && agree_by_prefix(g->sp->p.version, o->source_version.n ? o->source_version : o->version);
+    return same ? -2 : v;
+}
+
 static bool owner_decides(struct group *g)
 {
     struct hf_match *m = g->m;
-    const struct hf_package *o = g->sp->owner;
     struct hf_span record = {NULL, 0};
-    int v = verdict_on(g, g->owner, false, &record);
-    if (v == HF_VERDICT_NEVER)
-        hf_match_note_why_not(m, g->sp, g->ids, g->n_ids, "R11", "the distribution says in " HF_SPAN_FMT " that " HF_SPAN_FMT
-                ", which owns this file, never was affected", HF_SPAN_ARG(record), HF_SPAN_ARG(o->name));
-    else if (v == HF_VERDICT_FIXED)
-        hf_match_note_why_not(m, g->sp, g->ids, g->n_ids, "R12", "the distribution fixed it in " HF_SPAN_FMT " " HF_SPAN_FMT
-                " or before, the package that owns this file (" HF_SPAN_FMT ")", HF_SPAN_ARG(o->name), HF_SPAN_ARG(o->version),
-                HF_SPAN_ARG(record));
-    else if (v == HF_VERDICT_AFFECTED)
-        hf_match_note_why_not(m, g->sp, g->ids, g->n_ids, "R21", "reported once, for " HF_SPAN_FMT ", the package of the distribution that "
-                "owns this file (" HF_SPAN_FMT ")", HF_SPAN_ARG(o->name), HF_SPAN_ARG(record));
-    if (v >= 0)
-        return true;
-    if (!m->os.comprehensive || !agree_by_prefix(g->sp->p.version, o->source_version.n ? o->source_version : o->version))
-        return false;
-    hf_match_note_why_not(m, g->sp, g->ids, g->n_ids, "R21", "the file belongs to " HF_SPAN_FMT " " HF_SPAN_FMT
-            ", the same version packaged by the distribution, whose feed covers it and does not list it", HF_SPAN_ARG(o->name),
-            HF_SPAN_ARG(o->version));
-    return true;
+    for (size_t i = 0; i < g->n_owners; i++)
+        if (owner_verdict(g, i, &record) == -1)
+            return false; /* a place that the distribution says nothing of counts */
+    for (size_t i = 0; i < g->n_owners && m->why_not; i++) {
+        const struct hf_package *o = i ? g->sp->more_owners[i - 1] : g->sp->owner;
+        int v = owner_verdict(g, i, &record);
+        if (v == HF_VERDICT_NEVER)
+            hf_match_note_why_not(m, g->sp, g->ids, g->n_ids, "R11", "the distribution says in " HF_SPAN_FMT " that " HF_SPAN_FMT
+                    ", which owns this file, never was affected", HF_SPAN_ARG(record), HF_SPAN_ARG(o->name));
+        else if (v == HF_VERDICT_FIXED)
+            hf_match_note_why_not(m, g->sp, g->ids, g->n_ids, "R12", "the distribution fixed it in " HF_SPAN_FMT " " HF_SPAN_FMT
+                    " or before, the package that owns this file (" HF_SPAN_FMT ")", HF_SPAN_ARG(o->name), HF_SPAN_ARG(o->version),
+                    HF_SPAN_ARG(record));
+        else if (v == HF_VERDICT_AFFECTED)
+            hf_match_note_why_not(m, g->sp, g->ids, g->n_ids, "R21", "reported once, for " HF_SPAN_FMT ", the package of the distribution that "
+                    "owns this file (" HF_SPAN_FMT ")", HF_SPAN_ARG(o->name), HF_SPAN_ARG(record));
+        else
+            hf_match_note_why_not(m, g->sp, g->ids, g->n_ids, "R21", "the file belongs to " HF_SPAN_FMT " " HF_SPAN_FMT
+                    ", the same version packaged by the distribution, whose feed covers it and does not list it", HF_SPAN_ARG(o->name),
+                    HF_SPAN_ARG(o->version));
+    }
+    return g->n_owners != 0;
 }
 
 /* R15: with Pro a fix of either channel counts; without, only a Pro build itself proves a Pro fix. */
@@ -377,7 +389,7 @@ static bool suppressed(struct group *g, bool os)
         hf_match_note_why_not(m, g->sp, g->ids, g->n_ids, "R15", "a fix of Ubuntu's channels that this system may use is installed");
         return true;
     }
-    return g->owner->n && owner_decides(g);
+    return owner_decides(g);
 }
 
 /* --- the row --- */
@@ -686,7 +698,7 @@ static bool emit(struct group *g, bool os)
     return true;
 }
 
-int hf_match_group(struct hf_match *m, uint32_t package, const struct hf_pkg_keys *keys, const struct hf_pkg_keys *owner)
+int hf_match_group(struct hf_match *m, uint32_t package, const struct hf_pkg_keys *keys, const struct hf_pkg_keys *owners, size_t n_owners)
 {
     struct hf_scan_package *sp = &m->scan->packages[package];
     bool os = hf_match_is_os_type(sp->p.type), kernel = hf_match_is_kernel(&sp->p);
@@ -713,7 +725,7 @@ int hf_match_group(struct hf_match *m, uint32_t package, const struct hf_pkg_key
     for (size_t i = 0; i < n && !m->full; i++) {
         if (start[i + 1] == start[i])
             continue;
-        struct group g = {.m = m, .sp = sp, .package = package, .keys = keys, .owner = owner, .units = &order[start[i]],
+        struct group g = {.m = m, .sp = sp, .package = package, .keys = keys, .owners = owners, .n_owners = n_owners, .units = &order[start[i]],
             .n = start[i + 1] - start[i], .kernel = kernel};
         if (!collect_ids(&g, os) || (!suppressed(&g, os) && !emit(&g, os)))
             hf_match_limit(m, "the memory ceiling is reached");

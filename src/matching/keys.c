@@ -135,6 +135,11 @@ static size_t os_keys(const struct hf_package *p, const struct hf_match_os *os, 
     return n;
 }
 
+bool hf_match_groupless(const struct hf_package *p)
+{
+    return p->type == HF_PKG_MAVEN && hf_span_find(p->name, ':') == SIZE_MAX;
+}
+
 size_t hf_match_keys(const struct hf_package *p, const struct hf_match_os *os, struct hf_match_key out[HF_MATCH_PKG_KEYS],
         struct hf_buf *text)
 {
@@ -156,6 +161,12 @@ size_t hf_match_keys(const struct hf_package *p, const struct hf_match_os *os, s
         } else {
             k.what = "module";
         }
+    }
+    if (hf_match_groupless(p)) { /* R28 (2), (4): the oldest projects' group is their name: "commons-collections:commons-collections" */
+        hf_buf_clear(text);
+        hf_buf_addf(text, HF_SPAN_FMT ":" HF_SPAN_FMT, HF_SPAN_ARG(hf_span_sub(p->name, 0, 1024)), HF_SPAN_ARG(hf_span_sub(p->name, 0, 1024)));
+        k.name = hf_buf_span(text);
+        k.what = "archive that does not say its group,";
     }
     add(out, &n, &k);
     return n;

@@ -74,6 +74,8 @@ struct hf_match_os {
     bool binary_only, source_only; /* R4, R5 */
 };
 bool hf_match_is_os_type(enum hf_pkg_type t);
+/* A Java archive of which only the artifact is known, while advisories are by group and artifact. */
+bool hf_match_groupless(const struct hf_package *p);
 /* Keys of p, best first.  Go versions are rewritten into buf when they need it. */
 size_t hf_match_keys(const struct hf_package *p, const struct hf_match_os *os, struct hf_match_key out[HF_MATCH_PKG_KEYS],
         struct hf_buf *text);
@@ -157,7 +159,7 @@ struct hf_match {
     size_t why_not_lines;
     bool full;                            /* a ceiling was reached: said once in incomplete */
     const char *full_what;
-    size_t bad_records, damaged;
+    size_t bad_records, damaged, foreign;
     struct hf_span bad_record_example;
 };
 struct hf_adv_info *hf_match_info(struct hf_match *m, uint32_t adv);
@@ -174,10 +176,12 @@ void hf_match_note_why_not(struct hf_match *m, const struct hf_scan_package *p, 
 /* group.c: rows of one package into the scan.  0 or < 0. */
 struct hf_pkg_keys {
     struct hf_match_key k[HF_MATCH_PKG_KEYS];
+    size_t index[HF_MATCH_PKG_KEYS]; /* of r in m->results, which moves while it grows */
     struct hf_key_result *r[HF_MATCH_PKG_KEYS];
     size_t n;
 };
-HF_MUSTUSE int hf_match_group(struct hf_match *m, uint32_t package, const struct hf_pkg_keys *keys, const struct hf_pkg_keys *owner);
+/* owners: of the packages whose files these are; all of them must agree to take a vulnerability off. */
+HF_MUSTUSE int hf_match_group(struct hf_match *m, uint32_t package, const struct hf_pkg_keys *keys, const struct hf_pkg_keys *owners, size_t n_owners);
 
 /* whynot.c */
 HF_MUSTUSE int hf_match_why_not(struct hf_match *m);

@@ -23,16 +23,27 @@ uint32_t hf_match_intern(struct hf_match *m, struct hf_span id)
 {
     bool fresh;
     uint64_t *at = hf_map_at(&m->id_index, id, &fresh);
-    if (!at)
+    if (!at) {
+        hf_match_limit(m, "out of memory for the identifiers");
         return UINT32_MAX;
+    }
     if (fresh) {
         struct hf_span *s = hf_grow((void **)&m->ids, &m->n_ids, &m->cap_ids, sizeof *s, UINT32_MAX - 1);
-        if (!s)
+        if (!s) {
+            hf_match_limit(m, "out of memory for the identifiers");
             return UINT32_MAX;
+        }
         *s = id;
         *at = m->n_ids;
     }
     return *at ? (uint32_t)(*at - 1) : UINT32_MAX;
+}
+
+/* An advisory that cannot be held is an incomplete result, not one that does not exist. */
+static struct hf_adv_info *no_room(struct hf_match *m)
+{
+    hf_match_limit(m, "out of memory for the advisories");
+    return NULL;
 }
 
 struct hf_adv_info *hf_match_info(struct hf_match *m, uint32_t adv)
@@ -42,15 +53,15 @@ struct hf_adv_info *hf_match_info(struct hf_match *m, uint32_t adv)
         return known ? m->infos[known - 1] : NULL;
     uint32_t *key = hf_arena_alloc(&m->work, sizeof *key);
     if (!key)
-        return NULL;
+        return no_room(m);
     *key = adv;
     bool fresh;
     uint64_t *at = hf_map_at(&m->infos_by_adv, hf_span((const char *)key, sizeof *key), &fresh);
     if (!at)
-        return NULL;
+        return no_room(m);
     struct hf_adv_info *i = hf_arena_calloc(&m->work, 1, sizeof *i), **slot;
     if (!i || !(slot = hf_grow((void **)&m->infos, &m->n_infos, &m->cap_infos, sizeof *slot, UINT32_MAX - 1)))
-        return NULL;
+        return no_room(m);
     *slot = i;
     *at = m->n_infos;
     int rc = hf_advdb_advisory(m->db, adv, &m->scan->arena, &i->a, NULL);
@@ -64,7 +75,7 @@ struct hf_adv_info *hf_match_info(struct hf_match *m, uint32_t adv)
     size_t n = HF_MIN(i->a.n_aliases + 1, (size_t)HF_MATCH_MAX_IDS);
     uint32_t *ids = hf_arena_alloc(&m->work, n * sizeof *ids);
     if (!ids)
-        return NULL;
+        return no_room(m);
     for (size_t j = 0; j < n; j++) {
         struct hf_span id = j ? i->a.aliases[j - 1] : i->a.id;
         uint32_t k = id.n ? hf_match_intern(m, id) : UINT32_MAX;
@@ -273,6 +284,7 @@ static void resolve_os(struct hf_match *m)
 
 static int no_data(struct hf_match *m, size_t packages, const char *what, const char *ns)
 {
+    m->scan->gaps = true;
     int rc = hf_scan_warn(m->scan, "no advisories for %s: its %zu packages were listed, but not checked (R20)", what, packages);
     if (rc == 0)
         rc = hf_scan_incomplete(m->scan, HF_S(""), UINT32_MAX, "the advisory database has no data for %s (%s); %zu packages were not checked",
@@ -292,7 +304,9 @@ static int check_coverage(struct hf_match *m, bool used[HF_PKG_TYPES])
         os += hf_match_is_os_type(p->type);
     }
     int rc = 0;
-    if (os && !m->os.present) {
+    if (!s->n_packages)
+        rc = hf_scan_warn(s, "no packages were found: what programs without package data hold is not known");
+    if (rc == 0 && os && !m->os.present) {
         char what[160], ns[4][HF_NS_MAX] = {"no feed is known"};
         struct hf_span id = s->release.id, v = s->release.version_id;
         enum hf_scheme scheme;
@@ -333,6 +347,11 @@ static bool feed_serves(struct hf_span feed, const char *ns)
         {"npm", {"npm", NULL}}, {"hex", {"osv:hex", NULL}}, {"pub", {"osv:pub", NULL}},
     };
     struct hf_span family = hf_span_sub(hf_span_z(ns), 0, hf_span_find(hf_span_z(ns), ':'));
+    if (hf_span_eqz(family, "alpine") && hf_span_starts(feed, HF_S("secdb:"))) { /* "secdb:v3.19": one release each */
+        struct hf_span of = hf_span_from(feed, 6), release = hf_span_from(hf_span_z(ns), HF_MIN(family.n + 1, strlen(ns)));
+        of = hf_span_from(of, of.n && of.p[0] == 'v');
+        return !release.n ? hf_span_eqz(of, "edge") || (of.n && of.p[0] >= '0' && of.p[0] <= '9') : hf_span_eq(of, release);
+    }
     for (size_t i = 0; i < HF_ARRAY_LEN(t); i++) {
         if (!hf_span_eqz(family, t[i].ns))
             continue;
@@ -350,6 +369,23 @@ static bool feed_serves(struct hf_span feed, const char *ns)
     return hf_span_eq_nocase(feed, HF_S("ghsa"));
 }
 
+/* A feed built from files of other names ("osv:advisory-database-main") does not say what it speaks of: it may be anything. */
+static bool feed_is_named(struct hf_span feed)
+{
+    static const char *const families[] = {"debian", "ubuntu", "alpine", "wolfi", "chainguard", "minimos", "redhat", "almalinux", "rocky", "suse", "opensuse", "oracle", "amazon",
+            "photon", "azurelinux", "mariner", "bitnami"};
+    for (size_t i = 0; i < HF_ARRAY_LEN(families); i++)
+        if (feed_serves(feed, families[i]))
+            return true;
+    for (unsigned t = 0; t < HF_PKG_TYPES; t++) {
+        enum hf_scheme scheme;
+        const char *ns = hf_ns_from_type(t, &scheme);
+        if (ns && feed_serves(feed, ns))
+            return true;
+    }
+    return false;
+}
+
 static int check_feeds(struct hf_match *m, const bool used[HF_PKG_TYPES])
 {
     struct hf_scan *s = m->scan;
@@ -360,7 +396,7 @@ static int check_feeds(struct hf_match *m, const bool used[HF_PKG_TYPES])
         return hf_match_limit(m, "the memory ceiling is reached");
     bool demo = false;
     for (size_t i = 0; i < n; i++) {
-        bool serves = all[i].demo || hf_span_eqz(all[i].name, "kev") || hf_span_eqz(all[i].name, "epss");
+        bool serves = all[i].demo || hf_span_eqz(all[i].name, "kev") || hf_span_eqz(all[i].name, "epss") || !feed_is_named(all[i].name);
         for (size_t j = 0; j < m->os.n_ns && !serves; j++)
             serves = feed_serves(all[i].name, m->os.ns[j]) && (used[HF_PKG_DEB] || used[HF_PKG_RPM] || used[HF_PKG_APK]);
         for (unsigned t = 0; t < HF_PKG_TYPES && !serves; t++) {
@@ -381,6 +417,7 @@ static int check_feeds(struct hf_match *m, const bool used[HF_PKG_TYPES])
         if (!gmtime_r(&tt, &tm) || !strftime(day, sizeof day, "%Y-%m-%d", &tm))
             snprintf(day, sizeof day, "long ago");
         unsigned long long days = (m->o->now_unix - t) / 86400;
+        s->gaps |= !hf_span_eqz(all[i].name, "kev") && !hf_span_eqz(all[i].name, "epss");
         int rc = hf_scan_warn(s, "the feed " HF_SPAN_FMT " is stale: its newest record is of %s, %llu days ago (R20)", HF_SPAN_ARG(all[i].name),
                 day, days);
         if (rc < 0)
@@ -388,6 +425,7 @@ static int check_feeds(struct hf_match *m, const bool used[HF_PKG_TYPES])
     }
     s->feeds = feeds;
     s->n_feeds = k;
+    s->gaps |= demo;
     return demo ? hf_scan_warn(s, "this is demonstration data: a few dozen famous vulnerabilities, not an advisory database; give real data "
                                   "with `holdfast db update`, or `holdfast db build --from DIR`")
                 : 0;
@@ -420,11 +458,11 @@ static int keys_of(struct hf_match *m, struct hf_package *p, struct hf_pkg_keys 
 {
     hf_autobuf text = HF_BUF_INIT(4096);
     out->n = hf_match_keys(p, &m->os, out->k, &text);
-    if (text.n && out->n) { /* a rewritten version must outlive this call */
-        if (hf_arena_dup(&m->scan->arena, hf_buf_span(&text), &out->k[0].version) < 0)
+    if (text.n && out->n) { /* a rewritten version or name must outlive this call */
+        struct hf_span *rewritten = hf_match_groupless(p) ? &out->k[0].name : &out->k[0].version;
+        if (hf_arena_dup(&m->scan->arena, hf_buf_span(&text), rewritten) < 0)
             return hf_match_limit(m, "the memory ceiling is reached");
     }
-    size_t index[HF_MATCH_PKG_KEYS];
     for (size_t i = 0; i < out->n; i++) {
         struct hf_key_result *r = hf_match_lookup(m, &out->k[i], p->type == HF_PKG_RPM ? p->module : hf_span(NULL, 0));
         if (!r) {
@@ -432,11 +470,47 @@ static int keys_of(struct hf_match *m, struct hf_package *p, struct hf_pkg_keys 
             hf_match_limit(m, "memory for look-ups is used up");
             break;
         }
-        index[i] = (size_t)(r - m->results);
+        out->index[i] = (size_t)(r - m->results);
     }
-    for (size_t i = 0; i < out->n; i++) /* only now: the array moves while it grows */
-        out->r[i] = &m->results[index[i]];
     return 0;
+}
+
+/* Only when all look-ups are done: the array moves while it grows. */
+static void seat(struct hf_match *m, struct hf_pkg_keys *keys)
+{
+    for (size_t i = 0; i < keys->n; i++)
+        keys->r[i] = &m->results[keys->index[i]];
+}
+
+/* What the distribution says of the packages whose files this one was found in.  *ret NULL: nothing that would count. */
+static int owners_keys(struct hf_match *m, const struct hf_scan_package *sp, struct hf_pkg_keys **ret, size_t *ret_n)
+{
+    size_t n = sp->owner ? 1 + sp->n_more_owners : 0;
+    *ret = NULL;
+    *ret_n = 0;
+    if (!n || hf_match_is_os_type(sp->p.type) || !m->os.present)
+        return 0;
+    for (size_t i = 0; i < n; i++) /* a third party's package says nothing */
+        if (hf_match_third_party(i ? sp->more_owners[i - 1] : sp->owner, &m->scan->release).n)
+            return 0;
+    struct hf_pkg_keys *v = calloc(n, sizeof *v);
+    if (!v)
+        return hf_match_limit(m, "out of memory");
+    int rc = 0;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        struct hf_package owner = i ? *sp->more_owners[i - 1] : *sp->owner;
+        rc = keys_of(m, &owner, &v[i]);
+    }
+    for (size_t i = 0; i < n; i++)
+        seat(m, &v[i]);
+    *ret = v;
+    *ret_n = n;
+    return rc;
+}
+
+static enum hf_scheme os_scheme(enum hf_pkg_type t)
+{
+    return t == HF_PKG_DEB ? HF_SCHEME_DEB : t == HF_PKG_RPM ? HF_SCHEME_RPM : HF_SCHEME_APK;
 }
 
 static int match_package(struct hf_match *m, uint32_t i)
@@ -444,6 +518,11 @@ static int match_package(struct hf_match *m, uint32_t i)
     struct hf_scan_package *sp = &m->scan->packages[i];
     if (sp->p.flags & HF_PKG_NOT_MATCHED)
         return 0;
+    if (hf_match_is_os_type(sp->p.type) && m->os.present && os_scheme(sp->p.type) != m->os.scheme) {
+        unmatched(sp, HF_S("R13: not a package of this release's kind, whose advisories do not speak of it"));
+        m->foreign++;
+        return 0;
+    }
     struct hf_span why = hf_match_go_skip(&sp->p);
     if (!why.n && hf_match_is_os_type(sp->p.type))
         why = hf_match_third_party(&sp->p, &m->scan->release);
@@ -451,10 +530,11 @@ static int match_package(struct hf_match *m, uint32_t i)
         unmatched(sp, why);
         return 0;
     }
-    struct hf_pkg_keys keys, owner = {.n = 0};
+    struct hf_pkg_keys keys;
     int rc = keys_of(m, &sp->p, &keys);
     if (rc < 0)
         return rc;
+    seat(m, &keys);
     bool invalid = false, any = false;
     for (size_t j = 0; j < keys.n; j++) {
         invalid |= keys.r[j]->invalid;
@@ -467,20 +547,20 @@ static int match_package(struct hf_match *m, uint32_t i)
         if (rc < 0)
             return rc;
     }
+    /* Of a file that a package of the distribution owns, the distribution's advisories speak. */
+    if (!any && hf_match_groupless(&sp->p) && keys.n && !keys.r[0]->n_seen && !sp->owner)
+        unmatched(sp, HF_S("R28: the archive does not say its group, by which advisories know it"));
     if (!any)
         return 0;
-    /* R11, R12, R21: what the distribution says of the package whose file this is.  A third party's package says nothing. */
-    if (sp->owner && !hf_match_is_os_type(sp->p.type) && m->os.present && !hf_match_third_party(sp->owner, &m->scan->release).n) {
-        struct hf_package o = *sp->owner;
-        size_t index[HF_MATCH_PKG_KEYS];
-        for (size_t j = 0; j < keys.n; j++)
-            index[j] = (size_t)(keys.r[j] - m->results);
-        if ((rc = keys_of(m, &o, &owner)) < 0)
-            return rc;
-        for (size_t j = 0; j < keys.n; j++)
-            keys.r[j] = &m->results[index[j]];
-    }
-    return hf_match_group(m, i, &keys, &owner);
+    /* R11, R12, R21 */
+    struct hf_pkg_keys *owners;
+    size_t n_owners;
+    rc = owners_keys(m, sp, &owners, &n_owners);
+    seat(m, &keys);
+    if (rc == 0)
+        rc = hf_match_group(m, i, &keys, owners, n_owners);
+    free(owners);
+    return rc;
 }
 
 static int by_package_then_id(const void *a, const void *b)
@@ -521,6 +601,7 @@ int hf_match(struct hf_scan *scan, const struct hf_advdb *db, const struct hf_ma
     /* So that a full arena can still say so. */
     size_t spare = HF_MIN(scan->arena.max / 16, (size_t)65536), max = scan->arena.max;
     scan->arena.max -= spare;
+    scan->matched = true;
     resolve_os(&m);
     int rc = check_coverage(&m, used);
     if (rc == 0)
@@ -535,6 +616,9 @@ int hf_match(struct hf_scan *scan, const struct hf_advdb *db, const struct hf_ma
     if (m.full || rc == HF_E_LIMIT)
         rc = hf_scan_incomplete(scan, HF_S(""), UINT32_MAX, "matching stopped, vulnerabilities are missing from the result: %s",
                 m.full_what ? m.full_what : "the memory ceiling is reached");
+    if (rc == 0 && m.foreign)
+        rc = hf_scan_incomplete(scan, HF_S(""), UINT32_MAX, "%zu packages are not of the kind that " HF_SPAN_FMT " has: they were not checked", m.foreign,
+                HF_SPAN_ARG(scan->release.id));
     if (rc == 0 && m.damaged)
         rc = hf_scan_incomplete(scan, HF_S(""), UINT32_MAX, "advisory database: %zu records that concern these packages are damaged; make it anew",
                 m.damaged);

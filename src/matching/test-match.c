@@ -307,6 +307,19 @@ static void test_owned(void)
     OK(hf_span_search(hf_buf_span(&r.why), HF_S("[R21]")) != SIZE_MAX);
     stop(&r);
 
+    start(&r, "debian", "12"); /* a second place, owned by a package of which nothing is said */
+    struct hf_package other = {.type = HF_PKG_DEB, .name = HF_S("elsewhere"), .version = HF_S("7-1")};
+    const struct hf_package *more[] = {&owner};
+    add(&r, HF_PKG_PYPI, "vend", "2.9");
+    r.p[0].owner = &other;
+    r.p[0].more_owners = more;
+    r.p[0].n_more_owners = 1;
+    r.o.why_not = HF_S("CVE-2030-0011");
+    go(&r);
+    EQ_S(hf_span_z(ids(&r)), "CVE-2030-0011 CVE-2030-0012 CVE-2030-0013");
+    OK(hf_span_search(hf_buf_span(&r.why), HF_S("[R12]")) == SIZE_MAX);
+    stop(&r);
+
     start(&r, "debian", "12"); /* a foreign owner says nothing */
     owner.vendor = HF_S("Docker <support@docker.com>");
     add(&r, HF_PKG_PYPI, "Vend", "3.0");

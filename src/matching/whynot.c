@@ -78,6 +78,15 @@ static void say(struct explain *e, const struct hf_package *p, const struct hf_m
     hf_buf_addf(m->why_not, " (record " HF_SPAN_FMT ")\n", HF_SPAN_ARG(e->id));
 }
 
+static void say_unmatched(struct explain *e, const struct hf_package *p)
+{
+    if (!room(e->m))
+        return;
+    e->said++;
+    hf_buf_addf(e->m->why_not, HF_SPAN_FMT " " HF_SPAN_FMT " (%s): not matched: " HF_SPAN_FMT "\n", HF_SPAN_ARG(p->name), HF_SPAN_ARG(p->version), hf_pkg_type_name(p->type),
+            HF_SPAN_ARG(p->unmatched_why));
+}
+
 static int on_package(void *ctx, struct hf_span ns, struct hf_span name, const struct hf_adv_row *row)
 {
     struct explain *e = ctx;
@@ -93,6 +102,11 @@ static int on_package(void *ctx, struct hf_span ns, struct hf_span name, const s
             if (!hf_span_eqz(ns, k[j].ns))
                 continue;
             looked = true;
+            if (hf_match_groupless(p) && p->flags & HF_PKG_NOT_MATCHED && hf_span_ends(name, p->name) && name.n > p->name.n && name.p[name.n - p->name.n - 1] == ':') {
+                installed = true; /* perhaps: of some group */
+                say_unmatched(e, p);
+                continue;
+            }
             if (k[j].name.n != name.n && !hf_span_eqz(ns, "pypi") && !hf_span_eqz(ns, "go"))
                 continue;
             hf_buf_clear(&norm);
@@ -100,15 +114,10 @@ static int on_package(void *ctx, struct hf_span ns, struct hf_span name, const s
             if (!hf_span_eq(hf_buf_span(&norm), name))
                 continue;
             installed = true;
-            if (p->flags & HF_PKG_NOT_MATCHED) {
-                if (room(m)) {
-                    e->said++;
-                    hf_buf_addf(m->why_not, HF_SPAN_FMT " " HF_SPAN_FMT " (%s): not matched: " HF_SPAN_FMT "\n", HF_SPAN_ARG(p->name),
-                            HF_SPAN_ARG(p->version), hf_pkg_type_name(p->type), HF_SPAN_ARG(p->unmatched_why));
-                }
-            } else {
+            if (p->flags & HF_PKG_NOT_MATCHED)
+                say_unmatched(e, p);
+            else
                 say(e, p, &k[j], row);
-            }
         }
     }
     for (size_t i = 0; i < m->os.n_ns && !looked; i++)

@@ -11,7 +11,7 @@
 enum hf_want_kind {
     HF_WANT_PATH,   /* whole path: "etc/os-release" */
     HF_WANT_TAIL,   /* path ends in this, at a component boundary: "lib/apk/db/installed", "METADATA" */
-    HF_WANT_SUFFIX, /* name ends in this: ".jar", ".gemspec" */
+    HF_WANT_SUFFIX, /* name ends in this, in upper or lower case: ".jar", ".gemspec" */
     HF_WANT_UNDER,  /* any file directly in the directory that ends in this: "dpkg/status.d" */
     HF_WANT_ELF,    /* regular file that begins with \x7f ELF (any name) */
 };

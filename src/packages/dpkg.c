@@ -74,11 +74,12 @@ static int add(const struct stanza *s, bool same_key, struct hf_cat_scratch *scr
 static int status_file(struct hf_span text, bool one_a_file, struct hf_cat_scratch *scratch, struct hf_facts *out, struct hf_err *err)
 {
     struct hf_span para;
-    unsigned bad_lines = 0, bad_stanzas = 0;
+    unsigned bad_lines = 0, bad_stanzas = 0, versionless = 0;
     while (hf_deb822_paragraph(&text, &para)) {
         struct stanza s;
         if (!read_stanza(para, &s, &bad_lines)) {
             bad_stanzas += s.package.n || (!s.status.n && para.n > 1);
+            versionless += s.package.n && (s.status.n ? installed(s.status) : one_a_file);
             continue;
         }
         if (one_a_file ? s.status.n && !installed(s.status) : !installed(s.status))
@@ -87,6 +88,8 @@ static int status_file(struct hf_span text, bool one_a_file, struct hf_cat_scrat
         if (rc < 0)
             return rc;
     }
+    if (versionless)
+        hf_facts_incomplete(out, "dpkg: %u installed packages have no version", versionless);
     /* A package that is not installed may lack a version; damage shows as lines that are no fields. */
     if (bad_lines)
         hf_facts_incomplete(out, "dpkg: %u lines are not fields, %u entries could not be read", bad_lines, bad_stanzas);
@@ -172,4 +175,4 @@ static const struct hf_want wants[] = {
         {HF_WANT_UNDER, "etc/apt/sources.list.d", NULL, 1 << 20, false},
         {HF_WANT_TAIL, "copyright", "share/doc/*", MAX_COPYRIGHT, false},
 };
-const struct hf_cataloger hf_cataloger_dpkg = {"dpkg", 2, wants, HF_ARRAY_LEN(wants), run};
+const struct hf_cataloger hf_cataloger_dpkg = {"dpkg", 3, wants, HF_ARRAY_LEN(wants), run};

@@ -136,6 +136,21 @@ int hf_facts_mark(struct hf_facts *f, struct hf_span key, struct hf_span text, s
     return add_text(f, HF_FACT_MARK, HF_PKG_GENERIC, key, text, err);
 }
 
+int hf_facts_repeat(struct hf_facts *f, size_t first, size_t end, struct hf_err *err)
+{
+    for (size_t i = first; i < end && i < f->n; i++) {
+        if (f->v[i].kind == HF_FACT_INCOMPLETE)
+            continue;
+        struct hf_fact *x = add(f, f->v[i].kind, f->v[i].type);
+        if (!x)
+            return over(err);
+        struct hf_fact same = f->v[i]; /* the array may have moved */
+        same.file = f->file;
+        *x = same;
+    }
+    return 0;
+}
+
 int hf_facts_incomplete(struct hf_facts *f, const char *fmt, ...)
 {
     char text[512];

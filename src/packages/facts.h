@@ -39,4 +39,6 @@ HF_MUSTUSE int hf_facts_owned(struct hf_facts *f, enum hf_pkg_type t, struct hf_
 HF_MUSTUSE int hf_facts_license(struct hf_facts *f, enum hf_pkg_type t, struct hf_span key, struct hf_span text, struct hf_err *err);
 HF_MUSTUSE int hf_facts_os(struct hf_facts *f, const struct hf_os_release *os, struct hf_err *err);
 HF_MUSTUSE int hf_facts_mark(struct hf_facts *f, struct hf_span key, struct hf_span text, struct hf_err *err);
+/* The facts from first up to end once more, for the current file: another name of the one they came from. They share their text. */
+HF_MUSTUSE int hf_facts_repeat(struct hf_facts *f, size_t first, size_t end, struct hf_err *err);
 HF_PRINTF(2, 3) int hf_facts_incomplete(struct hf_facts *f, const char *fmt, ...);

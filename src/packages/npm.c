@@ -10,10 +10,16 @@ enum { MAX_PACKAGE = 4 << 20, MAX_LOCK = 48 << 20, MAX_DEPTH = 64 };
 
 static int add(struct hf_facts *out, struct hf_span name, struct hf_span version, struct hf_span license, unsigned flags, struct hf_err *err)
 {
+    /* "npm:lodash@4.17.15": installed under another name (package-lock.json v1) */
+    size_t at = hf_span_starts(version, HF_S("npm:")) ? hf_span_rfind(version, '@') : SIZE_MAX;
+    if (at != SIZE_MAX && at > 4) {
+        name = hf_span_sub(version, 4, at - 4);
+        version = hf_span_from(version, at + 1);
+    }
     if (!name.n || !version.n || name.n > 256 || version.n > 256)
         return 0;
-    /* Links, files and git addresses are no versions of the registry. */
-    if (hf_span_search(version, HF_S("://")) != SIZE_MAX || hf_span_starts(version, HF_S("file:")) || hf_span_starts(version, HF_S("link:")))
+    /* Links, files and git addresses ("github:a/b#c") are no versions of the registry. */
+    if (hf_span_find(version, ':') != SIZE_MAX || hf_span_find(version, '/') != SIZE_MAX)
         return 0;
     struct hf_package p = {.type = HF_PKG_NPM, .name = name, .version = version, .flags = flags, .licenses = &license, .n_licenses = license.n != 0};
     return hf_facts_package(out, &p, err);
@@ -88,4 +94,4 @@ static const struct hf_want wants[] = {
         {HF_WANT_TAIL, "package-lock.json", NULL, MAX_LOCK, false},
         {HF_WANT_TAIL, "npm-shrinkwrap.json", NULL, MAX_LOCK, false},
 };
-const struct hf_cataloger hf_cataloger_npm = {"npm", 1, wants, HF_ARRAY_LEN(wants), run};
+const struct hf_cataloger hf_cataloger_npm = {"npm", 2, wants, HF_ARRAY_LEN(wants), run};

@@ -5,14 +5,14 @@
 
 enum { MAX_GEMSPEC = 1 << 20, MAX_LICENSES = 8 };
 
-/* The text of the next "..." (with an optional .freeze) in s. */
+/* The text of the next "..." or '...' (with an optional .freeze) in s. */
 static bool quoted(struct hf_span *s, struct hf_span *ret)
 {
-    size_t a = hf_span_find(*s, '"');
+    size_t a = HF_MIN(hf_span_find(*s, '"'), hf_span_find(*s, '\''));
     if (a == SIZE_MAX)
         return false;
     struct hf_span rest = hf_span_from(*s, a + 1);
-    size_t b = hf_span_find(rest, '"');
+    size_t b = hf_span_find(rest, s->p[a]);
     if (b == SIZE_MAX)
         return false;
     *ret = hf_span(rest.p, b);
@@ -71,4 +71,4 @@ static const struct hf_want wants[] = {
         {HF_WANT_SUFFIX, ".gemspec", "specifications", MAX_GEMSPEC, false},
         {HF_WANT_SUFFIX, ".gemspec", "specifications/default", MAX_GEMSPEC, false},
 };
-const struct hf_cataloger hf_cataloger_ruby = {"ruby", 1, wants, HF_ARRAY_LEN(wants), run};
+const struct hf_cataloger hf_cataloger_ruby = {"ruby", 2, wants, HF_ARRAY_LEN(wants), run};

@@ -138,9 +138,18 @@ static int set_value(struct reader *r, struct rule *u, unsigned bit, struct hf_s
     }
 }
 
+/* A path of stars and slashes alone is where everything is. */
+static bool says_nothing(struct hf_span path)
+{
+    for (size_t i = 0; i < path.n; i++)
+        if (path.p[i] != '*' && path.p[i] != '/')
+            return false;
+    return hf_span_search(path, HF_S("**")) != SIZE_MAX;
+}
+
 static int check_rule(const struct reader *r, const struct rule *u, unsigned seen, struct hf_err *err)
 {
-    if (!(seen & (KEY_ID | KEY_PURL | KEY_PATH)))
+    if (!(seen & (KEY_ID | KEY_PURL)) && (!(seen & KEY_PATH) || says_nothing(u->path)))
         return at(r, u->line, err, "entry without id, purl or path would ignore everything");
     if (!u->reason.n)
         return at(r, u->line, err, "entry without reason");

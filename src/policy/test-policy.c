@@ -49,6 +49,8 @@ static void errors(void)
     expect_error("- id: CVE-1\n  reason: x\n", "i.yaml:1: entry without expires");
     expect_error("- id: CVE-1\n  expires: 2027-01-01\n", "entry without reason");
     expect_error("- reason: x\n  permanent: true\n", "would ignore everything");
+    expect_error("- path: '**'\n  reason: x\n  permanent: true\n", "would ignore everything");
+    expect_error("- path: '/**/*'\n  reason: x\n  permanent: true\n", "would ignore everything");
     expect_error("- id: CVE-1\n  reason: x\n  expires: 2027-02-29\n", "i.yaml:3: expires is not a date");
     expect_error("- id: CVE-1\n  reason: x\n  expires: 01/02/2027\n", "not a date");
     expect_error("- id: CVE-1\n  reason: x\n  permanent: yes\n", "permanent is neither");

@@ -63,6 +63,8 @@ static void component(struct hf_jw *w, const struct hf_scan *s, size_t i)
     hf_jw_kstr(w, "purl", p->purl);
     hf_jw_key(w, "properties");
     hf_jw_array(w);
+    if (p->p.unmatched_why.n)
+        property(w, "holdfast:unmatched", p->p.unmatched_why);
     for (size_t k = 0; k < p->n_locations; k++) {
         property(w, "holdfast:location:path", p->locations[k].path);
         property(w, "holdfast:location:layer", hf_report_layer(s, p->locations[k].layer));
@@ -130,6 +132,25 @@ static void serial(const struct hf_scan *s, char out[64])
             d[12], d[13], d[14], d[15]);
 }
 
+/* What is missing from the list, in the words of the other outputs. */
+static void losses(struct hf_jw *w, const struct hf_scan *s)
+{
+    if (!s->n_incomplete && !s->n_warnings)
+        return;
+    hf_jw_key(w, "properties");
+    hf_jw_array(w);
+    for (size_t i = 0; i < s->n_incomplete; i++) {
+        hf_autobuf text = HF_BUF_INIT(16384);
+        hf_buf_adds(&text, s->incomplete[i].path);
+        hf_buf_addz(&text, s->incomplete[i].path.n ? ": " : "");
+        hf_buf_adds(&text, s->incomplete[i].reason);
+        property(w, "holdfast:incomplete", hf_buf_ok(&text) ? hf_buf_span(&text) : s->incomplete[i].reason);
+    }
+    for (size_t i = 0; i < s->n_warnings; i++)
+        property(w, "holdfast:warning", s->warnings[i]);
+    hf_jw_array_end(w);
+}
+
 static int write_cyclonedx(const struct hf_scan *s, const struct hf_report_opts *o, hf_report_sink sink, void *ctx)
 {
     hf_autobuf out = HF_BUF_INIT(32 << 20);
@@ -165,6 +186,7 @@ static int write_cyclonedx(const struct hf_scan *s, const struct hf_report_opts 
     hf_jw_kstr(&w, "name", s->target);
     hf_jw_kstr_opt(&w, "version", s->digest);
     hf_jw_object_end(&w);
+    losses(&w, s);
     hf_jw_object_end(&w);
     hf_jw_key(&w, "components");
     hf_jw_array(&w);
@@ -181,15 +203,26 @@ static int write_cyclonedx(const struct hf_scan *s, const struct hf_report_opts 
         rc = hf_report_flush(&out, false, sink, ctx);
     }
     hf_jw_array_end(&w);
-    hf_jw_key(&w, "vulnerabilities");
-    hf_jw_array(&w);
+    if (s->n_incomplete) {
+        hf_jw_key(&w, "compositions");
+        hf_jw_array(&w);
+        hf_jw_object(&w);
+        hf_jw_kstrz(&w, "aggregate", "incomplete");
+        hf_jw_object_end(&w);
+        hf_jw_array_end(&w);
+    }
+    if (s->matched) {
+        hf_jw_key(&w, "vulnerabilities");
+        hf_jw_array(&w);
+    }
     for (size_t i = 0; i < s->n_vulns && rc >= 0; i++) {
         if (!hf_report_shows(&s->vulns[i], o))
             continue;
         vulnerability(&w, &s->vulns[i], i);
         rc = hf_report_flush(&out, false, sink, ctx);
     }
-    hf_jw_array_end(&w);
+    if (s->matched)
+        hf_jw_array_end(&w);
     hf_jw_object_end(&w);
     hf_buf_addc(&out, '\n');
     return rc < 0 ? rc : hf_report_flush(&out, true, sink, ctx);

@@ -204,6 +204,7 @@ static void tail(struct hf_jw *w, const struct hf_scan *s, const struct hf_repor
     hf_jw_array_end(w);
     hf_jw_key(w, "summary");
     hf_jw_object(w);
+    hf_jw_kbool(w, "matched", s->matched);
     hf_jw_ku64(w, "packages", s->n_packages);
     hf_jw_ku64(w, "files", s->files);
     hf_jw_ku64(w, "bytes", s->bytes);

@@ -10,6 +10,11 @@ struct table {
     struct hf_buf *out;
     const struct hf_vuln **v; /* those that count, in the order of what to do first */
     size_t n;
+    struct line {
+        const struct hf_vuln *v;
+        size_t others; /* packages of the same source that it is said of too */
+    } *lines;
+    size_t n_lines;
 };
 
 static const char *const colors[] = {"\033[2m", "\033[2m", "\033[36m", "\033[33m", "\033[31m", "\033[1;31m"};
@@ -29,9 +34,15 @@ static void cell(struct table *t, struct hf_span text, size_t width)
     hf_buf_addz(t->out, "  ");
 }
 
-/* Exploited first, then how bad, how likely, and whether a fix is there. */
-static int what_first(const void *a, const void *b)
+static struct hf_span source_of(const struct hf_package *p)
 {
+    return p->source_name.n ? p->source_name : p->name;
+}
+
+/* Exploited first, then how bad, how likely, and whether a fix is there. */
+static int what_first(const void *a, const void *b, void *ctx)
+{
+    const struct hf_scan *s = ctx;
     const struct hf_vuln *x = *(const struct hf_vuln *const *)a, *y = *(const struct hf_vuln *const *)b;
     if (x->has_kev != y->has_kev)
         return x->has_kev ? -1 : 1;
@@ -42,7 +53,48 @@ static int what_first(const void *a, const void *b)
         return e > f ? -1 : 1;
     if ((x->n_fixed_in != 0) != (y->n_fixed_in != 0))
         return x->n_fixed_in ? -1 : 1;
-    return x->package != y->package ? (x->package < y->package ? -1 : 1) : hf_span_cmp(x->id, y->id);
+    const struct hf_package *p = &s->packages[x->package].p, *q = &s->packages[y->package].p;
+    int c = p->type != q->type ? (p->type < q->type ? -1 : 1) : hf_span_cmp(source_of(p), source_of(q));
+    c = c ? c : hf_span_cmp(x->id, y->id);
+    return c ? c : (x->package > y->package) - (x->package < y->package);
+}
+
+static bool same_line(const struct hf_scan *s, const struct hf_vuln *x, const struct hf_vuln *y)
+{
+    const struct hf_package *p = &s->packages[x->package].p, *q = &s->packages[y->package].p;
+    return hf_span_eq(x->id, y->id) && p->type == q->type && hf_span_eq(source_of(p), source_of(q)) && hf_span_eq(p->version, q->version) && x->severity == y->severity &&
+            x->status == y->status && (x->n_fixed_in != 0) == (y->n_fixed_in != 0) && (!x->n_fixed_in || hf_span_eq(x->fixed_in[0], y->fixed_in[0]));
+}
+
+/* Packages built from one source have its vulnerabilities together: one line for them.  With --why each has its own. */
+static void group(struct table *t)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        struct line *l = NULL;
+        for (size_t k = t->n_lines; !t->o->why && k-- > 0 && hf_span_eq(t->lines[k].v->id, t->v[i]->id) && t->n_lines - k <= 64;)
+            if (same_line(t->s, t->lines[k].v, t->v[i])) {
+                l = &t->lines[k];
+                break;
+            }
+        if (l)
+            l->others++;
+        else
+            t->lines[t->n_lines++] = (struct line){t->v[i], 0};
+    }
+}
+
+/* "libblkid1", or "bsdutils +9 of util-linux". */
+static struct hf_span package_cell(const struct table *t, const struct line *l, struct hf_buf *text)
+{
+    const struct hf_package *p = &t->s->packages[l->v->package].p;
+    if (!l->others)
+        return p->name;
+    hf_buf_clear(text);
+    hf_buf_adds(text, hf_span_sub(p->name, 0, 256));
+    hf_buf_addf(text, " +%zu", l->others);
+    if (!hf_span_eq(source_of(p), p->name))
+        hf_buf_addf(text, " of " HF_SPAN_FMT, HF_SPAN_ARG(hf_span_sub(source_of(p), 0, 256)));
+    return hf_buf_span(text);
 }
 
 static void size_text(uint64_t n, char out[32])
@@ -103,14 +155,16 @@ static void head(struct table *t)
     hf_buf_addc(t->out, '\n');
 }
 
-static void row(struct table *t, const struct hf_vuln *v, const size_t width[4])
+static void row(struct table *t, const struct line *l, const size_t width[4])
 {
+    const struct hf_vuln *v = l->v;
     const struct hf_scan_package *p = &t->s->packages[v->package];
+    hf_autobuf name = HF_BUF_INIT(1024);
     color(t, colors[v->severity]);
     cell(t, hf_span_z(hf_severity_name(v->severity)), 10);
     color(t, "\033[0m");
     cell(t, v->id, width[0]);
-    cell(t, p->p.name, width[1]);
+    cell(t, package_cell(t, l, &name), width[1]);
     cell(t, p->p.version, width[2]);
     cell(t, v->n_fixed_in ? v->fixed_in[0] : hf_span_z(v->status == HF_VULN_UNFIXED ? "no fix yet" : hf_vuln_status_name(v->status)), width[3]);
     if (v->has_epss)
@@ -142,10 +196,11 @@ static void row(struct table *t, const struct hf_vuln *v, const size_t width[4])
 static void widths(struct table *t, size_t shown, size_t width[4])
 {
     size_t max[4] = {24, 40, 34, 34}, total = 10 + 2 + 5 * 2 + 6 + 11;
+    hf_autobuf name = HF_BUF_INIT(1024);
     width[0] = 13, width[1] = 7, width[2] = 9, width[3] = 8;
     for (size_t i = 0; i < shown; i++) {
-        const struct hf_scan_package *p = &t->s->packages[t->v[i]->package];
-        size_t n[4] = {t->v[i]->id.n, p->p.name.n, p->p.version.n, t->v[i]->n_fixed_in ? t->v[i]->fixed_in[0].n : 19};
+        const struct hf_vuln *v = t->lines[i].v;
+        size_t n[4] = {v->id.n, package_cell(t, &t->lines[i], &name).n, t->s->packages[v->package].p.version.n, v->n_fixed_in ? v->fixed_in[0].n : 19};
         for (unsigned k = 0; k < 4; k++)
             width[k] = HF_MIN(HF_MAX(width[k], n[k]), max[k]);
     }
@@ -164,8 +219,8 @@ static void widths(struct table *t, size_t shown, size_t width[4])
 static int rows(struct table *t, hf_report_sink sink, void *ctx)
 {
     enum { SHOWN = 50 };
-    size_t shown = t->o->all_rows ? t->n : HF_MIN(t->n, (size_t)SHOWN), width[4];
-    if (!t->n)
+    size_t shown = t->o->all_rows ? t->n_lines : HF_MIN(t->n_lines, (size_t)SHOWN), width[4];
+    if (!t->n_lines)
         return 0;
     widths(t, shown, width);
     color(t, "\033[1m");
@@ -176,15 +231,62 @@ static int rows(struct table *t, hf_report_sink sink, void *ctx)
     hf_buf_addz(t->out, "  EPSS\n");
     color(t, "\033[0m");
     for (size_t i = 0; i < shown; i++) {
-        row(t, t->v[i], width);
+        row(t, &t->lines[i], width);
         int rc = hf_report_flush(t->out, false, sink, ctx);
         if (rc < 0)
             return rc;
     }
-    if (shown < t->n)
-        hf_buf_addf(t->out, "... and %zu more; --long shows all\n", t->n - shown);
+    if (shown < t->n_lines)
+        hf_buf_addf(t->out, "... and %zu more; --long shows all\n", t->n_lines - shown);
     hf_buf_addc(t->out, '\n');
     return 0;
+}
+
+/* Packages that no advisory was held against, and why not (R9, R27): they are not clean, they are unknown. */
+static void unmatched(struct table *t)
+{
+    enum { REASONS = 16, NAMES = 5 };
+    const struct hf_scan *s = t->s;
+    struct hf_span reasons[REASONS];
+    size_t n = 0, rest = 0;
+    for (size_t i = 0; i < s->n_packages && s->matched; i++) {
+        struct hf_span why = s->packages[i].p.unmatched_why;
+        size_t k = 0;
+        while (k < n && !hf_span_eq(reasons[k], why))
+            k++;
+        if (why.n && k == n && n < REASONS)
+            reasons[n++] = why;
+        rest += why.n && k == REASONS;
+    }
+    for (size_t k = 0; k < n; k++) {
+        size_t count = 0;
+        hf_autobuf names = HF_BUF_INIT(4096);
+        for (size_t i = 0; i < s->n_packages; i++)
+            if (hf_span_eq(s->packages[i].p.unmatched_why, reasons[k]) && count++ < NAMES)
+                hf_buf_addf(&names, "%s" HF_SPAN_FMT, count > 1 ? ", " : "", HF_SPAN_ARG(hf_span_sub(s->packages[i].p.name, 0, 80)));
+        hf_buf_addf(t->out, "unmatched: %zu package%s (", count, count == 1 ? "" : "s");
+        hf_buf_add_escaped(t->out, hf_buf_span(&names), 0);
+        hf_buf_addz(t->out, count > NAMES ? ", ...): " : "): ");
+        hf_buf_add_escaped(t->out, reasons[k], 0);
+        hf_buf_addc(t->out, '\n');
+    }
+    if (rest)
+        hf_buf_addf(t->out, "... and %zu more that were not matched (--format json says why)\n", rest);
+}
+
+/* The last word.  "0 vulnerabilities" is said only of what was looked at as a whole, with whole data (R20). */
+static void verdict(struct table *t)
+{
+    const struct hf_scan *s = t->s;
+    if (!s->matched) {
+        hf_buf_addz(t->out, "vulnerabilities were not looked for");
+    } else if (t->n || (!s->n_incomplete && !s->gaps && !s->eol)) {
+        hf_buf_addf(t->out, "%zu vulnerabilit%s", t->n, t->n == 1 ? "y" : "ies");
+    } else {
+        hf_buf_addz(t->out, "no vulnerability is known");
+        if (s->gaps || s->eol)
+            hf_buf_addz(t->out, " to advisories that are not whole (see the warnings)");
+    }
 }
 
 static void tail(struct table *t, size_t collapsed, size_t ignored)
@@ -208,7 +310,8 @@ static void tail(struct table *t, size_t collapsed, size_t ignored)
     }
     if (s->n_incomplete > 20)
         hf_buf_addf(t->out, "... and %zu more that could not be examined (--format json lists all)\n", s->n_incomplete - 20);
-    hf_buf_addf(t->out, "%zu vulnerabilit%s", t->n, t->n == 1 ? "y" : "ies");
+    unmatched(t);
+    verdict(t);
     if (t->n) {
         hf_buf_addz(t->out, ":");
         const char *sep = " ";
@@ -238,10 +341,13 @@ static void tail(struct table *t, size_t collapsed, size_t ignored)
 static int write_table(const struct hf_scan *s, const struct hf_report_opts *o, hf_report_sink sink, void *ctx)
 {
     hf_autobuf out = HF_BUF_INIT(32 << 20);
-    struct table t = {s, o, &out, calloc(s->n_vulns + 1, sizeof *t.v), 0};
+    struct table t = {s, o, &out, calloc(s->n_vulns + 1, sizeof *t.v), 0, calloc(s->n_vulns + 1, sizeof *t.lines), 0};
     size_t collapsed = 0, ignored = 0;
-    if (!t.v)
+    if (!t.v || !t.lines) {
+        free(t.v);
+        free(t.lines);
         return HF_E_LIMIT;
+    }
     for (size_t i = 0; i < s->n_vulns; i++) {
         const struct hf_vuln *v = &s->vulns[i];
         if (v->ignored_by.n)
@@ -252,7 +358,8 @@ static int write_table(const struct hf_scan *s, const struct hf_report_opts *o, 
             t.v[t.n++] = v;
     }
     if (t.n)
-        qsort(t.v, t.n, sizeof *t.v, what_first);
+        qsort_r(t.v, t.n, sizeof *t.v, what_first, (void *)(uintptr_t)s);
+    group(&t);
     head(&t);
     int rc = rows(&t, sink, ctx);
     if (rc >= 0) {
@@ -260,6 +367,7 @@ static int write_table(const struct hf_scan *s, const struct hf_report_opts *o, 
         rc = hf_report_flush(&out, true, sink, ctx);
     }
     free(t.v);
+    free(t.lines);
     return rc;
 }
 

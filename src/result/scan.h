@@ -20,7 +20,9 @@ struct hf_scan_package {
     struct hf_span purl;
     const struct hf_location *locations;
     size_t n_locations;
-    const struct hf_package *owner; /* OS package whose file it was found in (R21), else NULL */
+    const struct hf_package *owner; /* OS package whose file it was found in (R21); NULL where some place of it is nobody's */
+    const struct hf_package **more_owners; /* of its other places, each once */
+    size_t n_more_owners;
 };
 enum hf_vuln_status { HF_VULN_FIXED, HF_VULN_UNFIXED, HF_VULN_WONT_FIX, HF_VULN_DEFERRED, HF_VULN_INVESTIGATING, HF_VULN_EOL };
 const char *hf_vuln_status_name(enum hf_vuln_status s); /* "fixed" = a fix exists ("fixed","unfixed","wont-fix",...) */
@@ -80,6 +82,8 @@ struct hf_scan {
     struct hf_os_release release;   /* of the content; id empty: none found */
     uint64_t eol_unix;              /* end of life, 0: unknown */
     bool eol;                       /* past it today (R20) */
+    bool matched;                   /* held against advisories at all */
+    bool gaps;                      /* with advisories that are not whole: stale, missing, past the end of support, demonstration data (R20) */
     struct hf_scan_package *packages;
     size_t n_packages;
     struct hf_vuln *vulns;

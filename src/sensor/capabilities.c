@@ -15,6 +15,8 @@
 #define CALL(name) (1u << HF_CALL_##name)
 #define OR_CAPABILITY_CHECK(calls, gap) {HF_HOOK_TP, "hf_cap_capable", "cap_capable", gap, calls}
 
+#define FANOTIFY(gap) {HF_HOOK_USER, NULL, HF_FANOTIFY, gap, 0}
+
 const struct hf_capability hf_capabilities[] = {
         {"exec", "programs that start", true, "programs that start", {TP("hf_exec", "sched_process_exec", NULL)}},
         {"fork", "new processes", true, "new processes", {TP("hf_fork", "sched_process_fork", NULL)}},
@@ -51,6 +53,13 @@ const struct hf_capability hf_capabilities[] = {
         {"io-uring", "io_uring rings", false, "io_uring rings", {TP("hf_io_uring_create", "io_uring_create", NULL)}},
         {"io-uring-ops", "what io_uring is used for", false, "which operations io_uring is used for",
                 {TP("hf_io_uring_submit", "io_uring_submit_req", NULL)}},
+        /* files: files/ (watch.c says which) */
+        {"file-open", "sensitive files read, watched files written", false, "files that are opened",
+                {FANOTIFY("memory, environment and maps of other processes (/proc/PID/...); whether a file was opened for reading or writing when it was closed at once; "
+                          "folders nobody watches")}},
+        {"file-names", "watched files made, removed, renamed, linked", false, "files that are made, removed, renamed, linked",
+                {FANOTIFY("hard links made outside watched folders are seen at the file that they lead to")}},
+        {"file-attributes", "mode, owner and attributes of watched files", false, "changes of mode and owner", {FANOTIFY("the old mode, for files watched through their folder")}},
         /* the network: bpf/net*.bpf.c, cgroup programs at the root of the unified hierarchy */
         {"tcp", "TCP connections and listeners", false, "TCP connections and listeners",
                 {TP("hf_set_state", "inet_sock_set_state", NULL),

@@ -13,6 +13,8 @@ struct hf_rung {
     unsigned calls;          /* bits of HF_CALL_* (calls.h) that the trace of capability checks tells of on this rung */
 };
 
+#define HF_FANOTIFY "fanotify" /* target of HF_HOOK_USER */
+
 #define HF_LADDER_MAX 5
 struct hf_capability {
     const char *name, *title;

@@ -15,6 +15,7 @@
 #include "probe.skel.h"
 #include "sensor.skel.h"
 #include "sensor/capabilities.h"
+#include "sensor/files/files.h"
 
 #define MAX_PROGRAMS 160
 #define MAX_FEATURES 64
@@ -37,8 +38,8 @@ struct hf_kernel {
     size_t n_programs;
     struct hf_feature features[MAX_FEATURES];
     size_t n_features;
-    bool lsm, fentry, kprobe;
-    char lsm_why[160], fentry_why[160], kprobe_why[160];
+    bool lsm, fentry, kprobe, fanotify;
+    char lsm_why[160], fentry_why[160], kprobe_why[160], fanotify_why[160];
     int stats_fd;
 };
 
@@ -111,6 +112,7 @@ static void probe_kinds(struct hf_kernel *k)
     k->lsm = probe_one("probe_lsm", true, k->lsm_why) == 0;
     k->fentry = probe_one("probe_fentry", false, k->fentry_why) == 0;
     k->kprobe = probe_one("probe_kprobe", false, k->kprobe_why) == 0;
+    k->fanotify = hf_files_probe(k->fanotify_why) == 0;
 }
 
 /* Why a rung cannot serve, or NULL when it can be tried. */
@@ -134,7 +136,7 @@ static const char *refused(struct hf_kernel *k, const struct hf_rung *r)
     case HF_HOOK_ITER:
         return libbpf_find_vmlinux_btf_id(r->target, BPF_TRACE_ITER) > 0 ? NULL : "this kernel has no such iterator";
     case HF_HOOK_USER:
-        return NULL;
+        return k->fanotify ? NULL : k->fanotify_why;
     case HF_HOOK_NONE:
         break;
     }
@@ -375,6 +377,14 @@ const struct hf_feature *hf_kernel_features(const struct hf_kernel *k, size_t *r
 {
     *ret_n = k->n_features;
     return k->features;
+}
+
+bool hf_kernel_needs_fanotify(const struct hf_kernel *k)
+{
+    for (size_t i = 0; i < k->n_features; i++)
+        if (k->features[i].hook && !strcmp(k->features[i].hook, HF_FANOTIFY))
+            return true;
+    return false;
 }
 
 /* ---- policies, settings, counters ---- */

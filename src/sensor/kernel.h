@@ -41,6 +41,9 @@ struct hf_ring *hf_kernel_critical(struct hf_kernel *k);
 struct hf_ring *hf_kernel_bulk(struct hf_kernel *k);
 const struct hf_feature *hf_kernel_features(const struct hf_kernel *k, size_t *ret_n);
 
+/* Whether files are to be seen from user space (files/files.h), because no hook of the kernel half serves some capability. */
+bool hf_kernel_needs_fanotify(const struct hf_kernel *k);
+
 /* A group of the containers' hierarchy becomes (part of) a container; also refreshes one that is known. */
 HF_MUSTUSE int hf_kernel_policy_set(struct hf_kernel *k, uint64_t cgroup_id, uint64_t container_id, struct hf_err *err);
 void hf_kernel_policy_delete(struct hf_kernel *k, uint64_t cgroup_id);

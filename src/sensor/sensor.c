@@ -7,11 +7,13 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/fs.h"
 #include "sensor/containers/containers.h"
 #include "sensor/containers/hierarchy.h"
+#include "sensor/files/files.h"
 #include "sensor/frames.h"
 #include "sensor/kernel.h"
 #include "sensor/net/rates.h"
@@ -23,6 +25,7 @@
 #define BULK_BEFORE_CRITICAL 1024u /* older bulk records that a critical one waits for */
 #define COSTS_EVERY 10u         /* statistics are on for one of so many status intervals */
 #define HOOKS_MAX 160u
+#define FILE_RECORDS_MAX (8u << 20)
 
 struct sensor {
     struct hf_sensor_opts o;
@@ -30,6 +33,10 @@ struct sensor {
     struct hf_hierarchy hierarchy;
     struct hf_containers *containers;
     struct hf_rates *rates;    /* NULL: this kernel counts no packets for us */
+    struct hf_files *files;    /* NULL: the kernel half sees files itself, or nobody does */
+    struct hf_buf file_records; /* wait until the rings are read: they name the processes */
+    uint32_t own_mnt_ns;
+    bool walking;              /* containers that were there before are being told */
     struct hf_frames frames;
     struct hf_buf record;
     int epoll;
@@ -44,10 +51,18 @@ struct sensor {
     uint64_t cost_window_ns, cost_at_ns;
 };
 
-static void send_record(void *ctx, struct hf_span record)
+static void container_record(void *ctx, struct hf_span record)
 {
     struct sensor *s = ctx;
+    struct hf_wire_pairs p;
     hf_frames_add(&s->frames, record);
+    if (!s->files || record.n < sizeof p.h)
+        return;
+    memcpy(&p, record.p, HF_MIN(record.n, sizeof p));
+    if (p.h.type == HF_EV_CONTAINER_END)
+        hf_files_gone(s->files, p.h.cgroup_id);
+    else if (record.n >= sizeof p)
+        hf_files_container(s->files, p.h.cgroup_id, hf_span_sub(record, sizeof p, p.pairs_len), s->walking);
 }
 
 /* What went wrong while running is told like everything else. */
@@ -114,6 +129,8 @@ static void exec_event(struct sensor *s, struct hf_span record)
     if (before > record.n || e.env_len > record.n - before)
         return;
     hf_containers_settle(s->containers, e.h.cgroup_id, s->now_ns);
+    if (s->files && e.h.mnt_ns != s->own_mnt_ns)
+        hf_files_look_again(s->files, hf_containers_of(s->containers, e.h.cgroup_id), e.h.pid);
     hf_buf_clear(&s->record);
     hf_buf_adds(&s->record, hf_span_sub(record, 0, before));
     hf_env_filter(hf_span_sub(record, before, e.env_len), HF_ENV_BYTES, &s->record);
@@ -154,6 +171,33 @@ static uint64_t time_of(struct hf_span record)
     if (record.n >= sizeof(struct hf_wire_hdr))
         memcpy(&t, record.p + offsetof(struct hf_wire_hdr, time_ns), sizeof t);
     return t;
+}
+
+static void file_record(void *ctx, struct hf_span record)
+{
+    struct sensor *s = ctx;
+    size_t before = s->file_records.n;
+    hf_buf_adds(&s->file_records, record);
+    if (!hf_buf_ok(&s->file_records)) {
+        s->file_records.n = before;
+        s->file_records.failed = false;
+        s->frames.lost++;
+    }
+}
+
+/* fanotify knows processes by number: whoever acted is known when the rings, read after it, have told of his start. */
+static void send_files(struct sensor *s)
+{
+    struct hf_span rest = hf_buf_span(&s->file_records);
+    while (rest.n >= sizeof(struct hf_wire_hdr)) {
+        struct hf_wire_hdr h;
+        memcpy(&h, rest.p, sizeof h);
+        if (h.type != HF_EV_FILE || hf_files_running(s->files, h.cgroup_id))
+            hf_frames_add(&s->frames, hf_span_sub(rest, 0, h.len));
+        rest = hf_span_from(rest, h.len);
+    }
+    hf_buf_clear(&s->file_records);
+    hf_frames_flush(&s->frames);
 }
 
 /* Both rings, merged by time.  A critical record waits for at most BULK_BEFORE_CRITICAL older ones; bulk records stay in the kernel while
@@ -313,6 +357,9 @@ static void status(struct sensor *s)
     struct hf_err rates = HF_ERR_INIT;
     if (s->rates && hf_rates_read(s->rates, s->now_ns, send_rate, s, &rates) < 0)
         hf_pairs_add(&b, "error", hf_span_z(rates.msg));
+    struct hf_err files = HF_ERR_INIT;
+    if (s->files && hf_files_tick(s->files, s->now_ns, &files) < 0)
+        hf_pairs_add(&b, "error", hf_span_z(files.msg));
     hf_pairs_addf(&b, "state", "running");
     hf_pairs_addf(&b, "uptime_s", "%llu", (unsigned long long)((s->now_ns - s->started_ns) / 1000000000u));
     hf_pairs_addf(&b, "records", "%llu", (unsigned long long)records);
@@ -321,6 +368,12 @@ static void status(struct sensor *s)
     hf_pairs_addf(&b, "sensor_cpu_ns_per_s", "%llu", (unsigned long long)cpu_per_s);
     hf_pairs_addf(&b, "hooks_ns_per_s", "%llu", (unsigned long long)hooks);
     hf_pairs_addf(&b, "sensor_rss_kib", "%llu", (unsigned long long)rss_kib());
+    if (s->files) {
+        size_t objects;
+        uint64_t files_lost;
+        hf_files_stats(s->files, &objects, &files_lost);
+        hf_pairs_addf(&b, "watched_files", "%zu", objects);
+    }
     if (s->ticks % 60 == 1)
         hf_pairs_addf(&b, "kernel_bytes", "%llu", (unsigned long long)hf_kernel_memory(s->kernel));
     keep_budget(s, cpu_per_s + hooks, &b);
@@ -384,14 +437,30 @@ static void was_there(void *ctx, struct hf_span record, struct hf_span cgroup_pa
     hf_frames_add(&s->frames, record);
 }
 
+static int open_files(struct sensor *s, struct hf_err *err)
+{
+    struct stat st;
+    if (!hf_kernel_needs_fanotify(s->kernel))
+        return 0;
+    int rc = hf_files_new(&s->files, file_record, s, err);
+    if (rc < 0)
+        return rc;
+    hf_files_ignore(s->files, (uint32_t)getpid(), s->o.peer_pid);
+    if (stat("/proc/self/ns/mnt", &st) == 0)
+        s->own_mnt_ns = (uint32_t)st.st_ino;
+    struct epoll_event e = {.events = EPOLLIN, .data.fd = hf_files_fd(s->files)};
+    return epoll_ctl(s->epoll, EPOLL_CTL_ADD, hf_files_fd(s->files), &e) < 0 ? hf_fail(err, -errno, "the watched files could not be waited for") : 0;
+}
+
 static int start(struct sensor *s, struct hf_err *err)
 {
     s->started_ns = s->now_ns = s->status_ns = hf_boot_ns();
     hf_frames_init(&s->frames, s->o.out_fd);
     hf_buf_init(&s->record, HF_WIRE_MAX);
+    hf_buf_init(&s->file_records, FILE_RECORDS_MAX);
     int rc = open_kernel(s, err);
     if (rc == 0)
-        rc = hf_containers_new(&s->containers, send_record, group_found, s, NULL, err);
+        rc = hf_containers_new(&s->containers, container_record, group_found, s, NULL, err);
     if (rc < 0)
         return rc;
     s->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -401,8 +470,13 @@ static int start(struct sensor *s, struct hf_err *err)
         if (s->epoll < 0 || epoll_ctl(s->epoll, EPOLL_CTL_ADD, fds[i], &e) < 0)
             return hf_fail(err, -errno, "the rings could not be waited for");
     }
+    rc = open_files(s, err);
+    if (rc < 0)
+        return rc;
     /* hooks are attached: what starts from here on is in the rings, what was there before comes first */
+    s->walking = true;
     hf_containers_walk(s->containers, s->hierarchy.mount, s->now_ns);
+    s->walking = false;
     hf_snapshot_procs(&s->hierarchy, was_there, s);
     int more = hf_kernel_seed_sockets(s->kernel, err);
     if (more < 0)
@@ -432,7 +506,11 @@ static void loop(struct sensor *s)
         int n = epoll_wait(s->epoll, events, HF_ARRAY_LEN(events), wait_ms(s, busy));
         if (n < 0 && errno != EINTR)
             break;
+        if (s->files)
+            hf_files_read(s->files);
         busy = drain(s) > 0 || n > 0 || !hf_frames_room(&s->frames);
+        if (s->file_records.n)
+            send_files(s);
         if (s->now_ns >= s->wait_containers_ns) {
             uint64_t in = hf_containers_tick(s->containers, s->now_ns);
             s->wait_containers_ns = in == UINT64_MAX ? UINT64_MAX : s->now_ns + in;
@@ -462,10 +540,12 @@ static void finish(struct sensor *s)
         }
     }
     hf_rates_free(s->rates);
+    hf_files_free(s->files);
     hf_containers_free(s->containers);
     hf_kernel_close(s->kernel);
     hf_frames_done(&s->frames);
     hf_buf_done(&s->record);
+    hf_buf_done(&s->file_records);
     hf_closep(&s->epoll);
 }
 

@@ -241,7 +241,7 @@ def test_second_scan_needs_no_export(scan, copied):
     second = scan("hf/app:1", copied)
     assert comparable(first) == comparable(second)
     assert copied.exports() == before
-    copied("import", "-", "hf/flat:1", input=mkimage.tar_of_files({"etc/os-release": OS_RELEASE, "x/node_modules/flat/package.json": npm("flat")}))
+    copied("import", "-", "hf/flat:1", input=mkimage.tar_of_files({"etc/hostname": b"h", "x/node_modules/flat/package.json": npm("flat")}))
     first = scan("hf/flat:1", copied)
     before = copied.exports()
     second = scan("hf/flat:1", copied)
@@ -252,7 +252,7 @@ def test_export_of_a_large_image_is_bounded(binary, copied, tmp_path):
     if "asan" in str(binary):
         pytest.skip("memory of the sanitizer")
     block = os.urandom(1 << 20) * 160
-    data = mkimage.tar_of_files([("etc/os-release", OS_RELEASE), ("big", block), ("big.so", b"\x7fELF" + block[4:]), ("a/node_modules/end/package.json", npm("end"))])
+    data = mkimage.tar_of_files([("etc/hostname", b"h"), ("big", block), ("big.so", b"\x7fELF" + block[4:]), ("a/node_modules/end/package.json", npm("end"))])
     copied("import", "-", "hf/large:1", input=data)
     # A process counts as its own the memory of what it was forked from: measured by one that is small.
     measure = "import resource, subprocess, sys; rc = subprocess.call(sys.argv[1:]); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr); sys.exit(rc)"
@@ -314,6 +314,15 @@ def test_running_container_in_overlay2(scan, image):
     assert not running["incomplete"]
 
 
+def test_what_is_mounted_into_a_container_is_named(scan, image, tmp_path):
+    image("create", "--network", "none", "--name", "mounted", "-v", f"{tmp_path}:/data", "--tmpfs", "/scratch", "hf/app:1")
+    try:
+        result = scan("container:mounted", image)
+    finally:
+        image("rm", "-f", "mounted")
+    assert [w for w in result["warnings"] if "mounted" in w] == ["what is mounted into the container is not part of its file system and was not read: /data, /scratch"]
+
+
 def test_container_that_changed_nothing_is_its_image(scan, image):
     with container(image, "same") as name:
         result = scan("container:" + name, image)
@@ -334,7 +343,7 @@ def test_container_of_another_driver(scan, copied):
 
 def test_container_without_its_image(scan, image):
     image("import", "-c", 'CMD ["/tool", "wait"]', "-", "hf/short:1", input=mkimage.tar_of_files(
-        [("etc/os-release", OS_RELEASE), ("opt/node_modules/left/package.json", npm("left"))]))
+        [("etc/hostname", b"h"), ("opt/node_modules/left/package.json", npm("left"))]))
     image("create", "--network", "none", "--name", "orphan", "hf/short:1")
     try:
         image("rmi", "-f", "hf/short:1")
@@ -413,7 +422,7 @@ def test_user_without_rights_to_the_store(binary, image, archive, scan, tmp_path
 
 def test_image_pulled_by_digest(scan, image):
     """A reference by digest exists only for what came from a registry: a small one on the loopback interface."""
-    blobs, descriptor = mkimage.oci_blobs([mkimage.tar_of_files({"etc/os-release": OS_RELEASE}),
+    blobs, descriptor = mkimage.oci_blobs([mkimage.tar_of_files({"etc/hostname": b"h"}),
                                            mkimage.tar_of_files({"opt/node_modules/pulled/package.json": npm("pulled")})], "gzip", "1", "linux/amd64")
     digest = descriptor["digest"]
 
@@ -602,7 +611,7 @@ def test_layer_that_occurs_twice(scan):
 
 
 def test_hard_links_need_a_second_export(scan):
-    layer = mkimage.tar_of_files([("etc/os-release", OS_RELEASE), ("store/0001", npm("linked", "5.0.0")), ("srv/node_modules/linked/package.json", ("hardlink", "store/0001"))])
+    layer = mkimage.tar_of_files([("etc/hostname", b"h"), ("store/0001", npm("linked", "5.0.0")), ("srv/node_modules/linked/package.json", ("hardlink", "store/0001"))])
     layers = [LAYERS[0], layer]
     with fake(layers, outer_tar(mkimage.docker_files(layers, old=True).items())) as daemon:
         result = scan("docker:img", daemon)
@@ -611,7 +620,7 @@ def test_hard_links_need_a_second_export(scan):
 
 
 def test_container_of_a_daemon_without_graph_driver(scan):
-    tree = mkimage.tar_of_files([("etc/os-release", OS_RELEASE), ("store/1", npm("linked")), ("srv/node_modules/linked/package.json", ("hardlink", "store/1")),
+    tree = mkimage.tar_of_files([("etc/hostname", b"h"), ("store/1", npm("linked")), ("srv/node_modules/linked/package.json", ("hardlink", "store/1")),
                                  ("big", b"\0" * 5000000), ("end/node_modules/end/package.json", npm("end"))])
     more = {"/containers/c/json": {"Id": "c0ffee", "Image": "img", "Config": {"Image": "img:1"}}, "/containers/c0ffee/export": tree}
     with fake(LAYERS, b"", **more) as daemon:

@@ -75,3 +75,9 @@ def test_golden_images_cover_what_they_say(binary, folder):
     result = json.loads(output(binary, folder, "hostile", "json"))
     paths = "".join(p["path"] for pkg in result["packages"] for p in pkg["locations"]) + "".join(i["path"] for i in result["incomplete"])
     assert "\x1b[2J" in paths and "\u202e" in paths and "\u2066" in paths and "\n" in paths and "\x1b[5m" in paths
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_cyclonedx_of_them_passes_the_official_schema(image, cyclonedx_schema):
+    errors = [e.message for e in cyclonedx_schema.iter_errors(json.loads((GOLDEN / f"{image}.cdx.json").read_text()))]
+    assert not errors

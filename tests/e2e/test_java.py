@@ -57,6 +57,27 @@ def test_log4shell(scan, compress):
     assert "CVE-2021-44228" in {v["id"] for v in result["vulnerabilities"]}
 
 
+def test_suffix_in_upper_case(scan):
+    assert found(scan({"opt/LOG.JAR": LOG4J})[1]) == {("org.apache.logging.log4j:log4j-core", "2.14.1", "opt/LOG.JAR")}
+
+
+def test_an_archive_that_does_not_say_its_group_is_never_clean(scan, run, tmp_path):
+    record = {"id": "GHSA-xxxx-xxxx-0001", "modified": "2024-01-01T00:00:00Z", "aliases": ["CVE-2015-7501"], "affected": [
+        {"package": {"ecosystem": "Maven", "name": name}, "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "5.3.1"}]}]}
+        for name in ("commons-collections:commons-collections", "org.springframework:spring-core")]}
+    (tmp_path / "feed").mkdir()
+    (tmp_path / "feed" / "GHSA-xxxx-xxxx-0001.json").write_text(json.dumps(record))
+    env = {"SOURCE_DATE_EPOCH": "1704153600"}
+    assert run("db", "build", "--from", tmp_path / "feed", "--output", tmp_path / "x.hfdb", env=env)[0] == 0
+    mkimage.write_image(str(tmp_path / "image.tar"), [mkimage.tar_of_files({f"app/{n}.jar": jar(("x", "y")) for n in ("commons-collections-3.2.1", "spring-core-5.3.0")})])
+    args = ("scan", "--db", tmp_path / "x.hfdb", "--no-cache")
+    result = json.loads(run(*args, "--format", "json", tmp_path / "image.tar", env=env)[1])
+    assert [(v["id"], v["name"]) for v in result["vulnerabilities"]] == [("CVE-2015-7501", "commons-collections")]
+    assert {p["name"]: p.get("unmatched", "")[:3] for p in result["packages"]} == {"commons-collections": "", "spring-core": "R28"}
+    assert "unmatched: 1 package (spring-core): R28" in run(*args, tmp_path / "image.tar", env=env)[1]
+    assert "spring-core 5.3.0 (maven): not matched: R28" in run(*args, "--why-not", "CVE-2015-7501", tmp_path / "image.tar", env=env)[1]
+
+
 @pytest.mark.parametrize("how", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 @pytest.mark.parametrize("compress", ["none", "gzip"])
 def test_archives_in_archives(scan, how, compress):

@@ -140,6 +140,14 @@ def stanza(name, version, *lines):
             f"Version: {version}\n" + "".join(l + "\n" for l in lines) + "Description: x\n\n").encode()
 
 
+def test_dpkg_installed_without_a_version_is_said(scan):
+    entry = b"Package: %s\nStatus: %s\nArchitecture: amd64\n%s\n"
+    rc, result, err = scan({"var/lib/dpkg/status": entry % (b"openssl", b"install ok installed", b"") + entry % (b"old", b"deinstall ok config-files", b"")
+                            + entry % (b"bash", b"install ok installed", b"Version: 5.2-1\n")})
+    assert rc == 4 and [p["name"] for p in result["packages"]] == ["bash"]
+    assert [i["reason"] for i in result["incomplete"] if i["path"]] == ["dpkg: 1 installed packages have no version"]
+
+
 def test_licences_of_packages_for_several_architectures(scan):
     """libc6's list is info/libc6:amd64.list, its copyright file doc/libc6/copyright."""
     rc, result, err = scan({
@@ -232,3 +240,26 @@ def test_gems_as_rubygems_writes_them(scan, tmp_path):
     assert rc == 0, err
     assert {(p["name"], p["version"], p.get("arch", ""), tuple(p["licenses"])) for p in result["packages"]} == {
         ("rack", "2.2.3", "", ("MIT",)), ("nokogiri", "1.15.4", "x86_64-linux", ("MIT",)), ("with-dash", "0.1.0.pre.2", "", ("Apache-2.0", "BSD-2-Clause"))}
+
+
+def test_gems_in_single_quotes(scan):
+    rc, result, err = scan({"opt/specifications/rack-2.0.0.gemspec": b"Gem::Specification.new do |s|\n  s.name = 'rack'\n  s.version = '2.0.0'\n  s.licenses = ['MIT']\nend\n"})
+    assert rc == 0 and [(p["name"], p["version"], p["licenses"]) for p in result["packages"]] == [("rack", "2.0.0", ["MIT"])]
+
+
+# As npm 6 and npm 10 wrote them for {"x": "npm:lodash@4.17.15", "mkdirp": "0.5.1", "y": "github:a/b"} and a workspace.
+LOCKS = {
+    1: {"lockfileVersion": 1, "dependencies": {"mkdirp": {"version": "0.5.1", "dependencies": {"minimist": {"version": "0.0.8"}}}, "x": {"version": "npm:lodash@4.17.15"},
+                                               "z": {"version": "npm:@scope/z@1.0.0", "dev": True}, "y": {"version": "github:a/b#0123"}, "w": {"version": "file:w"}}},
+    3: {"lockfileVersion": 3, "packages": {"": {"name": "root", "version": "1.0.0"}, "node_modules/mkdirp": {"version": "0.5.1"}, "node_modules/mkdirp/node_modules/minimist": {"version": "0.0.8"},
+                                           "node_modules/x": {"name": "lodash", "version": "4.17.15"}, "node_modules/z": {"name": "@scope/z", "version": "1.0.0", "dev": True},
+                                           "node_modules/w": {"link": True, "resolved": "w"}}},
+}
+
+
+@pytest.mark.parametrize("version", LOCKS)
+def test_npm_locks(scan, version):
+    rc, result, err = scan({"app/package-lock.json": json.dumps(LOCKS[version]).encode()})
+    assert rc == 0, err
+    assert {(p["name"], p["version"], p.get("dev", False)) for p in result["packages"]} == {
+        ("mkdirp", "0.5.1", False), ("minimist", "0.0.8", False), ("lodash", "4.17.15", False), ("@scope/z", "1.0.0", True)}

@@ -7,7 +7,7 @@ import re
 import jsonschema
 import pytest
 
-from test_scan import BASE, TOP, mkimage
+from test_scan import BASE, OS_RELEASE, TOP, mkimage, stanza
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -114,6 +114,64 @@ def test_text_from_the_image_cannot_move_the_cursor(scan, tmp_path):
         out = scan("--format", fmt, path)[1]
         assert "\x1b" not in out and "\u202e" not in out.replace("\\u202e", "") or fmt == "json"
         assert "\x1b" not in out
+
+
+def test_what_was_not_looked_for_is_not_clean(scan, image):
+    rc, out, err = scan("--no-vulnerabilities", "--no-cache", image)
+    assert rc == 0 and out.rstrip().endswith("vulnerabilities were not looked for") and "0 vulnerabilities" not in out
+    rc, out, err = scan("--no-vulnerabilities", "--no-cache", "--format", "json", image)
+    assert json.loads(out)["summary"]["matched"] is False
+    rc, out, err = scan("--no-vulnerabilities", "--no-cache", "--format", "cyclonedx", image)
+    assert "vulnerabilities" not in json.loads(out)
+    for option in (["--fail-on", "low"], ["--why-not", "CVE-2021-44228"]):
+        rc, out, err = scan("--no-vulnerabilities", *option, image)
+        assert rc == 2 and option[0] in err
+
+
+def test_fail_on_says_what_it_does_not_count(holdfast, tmp_path):
+    record = {"id": "X-1", "modified": "2024-01-01T00:00:00Z", "affected": [{"package": {"ecosystem": "npm", "name": "bad"}, "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}]}]}]}
+    (tmp_path / "X-1.json").write_text(json.dumps(record))
+    env = {"SOURCE_DATE_EPOCH": "1704067200"}
+    assert holdfast("db", "build", "--from", tmp_path / "X-1.json", "--output", tmp_path / "x.hfdb", env=env)[0] == 0
+    rc, out, err = holdfast("scan", "--db", tmp_path / "x.hfdb", "--fail-on", "low", "sbom:-", input="pkg:npm/bad@1.0.0\n", env=env)
+    assert rc == 0 and "--fail-on does not count 1 vulnerabilities whose severity no source says (0 of them known to be exploited)" in out
+    rc, out, err = holdfast("scan", "--db", tmp_path / "x.hfdb", "sbom:-", input="# nothing\n", env=env)
+    assert rc == 0 and "no packages were found" in out
+
+
+def test_zero_is_said_only_with_whole_data(holdfast, tmp_path):
+    record = {"id": "X-1", "modified": "2024-01-01T00:00:00Z", "affected": [{"package": {"ecosystem": "npm", "name": "bad"}, "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}]}]}]}
+    (tmp_path / "feed").mkdir()
+    (tmp_path / "feed" / "X-1.json").write_text(json.dumps(record))
+    db, purls = tmp_path / "x.hfdb", tmp_path / "purls"
+    env = lambda day: {"SOURCE_DATE_EPOCH": str(1704067200 + day * 86400)}
+    assert holdfast("db", "build", "--from", tmp_path / "feed", "--output", db, env=env(0))[0] == 0
+    last = lambda day, text: (purls.write_text(text), holdfast("scan", "--db", db, "sbom:" + str(purls), env=env(day)))[1][1].splitlines()[-1]
+    assert last(1, "pkg:npm/good@1.0.0\n") == "0 vulnerabilities"
+    assert last(100, "pkg:npm/good@1.0.0\n") == "no vulnerability is known to advisories that are not whole (see the warnings)"
+    assert last(1, "pkg:npm/good@1.0.0\nrubbish\n") == "no vulnerability is known; not everything could be examined"
+
+
+def test_packages_of_one_source_share_a_line_and_unmatched_ones_are_named(holdfast, tmp_path):
+    record = {"id": "DEBIAN-CVE-2024-0001", "modified": "2024-01-01T00:00:00Z", "upstream": ["CVE-2024-0001"],
+              "affected": [{"package": {"ecosystem": "Debian:12", "name": "util-linux"}, "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "2.39-1"}]}]}]}
+    (tmp_path / "feed").mkdir()
+    (tmp_path / "feed" / "X-1.json").write_text(json.dumps(record))
+    names = ["bsdutils", "mount", "util-linux"]
+    layer = mkimage.tar_of_files({"etc/os-release": OS_RELEASE, "var/lib/dpkg/status": b"".join(
+        [stanza(n, "2.38.1-5", "Source: util-linux\n").encode() for n in names] + [stanza("docker-ce", "5:24").replace("x@debian.org", "support@docker.com").encode()])})
+    mkimage.write_image(str(tmp_path / "image.tar"), [layer])
+    env = {"SOURCE_DATE_EPOCH": "1704153600"}
+    assert holdfast("db", "build", "--from", tmp_path / "feed", "--output", tmp_path / "x.hfdb", env=env)[0] == 0
+    rc, out, err = holdfast("scan", "--db", tmp_path / "x.hfdb", "--no-cache", tmp_path / "image.tar", env=env)
+    lines = [l.split() for l in out.splitlines() if "CVE-2024-0001" in l]
+    assert rc == 0 and lines == [["unknown", "CVE-2024-0001", "bsdutils", "+2", "of", "util-linux", "2.38.1-5", "2.39-1"]], (out, err)
+    assert "\n3 vulnerabilities: 3 unknown; 3 with a fix\n" in out
+    assert "unmatched: 1 package (docker-ce): packaged by Docker Inc." in out
+    rc, out, err = holdfast("scan", "--db", tmp_path / "x.hfdb", "--no-cache", "--why", tmp_path / "image.tar", env=env)
+    assert sum("CVE-2024-0001" in l for l in out.splitlines()) >= 3
+    rc, out, err = holdfast("scan", "--db", tmp_path / "x.hfdb", "--no-cache", "--format", "cyclonedx", tmp_path / "image.tar", env=env)
+    assert {"name": "holdfast:unmatched", "value": "packaged by Docker Inc."} in next(c for c in json.loads(out)["components"] if c["name"] == "docker-ce")["properties"]
 
 
 def test_no_database_says_what_to_do(holdfast, image, tmp_path):

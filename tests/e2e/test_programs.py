@@ -169,3 +169,18 @@ def test_only_what_is_linked_is_reported(run, scan, go_db, tmp_path):
         mkimage.write_image(str(image), [mkimage.tar_of_files({"usr/bin/tool": linked})])
         rc, out, err = run("scan", "--db", go_db, "--cache-dir", tmp_path / "cache", "--format", "json", "--quiet", image)
         assert len(json.loads(out)["vulnerabilities"]) == 5, err
+
+
+@pytest.mark.parametrize("compress", ["none", "gzip"])
+@pytest.mark.parametrize("large", [False, True])
+def test_a_program_is_found_under_each_of_its_names(run, advdb, tmp_path, compress, large):
+    """A hard link keeps a program when a higher layer removes the name that it was stored under."""
+    program = with_section(tmp_path, ".go.buildinfo", buildinfo(MODULES)) + bytes(6 << 20 if large else 0)
+    names = [("tmp/x", program), ("usr/bin/tool", ("hardlink", "tmp/x")), ("usr/bin/other", ("hardlink", "usr/bin/tool")), ("opt/y", program), ("opt/y", b"else"), ("opt/z", ("hardlink", "opt/y"))]
+    for top, places in ({}, ["tmp/x", "usr/bin/other", "usr/bin/tool"]), ({"tmp/.wh.x": b""}, ["usr/bin/other", "usr/bin/tool"]):
+        mkimage.write_image(str(tmp_path / "image.tar"), [mkimage.tar_of_files(names), mkimage.tar_of_files(top)], "docker", compress)
+        rc, out, err = run("scan", "--db", advdb, "--no-cache", "--format", "json", tmp_path / "image.tar")
+        result = json.loads(out)
+        assert rc == 0, (err, result["incomplete"])
+        assert packages(result, "golang") == GO
+        assert [l["path"] for p in result["packages"] if p["name"] == "stdlib" for l in p["locations"]] == places

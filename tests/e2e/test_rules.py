@@ -34,10 +34,10 @@ def test_replay_gives_the_output_of_the_recording(watch, busybox, run, binary, t
     code, out, err = run("watch", "--replay", "-", "--json", "--alerts-only", "--rules", rules, "--container", "kept", input=rec.read_bytes(), text=False)
     told = [json.loads(line) for line in out.splitlines()]
     assert code == 0 and [a["count"] for a in told] == [1, 2] and {a["type"] for a in told} == {"alert"}
-    assert run("watch", "--replay", rec, "--json", "--container", "nothing")[1].count("\n") == live.count('"type":"status"')
+    assert run("watch", "--replay", rec, "--json", "--no-rules", "--container", "nothing")[1].count("\n") == live.count('"type":"status"')
     assert "ran /tmp/true" in run("watch", "--replay", rec)[1]
     # an ordinary user needs no privileges
-    p = subprocess.run([str(binary), "watch", "--replay", "-", "--json"],
+    p = subprocess.run([str(binary), "watch", "--replay", "-", "--json", "--no-rules"],
                        input=rec.read_bytes(), capture_output=True, user=65534, group=65534, extra_groups=[])
     assert p.returncode == 0 and p.stderr == b"" and p.stdout.decode() == "".join(
         line for line in live.splitlines(keepends=True) if '"type":"alert"' not in line)
@@ -45,7 +45,7 @@ def test_replay_gives_the_output_of_the_recording(watch, busybox, run, binary, t
 
 def test_recording_that_was_cut_off(watch, busybox, run, tmp_path):  # noqa: F811
     rec = tmp_path / "a.hfrec"
-    w = watch("--json", "--record", rec)
+    w = watch("--json", "--no-rules", "--record", rec)
     drop_and_run(busybox, "cut")
     w.wait_for(lambda l: l["type"] == "container_end" and l["container"]["name"] == "cut")
     told = len(w.wait_for(lambda l: l["type"] == "status"))
@@ -56,15 +56,15 @@ def test_recording_that_was_cut_off(watch, busybox, run, tmp_path):  # noqa: F81
     while "killed" not in (w.path / "err").read_text() and time.monotonic() < end:
         time.sleep(0.05)
     whole = rec.read_bytes()
-    code, out, err = run("watch", "--replay", rec, "--json")
+    code, out, err = run("watch", "--replay", rec, "--json", "--no-rules")
     assert code == 4 and "the sensor was killed while it was recorded" in err and out == (w.path / "out").read_text()
     part = tmp_path / "part.hfrec"
     part.write_bytes(whole[:-50])
-    code, out, err = run("watch", "--replay", part, "--json")
+    code, out, err = run("watch", "--replay", part, "--json", "--no-rules")
     assert code == 4 and "was cut off" in err and "events were read before" in err and out.count("\n") > 10
     assert w.lines()[0] == json.loads(out.splitlines()[0])
     part.write_bytes(whole[:len(whole) // 2] + b"x" * 100 + whole[len(whole) // 2 + 100:])
-    code, out, err = run("watch", "--replay", part, "--json")
+    code, out, err = run("watch", "--replay", part, "--json", "--no-rules")
     assert code == 4 and "is damaged" in err
     part.write_bytes(b"")
     assert run("watch", "--replay", part)[0] == 3
@@ -78,14 +78,14 @@ def test_recording_that_was_cut_off(watch, busybox, run, tmp_path):  # noqa: F81
 
 def test_recording_has_a_limit(watch, busybox, run, tmp_path):  # noqa: F811
     rec = tmp_path / "a.hfrec"
-    w = watch("--json", "--record", rec, "--record-max", "1M")
+    w = watch("--json", "--no-rules", "--record", rec, "--record-max", "1M")
     noise = "busybox head -c 4000000 /dev/urandom | busybox base64 -w 3000 > /tmp/noise; while read l; do busybox true $l; done < /tmp/noise"
     busybox("run", "--rm", "--name", "noisy", "--network", "none", "box:1", "/bin/sh", "-c", noise)
     w.wait_for(lambda l: l["type"] == "container_end" and l["container"]["name"] == "noisy")
     code, err = w.end()
     assert code == 4 and "the recording has reached its limit of 1048576 bytes" in err and "the recording is not complete" in err
     assert rec.stat().st_size <= 1 << 20
-    code, out, err = run("watch", "--replay", rec, "--json")
+    code, out, err = run("watch", "--replay", rec, "--json", "--no-rules")
     assert code == 4 and "reached its limit" in err and (w.path / "out").read_text().startswith(out)
 
 
@@ -131,7 +131,7 @@ def test_rules_replay(run, rules, tmp_path):
     part.write_bytes(REC.read_bytes()[:-100])
     code, out, err = run("rules", "replay", part, "--rules", rules)
     assert code == 4 and "cut off; " in err and "events were read before" in err and "events in" in out
-    assert run("rules", "replay", REC)[0] == 2
+    assert run("rules", "replay", REC)[0] == 0  # those that come with the program
     assert run("rules", "replay", rules, "--rules", rules)[0] == 3
     assert run("rules", "replay", tmp_path / "none", "--rules", rules)[0] == 3
 
@@ -165,7 +165,6 @@ cost      looked at 4 of 19 events, held for 2; ''' in out
     assert code == 3 and 'did you mean "Never here"' in err
     code, out, err = run("rules", "explain", "Never here", "--rules", rules)
     assert code == 0 and "severity  info, off" in out and "what      A file is read." in out and "    openat " in out
-    assert run("rules", "explain", "Never here")[0] == 2
     code, out, err = run("rules", "explane")
     assert code == 2 and "did you mean rules explain" in err
 

@@ -60,7 +60,7 @@ def test_an_sbom_of_another_tool(scan, tmp_path):
     assert ("CVE-2023-5363", "libssl3") in found(result) and len(found(result)) == len(set(found(result)))
     assert "another release" in next(p for p in result["packages"] if p["name"] == "bash")["unmatched"]
     reasons = [i["reason"] for i in result["incomplete"]]
-    assert len(reasons) == 2 and any("mystery" in r and "no purl" in r for r in reasons) and any("swift" in r for r in reasons)
+    assert len(reasons) == 3 and any("another release" in r for r in reasons) and any("mystery" in r and "no purl" in r for r in reasons) and any("swift" in r for r in reasons)
 
 
 def test_a_list_of_purls(scan, tmp_path):
@@ -83,6 +83,30 @@ def test_what_is_no_sbom(scan, tmp_path, text, code, word):
     path.write_text(text)
     rc, _, err = scan(f"sbom:{path}")
     assert rc == code and word in err and str(path) in err
+
+
+def test_packages_of_another_release_or_kind_are_not_silently_clean(scan, tmp_path):
+    path = tmp_path / "purls"
+    path.write_text("pkg:deb/debian/openssl@3.0.11-1~deb12u1?distro=debian-12\npkg:deb/ubuntu/openssl@3.0.2-0ubuntu1?distro=ubuntu-22.04\npkg:rpm/fedora/zlib@1.2-1\n")
+    rc, result, err = scan(path)
+    assert rc == 4, err
+    assert [i["reason"] for i in result["incomplete"]] == ["1 packages are from another release than debian 12, which the others are from: they were not checked",
+                                                           "1 packages are not of the kind that debian has: they were not checked"]
+    assert {v["purl"].split("@")[0] for v in result["vulnerabilities"]} == {"pkg:deb/debian/openssl"}
+
+
+@pytest.mark.parametrize("distro", ["debian-12", "12", "bookworm", "debian-12.4"])
+def test_ways_to_write_the_release(scan, tmp_path, distro):
+    (tmp_path / "purls").write_text(f"pkg:deb/debian/openssl@3.0.11-1~deb12u1?distro={distro}\n")
+    rc, result, err = scan(tmp_path / "purls")
+    assert rc == 0 and {v["id"] for v in result["vulnerabilities"]} == {"CVE-2023-5363"}, (result["incomplete"], err)
+
+
+def test_what_the_document_is_about_may_be_a_package(scan, tmp_path):
+    for kind, purl, count in (("library", "pkg:npm/lodash@4.17.15", 1), ("container", "pkg:oci/x@sha256:00", 0), ("application", "pkg:generic/app@1", 0)):
+        (tmp_path / "bom.json").write_text(json.dumps({"bomFormat": "CycloneDX", "specVersion": "1.6", "metadata": {"component": {"type": kind, "name": "x", "purl": purl}}, "components": []}))
+        rc, result, err = scan(tmp_path / "bom.json")
+        assert rc == 0 and len(result["packages"]) == count, err
 
 
 def test_missing_file_and_nothing_named(scan):

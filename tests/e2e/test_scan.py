@@ -2,6 +2,7 @@
 """`holdfast scan` through the installed command on images made here: every layout, compression, merge rules, hostile input."""
 import gzip
 import json
+import lzma
 import os
 import sys
 
@@ -123,6 +124,74 @@ def test_platforms_of_an_index(scan, tmp_path):
     assert ("deb", "openssl", "3.0.11-1~deb12u1") in packages(scan(path, "--platform", "linux/amd64")[1])
     rc, _, err = scan(path, "--platform", "linux/s390x")
     assert rc == 3 and "linux/arm64" in err
+
+
+@pytest.mark.parametrize("layers,reasons", [
+    ([[("etc/os-release", OS_RELEASE), ("usr/share/db/status", status(("bash", "5.2-1"))), ("var/lib/dpkg", ("symlink", "../../usr/share/db"))]], ["usr/share/db/status"]),
+    ([[("etc/os-release", OS_RELEASE), ("opt/s", status(("bash", "5.2-1")))], [("var/lib/dpkg/status", ("symlink", "/opt/s"))]], ["opt/s"]),
+    ([[("etc/os-release", ("symlink", "/opt/release")), ("opt/release", OS_RELEASE), ("var/lib/dpkg/status", status(("bash", "5.2-1")))]], ["opt/release"]),
+    ([[("etc/os-release", ("symlink", "../usr/lib/os-release")), ("usr/lib/os-release", OS_RELEASE)]], []),
+    ([[("etc/os-release", OS_RELEASE), ("var/lib/dpkg", ("symlink", "../../usr/share/db"))]], []),
+    ([[("etc/os-release", OS_RELEASE), ("opt/s", b"x"), ("var/lib/dpkg/status", ("symlink", "/opt/s"))], [("opt/.wh.s", b"")]], []),
+    ([[("etc/os-release", OS_RELEASE), ("opt/s", b"x"), ("var/lib/dpkg/status", ("symlink", "/opt/s"))], [("opt/.wh..wh..opq", b""), ("opt/s", b"y")]], ["opt/s"]),
+], ids=["folder", "file", "os-release", "usual", "dangling", "removed", "again"])
+def test_a_database_behind_a_link_is_said(scan, tmp_path, layers, reasons):
+    some = [("usr/lib/apk/db/installed", b"P:musl\nV:1.2.4-r0\n\n")]
+    mkimage.write_image(str(tmp_path / "image.tar"), [mkimage.tar_of_files(some)] + [mkimage.tar_of_files(l) for l in layers])
+    rc, result, err = scan(tmp_path / "image.tar", "--no-vulnerabilities")
+    assert [i["reason"].split(",")[0] for i in result["incomplete"]] == [f"links lead to {r}" for r in reasons] and rc == (4 if reasons else 0), err
+
+
+@pytest.mark.parametrize("fmt", ["docker", "oci-archive"])
+def test_an_archive_of_several_images_says_which_was_scanned(scan, tmp_path, fmt):
+    make = (lambda l, t: mkimage.docker_files(l, t)) if fmt == "docker" else (lambda l, t: mkimage.oci_files([(l, "linux/amd64")], tag=t))
+    index = "manifest.json" if fmt == "docker" else "index.json"
+    one, two, again = make([BASE], "one:1"), make([BASE, TOP], "two:1"), make([BASE], "same:1")
+    lists = [json.loads(f[index]) for f in (one, two, again)]
+
+    def write(*which):
+        merged = sum(which, []) if fmt == "docker" else {**lists[0], "manifests": sum((w["manifests"] for w in which), [])}
+        mkimage.write_tar(tmp_path / "image.tar", {**one, **two, index: json.dumps(merged).encode()})
+    write(lists[0], lists[1])
+    rc, result, err = scan(tmp_path / "image.tar")
+    assert rc == 4, err
+    assert [i["reason"] for i in result["incomplete"]] == ["2 images are in it, of which only the first was examined; name another one, or give --all-platforms for all: one:1 two:1"]
+    rc, result, err = scan(f"{tmp_path / 'image.tar'}:two:1")
+    assert rc == 0 and packages(result) == EXPECTED
+    write(lists[0], lists[2])  # one image under two names
+    assert scan(tmp_path / "image.tar")[0] == 0
+
+
+def test_a_system_without_its_packages_is_not_clean(scan, tmp_path):
+    """Slimmed, chiselled, or of a kind that is not read."""
+    for layers in ([BASE, mkimage.tar_of_files({"var/lib/.wh.dpkg": b""})], [mkimage.tar_of_files({"etc/os-release": b'ID=arch\nPRETTY_NAME="Arch Linux"\n'})]):
+        mkimage.write_image(str(tmp_path / "image.tar"), layers)
+        rc, result, err = scan(tmp_path / "image.tar")
+        assert rc == 4 and "no package database" in result["incomplete"][0]["reason"] and not result["packages"], err
+    mkimage.write_image(str(tmp_path / "image.tar"), [mkimage.tar_of_files({"tool": b"x"})])  # no system at all
+    assert scan(tmp_path / "image.tar")[0] == 0
+
+
+def test_an_image_of_windows_is_not_clean(scan, tmp_path):
+    mkimage.write_image(str(tmp_path / "image.tar"), [mkimage.tar_of_files({"Files/app/x.txt": b"x"})], platform="windows/amd64")
+    rc, result, err = scan(tmp_path / "image.tar")
+    assert rc == 4 and "Windows" in result["incomplete"][0]["reason"]
+
+
+def test_a_layer_in_another_compression_is_named(scan, tmp_path):
+    packed = lzma.compress(BASE)
+    files = mkimage.oci_files([([packed], "linux/amd64")])
+    config = json.loads(files.pop(next(k for k in files if b"rootfs" in files[k])))
+    config["rootfs"]["diff_ids"] = ["sha256:" + mkimage.sha256(BASE)]
+    config = json.dumps(config).encode()
+    manifest = json.loads(files.pop(next(k for k in files if b'"layers"' in files[k])))
+    manifest["config"].update(digest="sha256:" + mkimage.sha256(config), size=len(config))
+    manifest = json.dumps(manifest).encode()
+    files.update({"blobs/sha256/" + mkimage.sha256(b): b for b in (config, manifest)})
+    files["index.json"] = json.dumps({"schemaVersion": 2, "manifests": [{"digest": "sha256:" + mkimage.sha256(manifest), "size": len(manifest)}]}).encode()
+    mkimage.write_tar(tmp_path / "image.tar", files)
+    rc, result, err = scan(tmp_path / "image.tar")
+    assert rc == 4 and "compressed with xz" in result["incomplete"][0]["reason"], err
 
 
 def test_directory(scan, tmp_path):

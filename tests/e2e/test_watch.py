@@ -157,7 +157,7 @@ def test_killed_sensor_is_told_of_by_the_survivor(watch):
 
 
 def test_silent_rules_are_said(watch, tmp_path):
-    (tmp_path / "rules.yaml").write_text("- rule: r\n  condition: evt.type = openat and fd.name = /etc/shadow\n  output: o\n")
+    (tmp_path / "rules.yaml").write_text("- rule: r\n  condition: evt.type = mprotect\n  output: o\n")
     w = watch("--json", "--rules", tmp_path / "rules.yaml")
     code, err = w.end()
     assert code == 0 and err.count("\n") == 1 and "1 of the rules need events that the sensor does not tell of" in err
@@ -186,8 +186,8 @@ def test_features(run):
 
 def test_rules_check(run, tmp_path):
     (tmp_path / "rules.yaml").write_text(RULES + """
-- rule: Needs files
-  condition: evt.type in (openat, execve) and fd.name startswith /etc
+- rule: Needs memory
+  condition: evt.type = mprotect and container.id != host
   output: o
 - rule: Needs payloads
   condition: evt.type = read and evt.buffer contains x
@@ -200,11 +200,69 @@ def test_rules_check(run, tmp_path):
     assert rules["Program from a temporary folder"]["events"] == ["execve"] and rules["Program from a temporary folder"]["not_served"] == []
     silent = rules["Needs payloads"]
     assert silent["events"] == [] and not silent["enabled"] and any(n.startswith("evt.buffer: needs the bytes") for n in silent["not_served"])
-    assert rules["Needs files"]["events"] == [] and rules["Needs files"]["not_served"] == ["openat: the sensor does not tell of such events yet"]
+    assert rules["Needs memory"]["events"] == [] and rules["Needs memory"]["not_served"] == ["mprotect: the sensor does not tell of such events yet"]
     code, out, err = run("rules", "check", tmp_path / "rules.yaml")
     assert code == 0 and out.endswith("3 rules, 1 macros, 1 lists; 2 rules can never match here\n")
-    assert "    not served yet: openat\n" in out
+    assert "    not served yet: mprotect\n" in out
     assert run("rules", "check", tmp_path / "none.yaml")[0] == 3
     (tmp_path / "bad.yaml").write_text("- rule: r\n  condition: evt.type = execve and\n  output: o\n")
     code, out, err = run("rules", "check", tmp_path / "bad.yaml")
     assert code == 2 and "bad.yaml:1" in err
+
+
+FILES = """
+cat /etc/shadow
+echo x >> /etc/passwd
+mkdir -p /root/.ssh /etc/cron.d
+echo key > /root/.ssh/authorized_keys
+echo job > /etc/cron.d/job
+ln /etc/shadow /tmp/hard; cat /tmp/hard
+ln -s /etc/shadow /tmp/soft; cat /tmp/soft
+cd /etc/cron.d; cat ../shadow; cat /proc/self/root/etc/shadow
+cp /bin/true /tmp/prog; chmod 4755 /bin/true
+mv /bin/cp /bin/cp2; rm /bin/cp2
+rm /etc/shadow; echo new > /etc/shadow; cat /etc/shadow
+cat /vol/shadow; echo y > /etc/unwatched.d/plain; cat /unwatched
+sleep 0.5
+"""
+
+
+def test_files(watch, busybox, tmp_path):
+    """What is done to watched files, whatever name or way leads to them, from the first program of a container on."""
+    volume = tmp_path / "vol"
+    (volume / ".ssh").mkdir(parents=True)
+    (volume / ".ssh" / "id_rsa").write_text("secret")
+    base = tmp_path / "image"
+    for d in ("bin", "etc", "tmp", "root", "vol", "proc", "home/u"):
+        (base / d).mkdir(parents=True)
+    (base / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nu:x:1:1::/home/u:/bin/sh\n")
+    for name in ("etc/shadow", "unwatched"):
+        (base / name).write_text("root:*::\n")
+    (base / "bin/busybox").write_bytes(pathlib.Path("/bin/busybox").read_bytes())
+    (base / "bin/busybox").chmod(0o755)
+    for name in ("sh", "cat", "mkdir", "ln", "cp", "mv", "rm", "chmod", "sleep", "true"):
+        os.link(base / "bin/busybox", base / "bin" / name) if name != "true" else (base / "bin/true").write_bytes(b"x")
+    (base / "bin/true").chmod(0o755)
+    tar = subprocess.run(["tar", "-C", base, "-c", "."], stdout=subprocess.PIPE, check=True).stdout
+    busybox("import", "-", "files:1", input=tar)
+    w = watch("--json")
+    run = ["run", "--rm", "--network", "none", "-v", f"{volume}:/home/u"]
+    subprocess.run(busybox.command(*run, "--name", "direct", "files:1", "/bin/cat", "/etc/shadow", "/home/u/.ssh/id_rsa"), env=busybox.env(), check=True, capture_output=True)
+    subprocess.run(busybox.command(*run, "--name", "files", "files:1", "/bin/sh", "-c", FILES), env=busybox.env(), capture_output=True)
+    w.wait_for(lambda l: l["type"] == "container_end" and l["container"]["name"] == "files")
+    told = [l for l in w.lines() if l["type"] == "file"]
+    direct = [(l["file"]["operation"], l["file"]["path"]) for l in told if l["container"]["name"] == "direct"]
+    assert ("open", "/etc/shadow") in direct
+    files = [l for l in told if l["container"]["name"] == "files"]
+    acts = {(l["file"]["operation"], l["file"]["path"], l["file"].get("target", "")) for l in files}
+    assert {("write", "/etc/passwd", ""), ("mkdir", "/root/.ssh", ""), ("create", "/root/.ssh/authorized_keys", ""), ("create", "/etc/cron.d/job", ""),
+            ("symlink", "/tmp/soft", "/etc/shadow"), ("create", "/tmp/prog", ""), ("rename", "/bin/cp", "/bin/cp2"), ("unlink", "/bin/cp2", ""),
+            ("unlink", "/etc/shadow", ""), ("create", "/etc/shadow", "")} - acts == set()
+    assert any(op == "link" and path == "/etc/shadow" for op, path, _ in acts)
+    assert any(l["file"]["path"] == "/bin/true" and l["file"]["mode"] == 0o4755 for l in files if l["file"]["operation"] in ("chmod", "attributes"))
+    reads = [l for l in files if l["file"]["operation"] == "open" and l["file"]["path"] == "/etc/shadow"]
+    assert len(reads) == 6, [l["process"]["args"] for l in reads]  # by its name, hard link, symbolic link, relative path, /proc/self/root, and made again
+    assert all(l["process"]["args"][0] == "cat" and l["file"]["watch"] == "credential" for l in reads)
+    assert not any("unwatched" in l["file"]["path"] for l in told)
+    assert not any(l["container"] is None for l in told)  # the host's own files are not told of without --host
+    assert w.end() == (0, "")

@@ -158,6 +158,13 @@ static void put_native(void)
             "\"buster\":{\"status\":\"open\",\"repositories\":{},\"urgency\":\"end-of-life\"},"
             "\"stretch\":{\"status\":\"resolved\",\"fixed_version\":\"0\",\"urgency\":\"unimportant\"},"
             "\"sid\":{\"status\":\"undetermined\",\"urgency\":\"low\"}}}},"
+            /* R14: bookworm has lag 1.0-1, as its first CVE says */
+            "\"lag\":{\"CVE-2030-0001\":{\"releases\":{\"bookworm\":{\"status\":\"resolved\",\"repositories\":{\"bookworm\":\"0.9-1\",\"bookworm-security\":\"1.0-1\"},\"fixed_version\":\"1.1-1\"},\"sid\":{\"status\":\"resolved\",\"repositories\":{\"sid\":\"1.2-1\"},\"fixed_version\":\"1.1-1\"}}},"
+            "\"CVE-2030-0002\":{\"releases\":{\"sid\":{\"status\":\"resolved\",\"fixed_version\":\"1.1-1\"}}},"
+            "\"CVE-2030-0003\":{\"releases\":{\"sid\":{\"status\":\"resolved\",\"fixed_version\":\"0.9-2\"}}},"
+            "\"CVE-2030-0004\":{\"releases\":{\"sid\":{\"status\":\"resolved\",\"fixed_version\":\"0\"}}},"
+            "\"CVE-2030-0005\":{\"releases\":{\"sid\":{\"status\":\"undetermined\"}}},"
+            "\"CVE-2030-0006\":{\"releases\":{\"bookworm\":{\"status\":\"undetermined\"},\"sid\":{\"status\":\"open\"}}}},"
             "\"xz-utils\":{\"TEMP-1-ABC\":{\"releases\":{\"sid\":{\"status\":\"open\",\"urgency\":\"medium\"},\"warty\":{\"status\":\"open\"}}},"
             "\"CVE-2023-5363\":{\"description\":\"First. Second.\",\"releases\":{\"bookworm\":{\"status\":\"what\",\"urgency\":\"low\"},\"forky\":{\"status\":\"open\",\"urgency\":\"low\"}}}}}");
     put("native/alpine-secdb/v3.18/main.json",
@@ -237,6 +244,10 @@ static void check_native(void)
     EQ_U(rows_of("debian:14", "xz-utils").n, 1);
     EQ_U(rows_of("debian:12", "xz-utils").n, 0); /* a status nobody knows: rejected */
     EQ_U(ids("CVE-2023-5363"), 1);               /* one advisory for two packages */
+    r = rows_of("debian:12", "lag"); /* a fix newer than the release; older than sid's fix; not older */
+    OK(r.n == 3 && r.v[0].state == HF_ADV_RANGES && r.v[1].state == HF_ADV_UNFIXED && r.v[2].state == HF_ADV_UNFIXED);
+    OK(r.n == 3 && hf_span_eqz(range(&r, 0, 0).fixed, "0.9-2") && !r.v[1].n_ranges && !r.v[2].n_ranges);
+    EQ_U(rows_of("debian:11", "lag").n, 0);
     EQ_U(source("debian-tracker")->rejected, 1);
 
     r = rows_of("alpine:3.18", "xen");

@@ -227,7 +227,12 @@ int hf_bundle_config(struct hf_span json, struct hf_bundle *b, struct hf_buf *ou
     add_words(out, "command", hf_jget(process, "args"));
     add_user(out, hf_jget(process, "user"));
     add(out, "hostname", hf_jgetstr(root, "hostname"));
-    add(out, "rootfs", hf_jgetstr(hf_jget(root, "root"), "path"));
+    hf_autobuf full = HF_BUF_INIT(VALUE_MAX); /* relative to the bundle: runtime-spec 1.0, "Root" */
+    struct hf_span at_ = hf_jgetstr(hf_jget(root, "root"), "path");
+    if (at_.n && at_.p[0] != '/' && b->dir[0])
+        hf_buf_addf(&full, "%s/", b->dir);
+    hf_buf_adds(&full, at_);
+    add(out, "rootfs", hf_buf_span(&full));
     if (hf_jget(process, "capabilities"))
         add_caps(out, process);
     addz(out, "privileged", looks_privileged(root) ? "1" : "0");
