@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/alert-log.h"
+#include "cli/reload.h"
 #include "cli/rules-cli.h"
 #include "cli/watch.h"
 #include "sensor/sensor.h"
@@ -50,10 +51,42 @@ static int replay(struct hf_watch_opts *o, const char *path, struct hf_err *err)
     return engine_code(rc < 0 ? hf_wrap(err, rc, "%s", path) : rc, err);
 }
 
-static int run(struct hf_watch_opts *o, struct hf_err *err)
+struct named {
+    struct hf_strs rules, exceptions;
+    const char *record, *replay, *state;
+    bool no_rules;
+};
+
+static _Noreturn void engine(struct hf_watch_opts *o, int fd, struct hf_err *err)
 {
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+    signal(SIGINT, SIG_IGN); /* ends when the sensor has said its last */
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    int code = engine_code(hf_watch_engine(o, fd, err), err);
+    fflush(stdout);
+    _exit(code);
+}
+
+/* The privileged side until it ends. */
+static int sensor(const struct hf_watch_opts *o, const struct named *named, int fd, int reload_fd, pid_t child, struct hf_err *err)
+{
+    struct hf_reload reload = {.rules = &named->rules, .exceptions = &named->exceptions, .fd = reload_fd, .stop = &stop};
+    struct sigaction act = {.sa_handler = on_signal};
+    sigaction(SIGINT, &act, NULL);
+    sigaction(SIGTERM, &act, NULL);
+    struct hf_sensor_opts s = {.out_fd = fd, .peer_pid = (uint32_t)child, .budget_pct100 = 0, .host = o->host, .stop = &stop};
+    int rc = o->rules ? hf_reload_start(&reload, err) : 0;
+    if (rc == 0)
+        rc = hf_sensor_run(&s, err);
+    close(fd);
+    hf_reload_end(&reload);
+    return rc;
+}
+
+static int run(struct hf_watch_opts *o, const struct named *named, struct hf_err *err)
+{
+    int pair[2], control[2], status = 0;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0)
         return hf_cli_fail(err, hf_fail(err, -errno, "no socket between sensor and engine"));
     fflush(stdout);
     pid_t child = fork();
@@ -61,19 +94,13 @@ static int run(struct hf_watch_opts *o, struct hf_err *err)
         return hf_cli_fail(err, hf_fail(err, -errno, "no process for the engine"));
     if (child == 0) {
         close(pair[0]);
-        signal(SIGINT, SIG_IGN); /* ends when the sensor has said its last */
-        signal(SIGTERM, SIG_IGN);
-        int code = engine_code(hf_watch_engine(o, pair[1], err), err);
-        fflush(stdout);
-        _exit(code);
+        close(control[0]);
+        o->reload_fd = control[1];
+        engine(o, pair[1], err);
     }
     close(pair[1]);
-    struct sigaction act = {.sa_handler = on_signal};
-    sigaction(SIGINT, &act, NULL);
-    sigaction(SIGTERM, &act, NULL);
-    struct hf_sensor_opts s = {.out_fd = pair[0], .peer_pid = (uint32_t)child, .budget_pct100 = 0, .host = o->host, .stop = &stop};
-    int rc = hf_sensor_run(&s, err), status = 0;
-    close(pair[0]);
+    close(control[1]);
+    int rc = sensor(o, named, pair[0], control[0], child, err);
     if (rc < 0) {
         kill(child, SIGKILL); /* there is nothing to tell: the reason is told here */
         waitpid(child, &status, 0);
@@ -85,12 +112,6 @@ static int run(struct hf_watch_opts *o, struct hf_err *err)
         return WEXITSTATUS(status);
     return hf_cli_fail(err, hf_fail(err, -ECHILD, "the engine was killed by signal %d; events since then are not known", WTERMSIG(status)));
 }
-
-struct named {
-    struct hf_strs rules, exceptions;
-    const char *record, *replay, *state;
-    bool no_rules;
-};
 
 static int start(struct hf_watch_opts *o, const struct named *named, struct hf_err *err)
 {
@@ -117,7 +138,7 @@ static int start(struct hf_watch_opts *o, const struct named *named, struct hf_e
         else
             o->log = &log;
     }
-    rc = rc < 0 ? hf_cli_fail(err, rc) : run(o, err);
+    rc = rc < 0 ? hf_cli_fail(err, rc) : run(o, named, err);
     hf_alert_log_close(&log);
     hf_rules_free(o->rules);
     hf_excepts_free(o->excepts);
@@ -126,7 +147,7 @@ static int start(struct hf_watch_opts *o, const struct named *named, struct hf_e
 
 int hf_cmd_watch(int argc, char **argv)
 {
-    struct hf_watch_opts o = {.record_fd = -1};
+    struct hf_watch_opts o = {.record_fd = -1, .reload_fd = -1};
     struct named named = {.state = HF_STATE_DIR};
     struct hf_err err = HF_ERR_INIT;
     const struct hf_opt opts[] = {

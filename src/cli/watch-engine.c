@@ -3,6 +3,7 @@
 #include "cli/watch.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -14,6 +15,7 @@
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "cli/alert-log.h"
+#include "cli/reload.h"
 #include "cli/rules-cli.h"
 #include "event/json.h"
 #include "event/track.h"
@@ -30,6 +32,7 @@ struct watch {
     struct hf_excepts *excepts;
     struct hf_buf line, passwd, group;
     struct hf_users users;
+    int reload_fd; /* -1: nothing comes */
     uint64_t offset_ns, seed, seq, alerts, lost, bad;
     struct hf_recorder *recorder; /* NULL: none, or it has ended */
     bool record_failed;
@@ -281,20 +284,58 @@ static void tell_excepted(const struct watch *w)
     }
 }
 
+static void engine_opts(struct watch *w, struct hf_engine_opts *ret)
+{
+    *ret = (struct hf_engine_opts){.alert = alert, .ctx = w, .user_name = hf_users_name, .user_ctx = &w->users, .seed = w->seed};
+}
+
 static int prepare(struct watch *w, struct hf_err *err)
 {
+    struct hf_engine_opts eo;
     tzset();
     w->users = (struct hf_users){hf_buf_span(&w->passwd), hf_buf_span(&w->group)};
     hf_buf_init(&w->line, 1u << 20);
     int rc = hf_track_new(&w->track, NULL, err);
     if (rc == 0 && w->o->rules) {
         tell_silent_rules(w->o->rules);
-        struct hf_engine_opts eo = {.alert = alert, .ctx = w, .user_name = hf_users_name, .user_ctx = &w->users, .seed = w->seed};
+        engine_opts(w, &eo);
         rc = hf_engine_new(&w->engine, w->o->rules, &eo, NULL, err);
     }
     if (rc == 0 && w->engine)
         use_excepts(w, w->o->excepts);
     return rc;
+}
+
+/* New rules in the place of the old ones: all or nothing.  What counting rules remember goes over where the rule is the same. */
+static void reload(struct watch *w)
+{
+    struct hf_rules *rules = NULL;
+    struct hf_excepts *excepts = NULL;
+    struct hf_err err = HF_ERR_INIT;
+    struct hf_engine_opts eo;
+    struct hf_engine *fresh = NULL;
+    int rc = hf_reload_take(w->reload_fd, &rules, &excepts, &err);
+    if (rc == 0) { /* the other side ends */
+        w->reload_fd = -1;
+        return;
+    }
+    if (rc > 0) {
+        hf_engine_tick(w->engine, 0, true); /* sums of the old rules are told by them */
+        engine_opts(w, &eo);
+        rc = hf_engine_new(&fresh, rules, &eo, w->engine, &err);
+    }
+    if (rc < 0) {
+        hf_rules_free(rules);
+        hf_excepts_free(excepts);
+        hf_log(HF_LOG_ERR, "reload", "not reloaded, the old rules go on: %s", err.msg);
+        return;
+    }
+    w->engine = fresh;
+    tell_excepted(w);
+    hf_excepts_free(w->excepts);
+    tell_silent_rules(rules);
+    use_excepts(w, excepts);
+    hf_log(HF_LOG_NOTICE, "reloaded", "reloaded: %zu rules, %zu exceptions", hf_rules_count(rules), hf_excepts_count(excepts));
 }
 
 /* What this host says of itself: its clock and its users. */
@@ -400,14 +441,19 @@ static void loop(struct watch *w, int fd)
 {
     static char bytes[HF_WIRE_MAX + 64];
     for (;;) {
-        ssize_t n = recv(fd, bytes, sizeof bytes, 0);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-            if (errno == EAGAIN && !w->silent) {
-                w->silent = true;
-                hf_log(HF_LOG_ERR, "sensor_silent", "the sensor has said nothing for %d s: it is stopped or starved, events may be lost", HEARTBEAT_MS / 1000);
-            }
-            continue;
+        struct pollfd p[2] = {{fd, POLLIN, 0}, {w->reload_fd, POLLIN, 0}};
+        int ready = poll(p, 2, HEARTBEAT_MS);
+        if (ready == 0 && !w->silent) {
+            w->silent = true;
+            hf_log(HF_LOG_ERR, "sensor_silent", "the sensor has said nothing for %d s: it is stopped or starved, events may be lost", HEARTBEAT_MS / 1000);
         }
+        if (ready > 0 && p[1].revents)
+            reload(w);
+        if (ready <= 0 || !p[0].revents)
+            continue;
+        ssize_t n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            continue;
         if (n <= 0)
             return;
         uint64_t now = hf_boot_ns();
@@ -441,10 +487,7 @@ static int losses(const struct watch *w, struct hf_err *err)
 
 int hf_watch_engine(const struct hf_watch_opts *o, int fd, struct hf_err *err)
 {
-    struct watch w = {.o = o};
-    struct timeval patience = {HEARTBEAT_MS / 1000, 0};
-    if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0)
-        hf_log(HF_LOG_WARNING, "heartbeat", "a stopped sensor would not be noticed: %s", strerror(errno));
+    struct watch w = {.o = o, .reload_fd = o->rules ? o->reload_fd : -1};
     look_around(&w);
     int rc = prepare(&w, err);
     rc = rc < 0 ? rc : begin_recording(&w, err);

@@ -14,6 +14,7 @@ struct hf_watch_opts {
     struct hf_rules *rules; /* NULL: none; taken over */
     struct hf_excepts *excepts; /* NULL: none; taken over */
     struct hf_alert_log *log; /* of alerts; NULL: none.  Borrowed */
+    int reload_fd; /* where new rules come from (reload.h); -1: nowhere.  Borrowed */
     int record_fd; /* open for writing; -1: no recording.  Borrowed */
     uint64_t record_max; /* bytes of it; 0: the usual */
     bool json, host, alerts_only, no_sandbox, colour;

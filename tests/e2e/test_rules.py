@@ -2,6 +2,7 @@
 """Recordings, and the commands of `rules` on them: a real recording made here from containers of a real dockerd, and the one kept in the tests."""
 import json
 import pathlib
+import signal
 import subprocess
 import time
 
@@ -288,3 +289,44 @@ def test_too_many_operands(run):
     for command in (["watch"], ["rules", "list"], ["rules", "why"], ["sensor"]):
         code, out, err = run(*command, *["x" * 50] * 500)
         assert code == 2 and "unexpected argument" in err
+
+
+def test_reload(watch, busybox, run, rules, tmp_path):  # noqa: F811
+    """SIGHUP: new rules and exceptions apply, wrong ones do not, and the old ones go on."""
+    def wait_err(text):
+        end = time.monotonic() + 10
+        while text not in (w.path / "err").read_text() and time.monotonic() < end:
+            time.sleep(0.05)
+        assert text in (w.path / "err").read_text()
+
+    def alerts(name):
+        drop_and_run(busybox, name)
+        w.wait_for(lambda l: l["type"] == "container_end" and l["container"]["name"] == name)
+        return {l["rule"] for l in w.lines() if l["type"] == "alert" and l.get("container", {}).get("name") == name}
+
+    exceptions = tmp_path / "exceptions"
+    exceptions.mkdir()
+    (exceptions / "none.yaml").write_text("")
+    w = watch("--json", "--rules", rules, "--exceptions", exceptions, "--state", tmp_path / "state")
+    assert alerts("one") == {TEMPORARY, "Of root"}
+    good = rules.read_text()
+    rules.write_text(good.replace("Of root", "Of the superuser"))
+    w.process.send_signal(signal.SIGHUP)
+    wait_err("reloaded: 3 rules, 0 exceptions")
+    assert alerts("two") == {TEMPORARY, "Of the superuser"}
+    rules.write_text(good.replace("proc.name = cp", "proc.nmae = cp"))
+    w.process.send_signal(signal.SIGHUP)
+    wait_err("not reloaded, the old rules go on: " + str(rules))
+    assert alerts("three") == {TEMPORARY, "Of the superuser"}
+    rules.unlink()
+    w.process.send_signal(signal.SIGHUP)
+    wait_err("No such file")
+    rules.write_text(good)
+    (exceptions / "e.yaml").write_text(f'- rule: {TEMPORARY}\n  container: four\n  exe: /tmp/true\n')
+    w.process.send_signal(signal.SIGHUP)
+    wait_err("reloaded: 3 rules, 1 exceptions")
+    assert alerts("four") == {"Of root"}
+    code, err = w.end()
+    assert code == 0 and f'2 alerts of "{TEMPORARY}" fell under the exception' in err
+    # sums of the rules that were replaced were told
+    assert sum(l["count"] for l in w.lines() if l["type"] == "alert" and l.get("container_name") == "one") == 2
