@@ -137,7 +137,9 @@ int hf_opts_parse(const struct hf_command *cmd, int argc, char **argv, const cha
     for (int i = 1; i < argc; i++) {
         const char *a = argv[i];
         if (ended || a[0] != '-' || a[1] == 0) {
-            ret_args[n++] = a;
+            if (n <= cmd->max_args)
+                ret_args[n] = a;
+            n++;
             continue;
         }
         if (!strcmp(a, "--")) {

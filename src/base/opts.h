@@ -36,7 +36,7 @@ struct hf_command {
     const struct hf_opt *opts;
     unsigned min_args, max_args; /* operands */
 };
-/* Parses argv[1..argc): operands are moved to ret_args in order (argc entries are enough).
+/* Parses argv[1..argc): operands are put into ret_args in order, which has max_args + 1 entries.
  * Returns 1 when --help was given (help already printed to stdout), 0, or HF_E_USAGE (err says what and what to do). */
 HF_MUSTUSE int hf_opts_parse(const struct hf_command *cmd, int argc, char **argv, const char **ret_args, size_t *ret_n,
         struct hf_err *err);

@@ -1,25 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/* holdfast rules check: what rule files say, before anyone relies on them. */
+/* holdfast rules: the table of its commands; rules check: what rule files say, before anyone relies on them. */
 #include <stdio.h>
 
 #include "base/json.h"
 #include "cli/cli.h"
-#include "detect/rules.h"
-
-/* Names of the kinds of events that a rule listens to, each once: those that the sensor tells of, or those that it does not yet. */
-static size_t event_names(const struct hf_rule *r, bool told, const char *out[HF_CLASSES])
-{
-    size_t n = 0;
-    for (unsigned c = 0; c < HF_CLASS_NONE; c++) {
-        const char *name = hf_class_name((enum hf_class)c);
-        bool known = !(r->classes & HF_CLASS_BIT(c)) || !strcmp(name, "none") || hf_class_is_told((enum hf_class)c) != told;
-        for (size_t i = 0; i < n && !known; i++)
-            known = !strcmp(out[i], name);
-        if (!known)
-            out[n++] = name;
-    }
-    return n;
-}
+#include "cli/rules-cli.h"
 
 /* More kinds than a person reads: the condition does not say which. */
 #define MANY_EVENTS 12u
@@ -30,7 +15,7 @@ static void check_text(const struct hf_rules *rules, struct hf_buf *b)
     for (size_t i = 0; i < n; i++) {
         const struct hf_rule *r = hf_rules_at(rules, i);
         const char *names[HF_CLASSES], *missing[HF_CLASSES];
-        size_t n_names = event_names(r, true, names), n_missing = event_names(r, false, missing);
+        size_t n_names = hf_cli_rule_events(r, true, names), n_missing = hf_cli_rule_events(r, false, missing);
         silent += !n_names;
         size_t used = hf_buf_add_escaped(b, r->name, 56);
         hf_buf_addf(b, "%*s%-9s%-4s", (int)(58 - HF_MIN(used, (size_t)57)), "", hf_alert_severity_name(r->severity), r->enabled ? "" : "off");
@@ -63,7 +48,7 @@ static void check_json(const struct hf_rules *rules, struct hf_buf *b)
     for (size_t i = 0; i < hf_rules_count(rules); i++) {
         const struct hf_rule *r = hf_rules_at(rules, i);
         const char *names[HF_CLASSES];
-        size_t n_names = event_names(r, true, names);
+        size_t n_names = hf_cli_rule_events(r, true, names);
         hf_jw_object(&w);
         hf_jw_kstr(&w, "rule", r->name);
         hf_jw_kstr(&w, "file", r->source_file);
@@ -79,7 +64,7 @@ static void check_json(const struct hf_rules *rules, struct hf_buf *b)
         hf_jw_array(&w);
         for (size_t k = 0; k < r->n_unserved; k++)
             hf_jw_str(&w, r->unserved[k]);
-        n_names = event_names(r, false, names);
+        n_names = hf_cli_rule_events(r, false, names);
         for (size_t k = 0; k < n_names; k++) {
             hf_autobuf text = HF_BUF_INIT(128);
             hf_buf_addf(&text, "%s: the sensor does not tell of such events yet", names[k]);
@@ -92,7 +77,7 @@ static void check_json(const struct hf_rules *rules, struct hf_buf *b)
     hf_buf_addc(b, '\n');
 }
 
-int hf_cmd_rules(int argc, char **argv)
+int hf_cmd_rules_check(int argc, char **argv)
 {
     bool json = false;
     struct hf_err err = HF_ERR_INIT;
@@ -100,23 +85,18 @@ int hf_cmd_rules(int argc, char **argv)
             {"json", 0, HF_OPT_FLAG, &json, NULL, NULL, 0, 0, "as JSON"},
             {NULL, 0, HF_OPT_FLAG, NULL, NULL, NULL, 0, 0, NULL},
     };
-    const struct hf_command cmd = {"rules", "[options] check PATH...", "check rule files in Falco's language",
-            "check: loads the files as \"watch\" would, in order, and says for every rule to which events it listens and what of it no event serves.", opts, 2, 64};
+    const struct hf_command cmd = {"rules check", "[options] PATH...", "check rule files in Falco's language",
+            "Loads the files as \"watch\" would, in order, and says for every rule to which events it listens and what of it no event serves.", opts, 1, 64};
+    struct hf_strs paths = {.n = 0};
     const char *args[66];
     size_t n;
-    if (argc > 65)
-        return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "more than 64 operands"));
     int rc = hf_opts_parse(&cmd, argc, argv, args, &n, &err);
     if (rc != 0)
         return rc > 0 ? HF_EXIT_OK : hf_cli_fail(&err, rc);
-    if (strcmp(args[0], "check") != 0)
-        return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "\"rules\" takes \"check\" and files"));
     hf_cleanup(hf_rules_freep) struct hf_rules *rules = NULL;
-    rc = hf_rules_new(&rules, NULL, &err);
-    for (size_t i = 1; rc == 0 && i < n; i++)
-        rc = hf_rules_add_path(rules, args[i], &err);
-    if (rc == 0)
-        rc = hf_rules_compile(rules, &err);
+    for (size_t i = 0; i < n; i++)
+        paths.v[paths.n++] = args[i];
+    rc = hf_cli_rules(&paths, &rules, &err);
     if (rc < 0)
         return hf_cli_fail(&err, rc);
     hf_autobuf out = HF_BUF_INIT(16u << 20);
@@ -125,4 +105,40 @@ int hf_cmd_rules(int argc, char **argv)
     else
         check_text(rules, &out);
     return !hf_buf_ok(&out) || hf_cli_stdout(NULL, hf_buf_span(&out)) < 0 ? HF_EXIT_FAILED : HF_EXIT_OK;
+}
+
+int hf_cmd_rules(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        int (*run)(int argc, char **argv);
+        const char *summary;
+    } commands[] = {
+            {"list", hf_cmd_rules_list, "rules by name, severity, technique and events"},
+            {"check", hf_cmd_rules_check, "rule files: are they right, and what of them is served"},
+            {"explain", hf_cmd_rules_explain, "what a rule asks, of which events, and what it costs"},
+            {"test", hf_cmd_rules_test, "do rules raise the alerts that written tests expect"},
+            {"replay", hf_cmd_rules_replay, "what rules would have said of a recording"},
+            {"why", hf_cmd_rules_why, "which clauses of its rule an alert matched"},
+            {"except", hf_cmd_rules_except, "make the tightest exception that an alert falls under"},
+            {"exceptions", hf_cmd_rules_exceptions, "exceptions from rules, expired ones marked"},
+    };
+    const char *names[HF_ARRAY_LEN(commands) + 1] = {NULL};
+    struct hf_err err = HF_ERR_INIT;
+    if (argc >= 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
+        puts("holdfast rules - rule files in Falco's language\n\nUsage: holdfast rules COMMAND [options]\n\nCommands:");
+        for (size_t i = 0; i < HF_ARRAY_LEN(commands); i++)
+            printf("  %-10s %s\n", commands[i].name, commands[i].summary);
+        return HF_EXIT_OK;
+    }
+    hf_autobuf all = HF_BUF_INIT(256);
+    for (size_t i = 0; i < HF_ARRAY_LEN(commands); i++) {
+        if (argc >= 2 && !strcmp(argv[1], commands[i].name))
+            return commands[i].run(argc - 1, argv + 1);
+        names[i] = commands[i].name;
+        hf_buf_addf(&all, "%s%s", i ? ", " : "", names[i]);
+    }
+    const char *near = argc >= 2 ? hf_nearest(argv[1], names) : NULL;
+    return hf_cli_fail(&err, argc < 2 ? hf_fail(&err, HF_E_USAGE, "which? holdfast rules %s", hf_buf_z(&all))
+                                      : hf_fail(&err, HF_E_USAGE, "unknown command \"rules %s\"%s%s", argv[1], near ? "; did you mean rules " : "; there are ", near ? near : hf_buf_z(&all)));
 }

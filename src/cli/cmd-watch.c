@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* holdfast watch: live events of containers, and alerts of rules; holdfast sensor: what this kernel lets it see. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -9,8 +10,10 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/alert-log.h"
+#include "cli/reload.h"
+#include "cli/rules-cli.h"
 #include "cli/watch.h"
-#include "detect/rules.h"
 #include "sensor/sensor.h"
 
 static volatile int stop;
@@ -19,43 +22,6 @@ static void on_signal(int sig)
 {
     (void)sig;
     stop = 1;
-}
-
-/* Rules that come with the program, found from where it lies: installed, or in its build folder. */
-static int add_default_rules(struct hf_rules *r, struct hf_err *err)
-{
-    static const char *const places[] = {"../share/holdfast/rules", "../data/rules"};
-    char self[4096], path[4200];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    char *slash = NULL;
-    if (n > 0) {
-        self[n] = 0;
-        slash = strrchr(self, '/');
-    }
-    for (size_t i = 0; slash && i < HF_ARRAY_LEN(places); i++) {
-        snprintf(path, sizeof path, "%.*s/%s", (int)(slash - self), self, places[i]);
-        if (access(path, F_OK) == 0)
-            return hf_rules_add_path(r, path, err);
-    }
-    return hf_fail(err, HF_E_NOT_FOUND, "the rules that come with holdfast are not where it lies (../share/holdfast/rules); name some with --rules, or none with --no-rules");
-}
-
-/* none: no rules at all.  No paths: the default ones. */
-static int load_rules(const struct hf_strs *paths, bool none, struct hf_rules **ret, struct hf_err *err)
-{
-    hf_cleanup(hf_rules_freep) struct hf_rules *r = NULL;
-    if (none && paths->n)
-        return hf_fail(err, HF_E_USAGE, "--rules and --no-rules cannot both be given");
-    int rc = none ? 0 : hf_rules_new(&r, NULL, err);
-    if (rc == 0 && r && !paths->n)
-        rc = add_default_rules(r, err);
-    for (size_t i = 0; rc == 0 && i < paths->n; i++)
-        rc = hf_rules_add_path(r, paths->v[i], err);
-    if (rc == 0 && r)
-        rc = hf_rules_compile(r, err);
-    if (rc == 0)
-        *ret = hf_take(r);
-    return rc;
 }
 
 static int engine_code(int rc, const struct hf_err *err)
@@ -67,10 +33,60 @@ static int engine_code(int rc, const struct hf_err *err)
     return rc < 0 ? hf_cli_fail(err, rc) : HF_EXIT_OK;
 }
 
-static int run(struct hf_watch_opts *o, struct hf_err *err)
+/* For the unprivileged side, which cannot open files.  Recordings hold command lines as they were: for root alone. */
+static int open_record(const char *path, int *ret, struct hf_err *err)
 {
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+    *ret = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    return *ret < 0 ? hf_fail(err, -errno, "%s: %s", path, strerror(errno)) : 0;
+}
+
+/* From a file ("-": standard input) instead of the kernel. */
+static int replay(struct hf_watch_opts *o, const char *path, struct hf_err *err)
+{
+    hf_autoclose int fd = -1;
+    bool is_stdin = !strcmp(path, "-");
+    if (!is_stdin && (fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
+        return hf_cli_fail(err, hf_fail(err, -errno, "%s: %s", path, strerror(errno)));
+    int rc = hf_watch_replay(o, is_stdin ? STDIN_FILENO : fd, err);
+    return engine_code(rc < 0 ? hf_wrap(err, rc, "%s", path) : rc, err);
+}
+
+struct named {
+    struct hf_strs rules, exceptions;
+    const char *record, *replay, *state;
+    bool no_rules;
+};
+
+static _Noreturn void engine(struct hf_watch_opts *o, int fd, struct hf_err *err)
+{
+    signal(SIGINT, SIG_IGN); /* ends when the sensor has said its last */
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    int code = engine_code(hf_watch_engine(o, fd, err), err);
+    fflush(stdout);
+    _exit(code);
+}
+
+/* The privileged side until it ends. */
+static int sensor(const struct hf_watch_opts *o, const struct named *named, int fd, int reload_fd, pid_t child, struct hf_err *err)
+{
+    struct hf_reload reload = {.rules = &named->rules, .exceptions = &named->exceptions, .fd = reload_fd, .stop = &stop};
+    struct sigaction act = {.sa_handler = on_signal};
+    sigaction(SIGINT, &act, NULL);
+    sigaction(SIGTERM, &act, NULL);
+    struct hf_sensor_opts s = {.out_fd = fd, .peer_pid = (uint32_t)child, .budget_pct100 = 0, .host = o->host, .stop = &stop};
+    int rc = o->rules ? hf_reload_start(&reload, err) : 0;
+    if (rc == 0)
+        rc = hf_sensor_run(&s, err);
+    close(fd);
+    hf_reload_end(&reload);
+    return rc;
+}
+
+static int run(struct hf_watch_opts *o, const struct named *named, struct hf_err *err)
+{
+    int pair[2], control[2], status = 0;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0)
         return hf_cli_fail(err, hf_fail(err, -errno, "no socket between sensor and engine"));
     fflush(stdout);
     pid_t child = fork();
@@ -78,19 +94,13 @@ static int run(struct hf_watch_opts *o, struct hf_err *err)
         return hf_cli_fail(err, hf_fail(err, -errno, "no process for the engine"));
     if (child == 0) {
         close(pair[0]);
-        signal(SIGINT, SIG_IGN); /* ends when the sensor has said its last */
-        signal(SIGTERM, SIG_IGN);
-        int code = engine_code(hf_watch_engine(o, pair[1], err), err);
-        fflush(stdout);
-        _exit(code);
+        close(control[0]);
+        o->reload_fd = control[1];
+        engine(o, pair[1], err);
     }
     close(pair[1]);
-    struct sigaction act = {.sa_handler = on_signal};
-    sigaction(SIGINT, &act, NULL);
-    sigaction(SIGTERM, &act, NULL);
-    struct hf_sensor_opts s = {.out_fd = pair[0], .peer_pid = (uint32_t)child, .budget_pct100 = 0, .host = o->host, .stop = &stop};
-    int rc = hf_sensor_run(&s, err), status = 0;
-    close(pair[0]);
+    close(control[1]);
+    int rc = sensor(o, named, pair[0], control[0], child, err);
     if (rc < 0) {
         kill(child, SIGKILL); /* there is nothing to tell: the reason is told here */
         waitpid(child, &status, 0);
@@ -103,19 +113,55 @@ static int run(struct hf_watch_opts *o, struct hf_err *err)
     return hf_cli_fail(err, hf_fail(err, -ECHILD, "the engine was killed by signal %d; events since then are not known", WTERMSIG(status)));
 }
 
+static int start(struct hf_watch_opts *o, const struct named *named, struct hf_err *err)
+{
+    hf_autoclose int record = -1;
+    struct hf_alert_log log = HF_ALERT_LOG_INIT;
+    int rc = named->no_rules ? 0 : hf_cli_excepts(&named->exceptions, &o->excepts, err);
+    if (rc < 0)
+        return hf_cli_fail(err, rc);
+    rc = named->no_rules ? 0 : hf_cli_rules(&named->rules, &o->rules, err);
+    if (rc < 0)
+        return hf_cli_fail(err, rc);
+    o->colour = !o->json && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+    if (named->replay)
+        return replay(o, named->replay, err);
+    if (geteuid() != 0)
+        rc = hf_fail(err, -EPERM, "watching needs root: the kernel shows other processes to nobody else; run it with sudo");
+    else if (named->record)
+        rc = open_record(named->record, &record, err);
+    o->record_fd = record;
+    if (rc == 0 && o->rules) {
+        struct hf_err why = HF_ERR_INIT;
+        if (hf_alert_log_open(&log, named->state, &why) < 0)
+            hf_log(HF_LOG_WARNING, "alert_log", "alerts are not kept for \"rules why\": %s", why.msg);
+        else
+            o->log = &log;
+    }
+    rc = rc < 0 ? hf_cli_fail(err, rc) : run(o, named, err);
+    hf_alert_log_close(&log);
+    hf_rules_free(o->rules);
+    hf_excepts_free(o->excepts);
+    return rc;
+}
+
 int hf_cmd_watch(int argc, char **argv)
 {
-    struct hf_watch_opts o = {.json = false};
-    struct hf_strs rules = {.n = 0};
-    bool no_rules = false;
+    struct hf_watch_opts o = {.record_fd = -1, .reload_fd = -1};
+    struct named named = {.state = HF_STATE_DIR};
     struct hf_err err = HF_ERR_INIT;
     const struct hf_opt opts[] = {
-            {"rules", 'r', HF_OPT_LIST, &rules, "PATH", NULL, 0, 0, "rule file or folder of them (Falco's language); can be repeated"},
-            {"no-rules", 0, HF_OPT_FLAG, &no_rules, NULL, NULL, 0, 0, "no rules at all, instead of those that come with holdfast"},
+            {"rules", 'r', HF_OPT_LIST, &named.rules, "PATH", NULL, 0, 0, "rule file or folder of them (Falco's language); can be repeated"},
+            {"no-rules", 0, HF_OPT_FLAG, &named.no_rules, NULL, NULL, 0, 0, "no rules at all, instead of those that come with holdfast"},
+            {"exceptions", 0, HF_OPT_LIST, &named.exceptions, "PATH", NULL, 0, 0, "exceptions from rules, file or folder (" HF_EXCEPTIONS_DIR "); can be repeated"},
             {"container", 0, HF_OPT_STR, &o.container, "NAME", NULL, 0, 0, "only this container (name, or beginning of its id)"},
             {"host", 0, HF_OPT_FLAG, &o.host, NULL, NULL, 0, 0, "also what happens outside containers"},
             {"alerts-only", 0, HF_OPT_FLAG, &o.alerts_only, NULL, NULL, 0, 0, "alerts of rules, not the events"},
             {"json", 0, HF_OPT_FLAG, &o.json, NULL, NULL, 0, 0, "one JSON object a line"},
+            {"record", 0, HF_OPT_STR, &named.record, "FILE", NULL, 0, 0, "keep all events in a file"},
+            {"record-max", 0, HF_OPT_SIZE, &o.record_max, "SIZE", NULL, 1u << 20, 1ull << 50, "bytes of that file at most (1G)"},
+            {"replay", 0, HF_OPT_STR, &named.replay, "FILE", NULL, 0, 0, "events from such a file instead of the kernel; needs no root"},
+            {"state", 0, HF_OPT_STR, &named.state, "DIR", NULL, 0, 0, "folder where alerts are kept for \"rules why\" (" HF_STATE_DIR ")"},
             {"no-sandbox", 0, HF_OPT_FLAG, &o.no_sandbox, NULL, NULL, 0, 0, "keep the engine's privileges (for debugging)"},
             {NULL, 0, HF_OPT_FLAG, NULL, NULL, NULL, 0, 0, NULL},
     };
@@ -126,17 +172,11 @@ int hf_cmd_watch(int argc, char **argv)
     int rc = hf_opts_parse(&cmd, argc, argv, args, &n, &err);
     if (rc != 0)
         return rc > 0 ? HF_EXIT_OK : hf_cli_fail(&err, rc);
-    rc = load_rules(&rules, no_rules, &o.rules, &err);
-    if (rc < 0)
-        return hf_cli_fail(&err, rc);
-    if (geteuid() != 0) {
-        hf_rules_free(o.rules);
-        return hf_cli_fail(&err, hf_fail(&err, -EPERM, "watching needs root: the kernel shows other processes to nobody else; run it with sudo"));
-    }
-    o.colour = !o.json && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
-    rc = run(&o, &err);
-    hf_rules_free(o.rules);
-    return rc;
+    if (named.record && named.replay)
+        return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--record and --replay exclude each other"));
+    if (named.no_rules && named.rules.n)
+        return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--rules and --no-rules cannot both be given"));
+    return start(&o, &named, &err);
 }
 
 /* ---- sensor features ---- */

@@ -16,7 +16,7 @@ static const struct {
         {"scan", hf_cmd_scan, "what is in an image, and what of it is vulnerable"},
         {"db", hf_cmd_db, "the advisory database: update, build, status, show, export, import, cmp"},
         {"config", hf_cmd_config, "show or check the settings"},
-        {"rules", hf_cmd_rules, "check rule files in Falco's language"},
+        {"rules", hf_cmd_rules, "rule files: list, check, explain, replay"},
 #ifdef HF_SENSOR
         {"watch", hf_cmd_watch, "what containers start, connect to and do, live, with alerts"},
         {"sensor", hf_cmd_sensor, "what this kernel lets the sensor see"},

@@ -3,14 +3,20 @@
 #include "cli/watch.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <time.h>
 
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/sandbox.h"
-#include "detect/engine.h"
+#include "cli/alert-log.h"
+#include "cli/reload.h"
+#include "cli/rules-cli.h"
 #include "event/json.h"
 #include "event/track.h"
 #include "sensor/frames.h"
@@ -23,8 +29,13 @@ struct watch {
     const struct hf_watch_opts *o;
     struct hf_track *track;
     struct hf_engine *engine;
+    struct hf_excepts *excepts;
     struct hf_buf line, passwd, group;
-    uint64_t offset_ns, seq, alerts, lost, bad;
+    struct hf_users users;
+    int reload_fd; /* -1: nothing comes */
+    uint64_t offset_ns, seed, seq, alerts, lost, bad;
+    struct hf_recorder *recorder; /* NULL: none, or it has ended */
+    bool record_failed;
     bool stopped, silent; /* the privileged half said so; it has not been heard for long */
 };
 
@@ -32,18 +43,6 @@ static void put(struct watch *w)
 {
     if (hf_buf_ok(&w->line))
         fwrite(w->line.p, 1, w->line.n, stdout);
-}
-
-/* "name:x:1000:..." of /etc/passwd or /etc/group. */
-static struct hf_span user_name(void *ctx, uint32_t id, bool group)
-{
-    struct watch *w = ctx;
-    struct hf_span rest = hf_buf_span(group ? &w->group : &w->passwd), line, name, skipped, number;
-    uint64_t n;
-    while (hf_span_line(&rest, &line))
-        if (hf_span_cut(&line, ':', &name) && hf_span_cut(&line, ':', &skipped) && hf_span_cut(&line, ':', &number) && hf_parse_u64(number, 10, 0, UINT32_MAX, &n) == 0 && n == id)
-            return name;
-    return hf_span(NULL, 0);
 }
 
 /* Whether what happened in a container of this name and id is asked for; both empty: on the host. */
@@ -74,6 +73,16 @@ static void column(struct hf_buf *b, struct hf_span s, size_t width)
         hf_buf_addc(b, ' ');
 }
 
+/* For `rules why`. */
+static void log_alert(struct watch *w)
+{
+    struct hf_err err = HF_ERR_INIT;
+    if (w->o->log->failed || !hf_buf_ok(&w->line) || hf_alert_log_add(w->o->log, hf_buf_span(&w->line), &err) == 0)
+        return;
+    hf_log(HF_LOG_WARNING, "alert_log", "%s; \"rules why\" will not know of alerts from now on", err.msg);
+    w->o->log->failed = true;
+}
+
 static void alert(void *ctx, const struct hf_alert *a)
 {
     struct watch *w = ctx;
@@ -81,9 +90,12 @@ static void alert(void *ctx, const struct hf_alert *a)
         return;
     w->alerts++;
     hf_buf_clear(&w->line);
-    if (w->o->json) {
+    if (w->o->json || w->o->log)
         hf_alert_json(a, &w->line);
-    } else {
+    if (w->o->log)
+        log_alert(w);
+    if (!w->o->json) {
+        hf_buf_clear(&w->line);
         clock_text(a->time_ns, &w->line);
         hf_buf_addz(&w->line, w->o->colour ? (a->severity >= HF_SEV_HIGH ? "\033[1;31m" : a->severity >= HF_SEV_MEDIUM ? "\033[33m" : "\033[36m") : "");
         column(&w->line, hf_span_z(hf_alert_severity_name(a->severity)), 8);
@@ -248,33 +260,162 @@ static void tell_silent_rules(const struct hf_rules *rules)
         hf_log(HF_LOG_WARNING, "silent_rules", "%u of the rules need events that the sensor does not tell of and stay silent; \"holdfast rules check\" lists them", silent);
 }
 
+/* Expired exceptions are told of, since their alerts come again. */
+static void use_excepts(struct watch *w, struct hf_excepts *x)
+{
+    int64_t now_s = (int64_t)time(NULL);
+    for (size_t i = 0; i < hf_excepts_count(x); i++) {
+        const struct hf_except *e = hf_excepts_at(x, i);
+        if (hf_except_expired(e, now_s))
+            hf_log(HF_LOG_WARNING, "exception_expired", "%.*s:%u: the exception from \"%.*s\" has expired on %.*s and is not applied", HF_SPAN_ARG(e->file), e->line, HF_SPAN_ARG(e->rule),
+                    HF_SPAN_ARG(e->expires));
+    }
+    w->excepts = x;
+    hf_engine_excepts(w->engine, x);
+}
+
+/* What was held back is said at the end. */
+static void tell_excepted(const struct watch *w)
+{
+    for (size_t i = 0; i < hf_excepts_count(w->excepts); i++) {
+        const struct hf_except *e = hf_excepts_at(w->excepts, i);
+        if (e->used)
+            hf_log(HF_LOG_NOTICE, "excepted", "%llu alerts of \"%.*s\" fell under the exception %.*s:%u", (unsigned long long)e->used, HF_SPAN_ARG(e->rule), HF_SPAN_ARG(e->file), e->line);
+    }
+}
+
+static void engine_opts(struct watch *w, struct hf_engine_opts *ret)
+{
+    *ret = (struct hf_engine_opts){.alert = alert, .ctx = w, .user_name = hf_users_name, .user_ctx = &w->users, .seed = w->seed};
+}
+
 static int prepare(struct watch *w, struct hf_err *err)
+{
+    struct hf_engine_opts eo;
+    tzset();
+    w->users = (struct hf_users){hf_buf_span(&w->passwd), hf_buf_span(&w->group)};
+    hf_buf_init(&w->line, 1u << 20);
+    int rc = hf_track_new(&w->track, NULL, err);
+    if (rc == 0 && w->o->rules) {
+        tell_silent_rules(w->o->rules);
+        engine_opts(w, &eo);
+        rc = hf_engine_new(&w->engine, w->o->rules, &eo, NULL, err);
+    }
+    if (rc == 0 && w->engine)
+        use_excepts(w, w->o->excepts);
+    return rc;
+}
+
+/* New rules in the place of the old ones: all or nothing.  What counting rules remember goes over where the rule is the same. */
+static void reload(struct watch *w)
+{
+    struct hf_rules *rules = NULL;
+    struct hf_excepts *excepts = NULL;
+    struct hf_err err = HF_ERR_INIT;
+    struct hf_engine_opts eo;
+    struct hf_engine *fresh = NULL;
+    int rc = hf_reload_take(w->reload_fd, &rules, &excepts, &err);
+    if (rc == 0) { /* the other side ends */
+        w->reload_fd = -1;
+        return;
+    }
+    if (rc > 0) {
+        hf_engine_tick(w->engine, 0, true); /* sums of the old rules are told by them */
+        engine_opts(w, &eo);
+        rc = hf_engine_new(&fresh, rules, &eo, w->engine, &err);
+    }
+    if (rc < 0) {
+        hf_rules_free(rules);
+        hf_excepts_free(excepts);
+        hf_log(HF_LOG_ERR, "reload", "not reloaded, the old rules go on: %s", err.msg);
+        return;
+    }
+    w->engine = fresh;
+    tell_excepted(w);
+    hf_excepts_free(w->excepts);
+    tell_silent_rules(rules);
+    use_excepts(w, excepts);
+    hf_log(HF_LOG_NOTICE, "reloaded", "reloaded: %zu rules, %zu exceptions", hf_rules_count(rules), hf_excepts_count(excepts));
+}
+
+/* What this host says of itself: its clock and its users. */
+static void look_around(struct watch *w)
 {
     struct hf_err ignored = HF_ERR_INIT;
     struct timespec real, boot;
     clock_gettime(CLOCK_REALTIME, &real);
     clock_gettime(CLOCK_BOOTTIME, &boot);
     w->offset_ns = (uint64_t)((real.tv_sec - boot.tv_sec) * 1000000000 + (real.tv_nsec - boot.tv_nsec));
-    hf_buf_init(&w->line, 1u << 20);
+    if (getrandom(&w->seed, sizeof w->seed, GRND_NONBLOCK) < 0)
+        w->seed = (uint64_t)real.tv_nsec << 32 ^ (uint64_t)boot.tv_nsec;
+    w->seed += !w->seed; /* 0 would be "none" */
     hf_buf_init(&w->passwd, USERS_MAX);
     hf_buf_init(&w->group, USERS_MAX);
     if (hf_read_file("/etc/passwd", &w->passwd, &ignored) < 0 || hf_read_file("/etc/group", &w->group, &ignored) < 0)
         hf_log(HF_LOG_WARNING, "users", "names of users are not known: %s", ignored.msg);
-    tzset();
-    int rc = hf_track_new(&w->track, NULL, err);
-    if (rc == 0 && w->o->rules) {
-        tell_silent_rules(w->o->rules);
-        struct hf_engine_opts eo = {.alert = alert, .ctx = w, .user_name = user_name, .user_ctx = w};
-        rc = hf_engine_new(&w->engine, w->o->rules, &eo, NULL, err);
+}
+
+/* ---- recording ---- */
+
+/* Names and numbers only: nothing else of these files goes into a recording. */
+static void names_only(struct hf_span rest, struct hf_buf *out)
+{
+    struct hf_span line, name, skipped, number;
+    while (hf_span_line(&rest, &line))
+        if (hf_span_cut(&line, ':', &name) && hf_span_cut(&line, ':', &skipped) && hf_span_cut(&line, ':', &number)) {
+            hf_buf_adds(out, name);
+            hf_buf_addz(out, ":x:");
+            hf_buf_adds(out, number);
+            hf_buf_addz(out, ":\n");
+        }
+}
+
+static int begin_recording(struct watch *w, struct hf_err *err)
+{
+    hf_autobuf users = HF_BUF_INIT(USERS_MAX), groups = HF_BUF_INIT(USERS_MAX);
+    struct utsname u;
+    if (w->o->record_fd < 0)
+        return 0;
+    names_only(hf_buf_span(&w->passwd), &users);
+    names_only(hf_buf_span(&w->group), &groups);
+    if (uname(&u) < 0)
+        return hf_fail(err, -errno, "uname: %s", strerror(errno));
+    struct hf_recording_facts f = {.offset_ns = w->offset_ns, .seed = w->seed, .started_ns = hf_boot_ns(), .hostname = hf_span_z(u.nodename),
+            .kernel = hf_span_z(u.release), .program = HF_S(HF_VERSION), .passwd = hf_buf_span(&users), .group = hf_buf_span(&groups)};
+    return hf_recorder_new(&w->recorder, w->o->record_fd, w->o->record_max, &f, err);
+}
+
+static void record_frame(struct watch *w, uint64_t boot_ns, struct hf_span records)
+{
+    struct hf_err err = HF_ERR_INIT;
+    if (!w->recorder || hf_recorder_frame(w->recorder, boot_ns, records, &err) == 0)
+        return;
+    hf_log(HF_LOG_ERR, "recording", "%s", err.msg); /* watching goes on */
+    w->record_failed = true;
+    hf_recorder_free(w->recorder);
+    w->recorder = NULL;
+}
+
+static void end_recording(struct watch *w)
+{
+    struct hf_err err = HF_ERR_INIT;
+    if (w->recorder && hf_recorder_end(w->recorder, hf_boot_ns(), w->stopped ? "stopped" : "sensor ended", &err) < 0) {
+        hf_log(HF_LOG_ERR, "recording", "%s", err.msg);
+        w->record_failed = true;
     }
-    return rc;
+    hf_recorder_free(w->recorder);
+    w->recorder = NULL;
 }
 
 static int confine(const struct hf_watch_opts *o, struct hf_err *err)
 {
     if (o->no_sandbox)
         return 0;
-    int rc = hf_sandbox_drop(NOBODY, NOBODY, err);
+    int rc = 0;
+    if (geteuid() == 0)
+        rc = hf_sandbox_drop(NOBODY, NOBODY, err);
+    else if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) /* a replay by an ordinary user */
+        rc = hf_fail(err, -errno, "could not give up gaining privileges");
     if (rc == 0)
         rc = hf_sandbox_files(NULL, err);
     if (rc == 1)
@@ -282,50 +423,116 @@ static int confine(const struct hf_watch_opts *o, struct hf_err *err)
     return rc < 0 ? rc : hf_sandbox_calls(err);
 }
 
+/* What arrived together at boot_ns. */
+static void frame(struct watch *w, uint64_t boot_ns, struct hf_span records)
+{
+    struct hf_err err = HF_ERR_INIT;
+    size_t len;
+    int rc = 0;
+    for (; records.n && (rc = hf_event_frame(records, &len, &err)) > 0; records = hf_span_from(records, len))
+        record(w, hf_span_sub(records, 0, len));
+    w->bad += records.n > 0;
+    if (w->engine)
+        hf_engine_tick(w->engine, boot_ns + w->offset_ns, false);
+    fflush(stdout);
+}
+
 static void loop(struct watch *w, int fd)
 {
-    static char frame[HF_WIRE_MAX + 64];
+    static char bytes[HF_WIRE_MAX + 64];
     for (;;) {
-        ssize_t n = recv(fd, frame, sizeof frame, 0);
-        struct hf_err err = HF_ERR_INIT;
-        size_t len;
-        if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-            if (errno == EAGAIN && !w->silent) {
-                w->silent = true;
-                hf_log(HF_LOG_ERR, "sensor_silent", "the sensor has said nothing for %d s: it is stopped or starved, events may be lost", HEARTBEAT_MS / 1000);
-            }
-            continue;
+        struct pollfd p[2] = {{fd, POLLIN, 0}, {w->reload_fd, POLLIN, 0}};
+        int ready = poll(p, 2, HEARTBEAT_MS);
+        if (ready == 0 && !w->silent) {
+            w->silent = true;
+            hf_log(HF_LOG_ERR, "sensor_silent", "the sensor has said nothing for %d s: it is stopped or starved, events may be lost", HEARTBEAT_MS / 1000);
         }
+        if (ready > 0 && p[1].revents)
+            reload(w);
+        if (ready <= 0 || !p[0].revents)
+            continue;
+        ssize_t n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            continue;
         if (n <= 0)
             return;
-        for (struct hf_span rest = hf_span(frame, (size_t)n); rest.n && hf_event_frame(rest, &len, &err) > 0; rest = hf_span_from(rest, len))
-            record(w, hf_span_sub(rest, 0, len));
-        if (w->engine)
-            hf_engine_tick(w->engine, hf_boot_ns() + w->offset_ns, false);
-        fflush(stdout);
+        uint64_t now = hf_boot_ns();
+        record_frame(w, now, hf_span(bytes, (size_t)n));
+        frame(w, now, hf_span(bytes, (size_t)n));
     }
+}
+
+static void done(struct watch *w)
+{
+    if (w->engine)
+        hf_engine_tick(w->engine, 0, true);
+    fflush(stdout);
+    tell_excepted(w);
+    hf_engine_free(w->engine);
+    hf_excepts_free(w->excepts);
+    hf_track_free(w->track);
+    hf_buf_done(&w->line);
+    hf_buf_done(&w->passwd);
+    hf_buf_done(&w->group);
+}
+
+static int losses(const struct watch *w, struct hf_err *err)
+{
+    if (w->bad)
+        return hf_fail(err, HF_E_INCOMPLETE, "%llu records could not be read", (unsigned long long)w->bad);
+    if (w->lost)
+        return hf_fail(err, HF_E_INCOMPLETE, "%llu events were lost", (unsigned long long)w->lost);
+    return 0;
 }
 
 int hf_watch_engine(const struct hf_watch_opts *o, int fd, struct hf_err *err)
 {
-    struct watch w = {.o = o};
-    struct timeval patience = {HEARTBEAT_MS / 1000, 0};
-    if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0)
-        hf_log(HF_LOG_WARNING, "heartbeat", "a stopped sensor would not be noticed: %s", strerror(errno));
+    struct watch w = {.o = o, .reload_fd = o->rules ? o->reload_fd : -1};
+    look_around(&w);
     int rc = prepare(&w, err);
-    if (rc == 0)
-        rc = confine(o, err);
+    rc = rc < 0 ? rc : begin_recording(&w, err);
+    rc = rc < 0 ? rc : confine(o, err);
     if (rc < 0)
         return rc;
     loop(&w, fd);
-    if (w.engine)
-        hf_engine_tick(w.engine, 0, true);
-    fflush(stdout);
+    end_recording(&w);
+    done(&w);
     if (!w.stopped)
         return hf_fail(err, -ECONNRESET, "the sensor ended without a word: it was killed or did not start; what happened since is not known");
-    if (w.bad)
-        return hf_fail(err, HF_E_INCOMPLETE, "%llu records could not be read", (unsigned long long)w.bad);
-    if (w.lost)
-        return hf_fail(err, HF_E_INCOMPLETE, "%llu events were lost", (unsigned long long)w.lost);
-    return 0;
+    rc = losses(&w, err);
+    if (rc == 0 && w.record_failed)
+        rc = hf_fail(err, HF_E_INCOMPLETE, "the recording is not complete");
+    return rc;
+}
+
+int hf_watch_replay(const struct hf_watch_opts *o, int fd, struct hf_err *err)
+{
+    struct watch w = {.o = o};
+    struct hf_recording_frame f;
+    struct hf_err inner = HF_ERR_INIT;
+    hf_cleanup(hf_recording_closep) struct hf_recording *r = NULL;
+    int rc = confine(o, err); /* what is read is hostile */
+    rc = rc < 0 ? rc : hf_recording_open(&r, hf_recording_read_fd, &fd, err);
+    if (rc < 0)
+        return rc;
+    const struct hf_recording_facts *facts = hf_recording_facts(r);
+    w.offset_ns = facts->offset_ns;
+    w.seed = facts->seed;
+    hf_buf_init(&w.passwd, HF_RECORDING_HEADER_MAX);
+    hf_buf_init(&w.group, HF_RECORDING_HEADER_MAX);
+    hf_buf_adds(&w.passwd, facts->passwd);
+    hf_buf_adds(&w.group, facts->group);
+    rc = prepare(&w, err);
+    if (rc < 0)
+        return rc;
+    while ((rc = hf_recording_next(r, &f, &inner)) > 0)
+        frame(&w, f.boot_ns, f.records);
+    done(&w);
+    if (rc < 0)
+        return hf_fail(err, HF_E_INCOMPLETE, "%s; %llu events were read before", inner.msg, (unsigned long long)w.seq);
+    if (hf_span_eqz(hf_recording_reason(r), "limit"))
+        return hf_fail(err, HF_E_INCOMPLETE, "the recording reached its limit; what happened afterwards is not in it");
+    if (!hf_span_eqz(hf_recording_reason(r), "stopped"))
+        return hf_fail(err, HF_E_INCOMPLETE, "the sensor was killed while it was recorded; what happened since is not known");
+    return losses(&w, err);
 }

@@ -4,12 +4,23 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "base/span.h"
 
 struct hf_rules;
+struct hf_excepts;
+struct hf_alert_log;
 struct hf_watch_opts {
     const char *container; /* only this one: name, or the beginning of its id; NULL: all */
     struct hf_rules *rules; /* NULL: none; taken over */
+    struct hf_excepts *excepts; /* NULL: none; taken over */
+    struct hf_alert_log *log; /* of alerts; NULL: none.  Borrowed */
+    int reload_fd; /* where new rules come from (reload.h); -1: nowhere.  Borrowed */
+    int record_fd; /* open for writing; -1: no recording.  Borrowed */
+    uint64_t record_max; /* bytes of it; 0: the usual */
     bool json, host, alerts_only, no_sandbox, colour;
 };
 /* Runs until the other end of fd is closed.  0; HF_E_INCOMPLETE when something was lost; -ECONNRESET when the sensor died. */
 int hf_watch_engine(const struct hf_watch_opts *o, int fd, struct hf_err *err);
+/* The same from a recording (event/recording.h) at fd, with the output it had; needs no privileges.  HF_E_INCOMPLETE also when it was cut
+ * off or is damaged within (what was read has been told), other codes when it is no recording at all. */
+int hf_watch_replay(const struct hf_watch_opts *o, int fd, struct hf_err *err);

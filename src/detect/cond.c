@@ -38,6 +38,14 @@ bool hf_cond_op_find(struct hf_span name, enum hf_cond_op *ret)
     return false;
 }
 
+const char *hf_transform_name(enum hf_transform t)
+{
+    for (size_t i = 0; i < HF_ARRAY_LEN(transforms); i++)
+        if (transforms[i].transform == t)
+            return transforms[i].name;
+    return NULL;
+}
+
 struct parser {
     struct hf_arena *arena;
     struct hf_span text;

@@ -54,3 +54,5 @@ struct hf_cond {
 HF_MUSTUSE int hf_cond_parse(struct hf_arena *a, struct hf_span text, struct hf_cond **ret, struct hf_err *err);
 const char *hf_cond_op_name(enum hf_cond_op op);
 bool hf_cond_op_find(struct hf_span name, enum hf_cond_op *ret);
+/* "tolower" and so on; NULL for none. */
+const char *hf_transform_name(enum hf_transform t);

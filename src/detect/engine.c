@@ -43,6 +43,7 @@ struct memo {
 struct hf_engine {
     struct hf_rules *rules;
     struct hf_engine_opts o;
+    struct hf_excepts *excepts;
     struct slot *slots;
     size_t n_slots;
     uint32_t *by_class[HF_CLASSES]; /* indexes into slots */
@@ -348,11 +349,19 @@ static void explain(struct hf_engine *e, const struct hf_prog *p)
 
 /* ---- alerts ---- */
 
+/* One step of SplitMix64 (Steele, Lea, Flood 2014): a number of its own for every count, the same for the same seed. */
+static uint64_t mixed(uint64_t seed, uint64_t count)
+{
+    uint64_t z = seed + count * 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
 static void new_id(struct hf_engine *e, uint64_t time_ns, char out[27])
 {
     static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"; /* ULID: 48 bits of ms, 80 bits of its own */
-    uint64_t ms = time_ns / 1000000u, n[2] = {e->seed, ++e->alerts};
-    uint64_t low = hf_span_hash(hf_span((const char *)n, sizeof n)), high = e->alerts & 0xffff;
+    uint64_t ms = time_ns / 1000000u, low = mixed(e->seed, ++e->alerts), high = e->alerts & 0xffff;
     for (int i = 9; i >= 0; i--, ms >>= 5)
         out[i] = digits[ms & 31];
     for (int i = 25; i >= 13; i--, low >>= 5)
@@ -506,6 +515,8 @@ static void alert(struct hf_engine *e, uint32_t slot, const struct hf_prog *prog
     struct hf_alert a;
     char id[27];
     const struct hf_rule *r = e->slots[slot].rule;
+    if (hf_excepts_match(e->excepts, r->name, e->look.ev))
+        return;
     render(e, r);
     new_id(e, e->look.ev->time_ns, id);
     if (folded(e, slot, id, hf_buf_span(&e->output)))
@@ -724,7 +735,8 @@ int hf_engine_new(struct hf_engine **ret, struct hf_rules *rules, const struct h
     e->look.user_ctx = o->user_ctx;
     e->n_memos = hf_rules_memos(rules);
     e->memos = calloc(e->n_memos ? e->n_memos : 1, sizeof *e->memos);
-    if (getrandom(&e->seed, sizeof e->seed, GRND_NONBLOCK) < 0)
+    e->seed = o->seed;
+    if (!e->seed && getrandom(&e->seed, sizeof e->seed, GRND_NONBLOCK) < 0)
         e->seed = (uint64_t)(uintptr_t)e;
     if (!e->memos || !hf_buf_reserve(&e->why_text, WHY_TEXT))
         return hf_fail(err, -ENOMEM, "no memory for the engine");
@@ -760,6 +772,11 @@ void hf_engine_free(struct hf_engine *e)
     hf_buf_done(&e->why_text);
     hf_rules_free(e->rules);
     free(e);
+}
+
+void hf_engine_excepts(struct hf_engine *e, struct hf_excepts *x)
+{
+    e->excepts = x;
 }
 
 const struct hf_rules *hf_engine_rules(const struct hf_engine *e)

@@ -6,6 +6,7 @@
  * Repeated alerts (same rule, container, program and target) are folded: the first goes out at once, those that follow within the
  * window are counted and told of together when it ends (hf_engine_tick).  One thread. */
 #pragma once
+#include "detect/except.h"
 #include "detect/rules.h"
 
 struct hf_engine;
@@ -18,6 +19,7 @@ struct hf_engine_opts {
     hf_user_name user_name; /* names of users and groups; NULL: numbers */
     void *user_ctx;
     uint64_t fold_ns;       /* 0: 60 s */
+    uint64_t seed;          /* of alert ids: the same events give the same ids; 0: random */
     bool disabled_too;      /* also rules with enabled: false */
 };
 
@@ -25,6 +27,8 @@ struct hf_engine_opts {
 HF_MUSTUSE int hf_engine_new(struct hf_engine **ret, struct hf_rules *rules, const struct hf_engine_opts *o, struct hf_engine *before, struct hf_err *err);
 void hf_engine_free(struct hf_engine *e);
 HF_DEFINE_FREEP(struct hf_engine, hf_engine_free)
+/* Alerts that fall under these are not raised, but counted in them.  Borrowed; NULL: none. */
+void hf_engine_excepts(struct hf_engine *e, struct hf_excepts *x);
 /* An event that the tracker has joined.  Returns how many rules matched. */
 unsigned hf_engine_event(struct hf_engine *e, const struct hf_event *ev);
 /* Tells of folded alerts whose window has ended; all: of every one. */

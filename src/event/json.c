@@ -554,7 +554,7 @@ static void subject(struct hf_jw *w, const struct hf_event *ev)
     const char *type = hf_event_json_type(ev);
     container(w, "container", ev->container);
     process(w, ev);
-    hf_jw_key(w, type);
+    hf_jw_key(w, ev->type == HF_EV_CONTAINER ? "facts" : type); /* "container" is there already, as on every line */
     hf_jw_object(w);
     own_part(w, ev);
     hf_jw_object_end(w);
