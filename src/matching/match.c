@@ -292,49 +292,6 @@ static int no_data(struct hf_match *m, size_t packages, const char *what, const 
     return rc;
 }
 
-static int check_coverage(struct hf_match *m, bool used[HF_PKG_TYPES])
-{
-    struct hf_scan *s = m->scan;
-    size_t count[HF_PKG_TYPES] = {0}, os = 0;
-    for (size_t i = 0; i < s->n_packages; i++) {
-        const struct hf_package *p = &s->packages[i].p;
-        if ((unsigned)p->type >= HF_PKG_TYPES || p->flags & HF_PKG_NOT_MATCHED)
-            continue;
-        count[p->type]++;
-        os += hf_match_is_os_type(p->type);
-    }
-    int rc = 0;
-    if (!s->n_packages)
-        rc = hf_scan_warn(s, "no packages were found: what programs without package data hold is not known");
-    if (rc == 0 && os && !m->os.present) {
-        char what[160], ns[4][HF_NS_MAX] = {"no feed is known"};
-        struct hf_span id = s->release.id, v = s->release.version_id;
-        enum hf_scheme scheme;
-        (void)hf_ns_from_os(&s->release, ns, &scheme);
-        if (!m->os.known)
-            snprintf(ns[0], sizeof ns[0], "no feed of it is known");
-        if (id.n)
-            snprintf(what, sizeof what, "%.*s%s%.*s", (int)HF_MIN(id.n, (size_t)64), id.p, v.n ? " " : "", (int)HF_MIN(v.n, (size_t)64),
-                    v.n ? v.p : "");
-        else
-            snprintf(what, sizeof what, "an operating system that does not say its name and release");
-        rc = no_data(m, os, what, ns[0]);
-    }
-    for (unsigned t = 0; t < HF_PKG_TYPES && rc == 0; t++) {
-        enum hf_scheme scheme;
-        used[t] = count[t] > 0;
-        if (!count[t] || hf_match_is_os_type(t))
-            continue;
-        const char *ns = hf_ns_from_type(t, &scheme);
-        if (!ns)
-            rc = hf_scan_warn(s, "%zu packages of type %s were listed, but no advisory source speaks of such packages", count[t],
-                    hf_pkg_type_name(t));
-        else if (!hf_advdb_has_namespace(m->db, hf_span_z(ns)))
-            rc = no_data(m, count[t], hf_pkg_type_name(t), ns);
-    }
-    return rc;
-}
-
 /* Whether a feed speaks of a namespace, by its name: "osv:Debian", "debian-tracker", "alpine-secdb", "osv:crates.io". */
 static bool feed_serves(struct hf_span feed, const char *ns)
 {
@@ -384,6 +341,61 @@ static bool feed_is_named(struct hf_span feed)
             return true;
     }
     return false;
+}
+
+/* Whether a source of this database is for a namespace.  Others mention packages of it in passing, which is no coverage. */
+static bool has_source(struct hf_match *m, const char *ns)
+{
+    const struct hf_adv_source *all;
+    size_t n = hf_advdb_sources(m->db, &all);
+    for (size_t i = 0; i < n; i++)
+        if (!hf_span_eqz(all[i].name, "kev") && !hf_span_eqz(all[i].name, "epss") && (all[i].demo || !feed_is_named(all[i].name) || feed_serves(all[i].name, ns)))
+            return true;
+    return false;
+}
+
+static int check_coverage(struct hf_match *m, bool used[HF_PKG_TYPES])
+{
+    struct hf_scan *s = m->scan;
+    size_t count[HF_PKG_TYPES] = {0}, os = 0;
+    for (size_t i = 0; i < s->n_packages; i++) {
+        const struct hf_package *p = &s->packages[i].p;
+        if ((unsigned)p->type >= HF_PKG_TYPES || p->flags & HF_PKG_NOT_MATCHED)
+            continue;
+        count[p->type]++;
+        os += hf_match_is_os_type(p->type);
+    }
+    int rc = 0;
+    if (!s->n_packages)
+        rc = hf_scan_warn(s, "no packages were found: what programs without package data hold is not known");
+    if (rc == 0 && os && !m->os.present) {
+        char what[160], ns[4][HF_NS_MAX] = {"no feed is known"};
+        struct hf_span id = s->release.id, v = s->release.version_id;
+        enum hf_scheme scheme;
+        (void)hf_ns_from_os(&s->release, ns, &scheme);
+        if (!m->os.known)
+            snprintf(ns[0], sizeof ns[0], "no feed of it is known");
+        if (id.n)
+            snprintf(what, sizeof what, "%.*s%s%.*s", (int)HF_MIN(id.n, (size_t)64), id.p, v.n ? " " : "", (int)HF_MIN(v.n, (size_t)64),
+                    v.n ? v.p : "");
+        else
+            snprintf(what, sizeof what, "an operating system that does not say its name and release");
+        rc = no_data(m, os, what, ns[0]);
+    }
+    for (unsigned t = 0; t < HF_PKG_TYPES && rc == 0; t++) {
+        enum hf_scheme scheme;
+        used[t] = count[t] > 0;
+        if (!count[t] || hf_match_is_os_type(t))
+            continue;
+        const char *ns = hf_ns_from_type(t, &scheme);
+        if (!ns)
+            rc = hf_scan_warn(s, "%zu packages of type %s were listed, but no advisory source speaks of such packages", count[t],
+                    hf_pkg_type_name(t));
+        else if (!hf_advdb_has_namespace(m->db, hf_span_z(ns)) || !has_source(m, ns))
+            rc = no_data(m, count[t], hf_pkg_type_name(t), ns);
+        s->gaps |= !ns;
+    }
+    return rc;
 }
 
 static int check_feeds(struct hf_match *m, const bool used[HF_PKG_TYPES])

@@ -197,3 +197,18 @@ def test_end_of_life(scan, tmp_path):
     result = json.loads(scan("--format", "json", path)[1])
     assert result["os"]["ended"] is True and any("2024-07-01" in w or "2024-06-30" in w for w in result["warnings"])
     assert {v["id"] for v in result["vulnerabilities"]} == {"CVE-2021-3156"}
+
+
+def test_what_another_source_mentions_is_no_coverage(holdfast, tmp_path):
+    """An npm feed whose records name a few packages of PyPI does not make PyPI looked at (R20)."""
+    record = {"id": "GHSA-aaaa-aaaa-aaaa", "modified": "2024-01-01T00:00:00Z", "affected": [{"package": {"ecosystem": e, "name": "both"}, "ranges": [
+        {"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "2.0.0"}]}]} for e in ("npm", "PyPI")]}
+    (tmp_path / "npm").mkdir()
+    (tmp_path / "npm" / "GHSA-aaaa-aaaa-aaaa.json").write_text(json.dumps(record))
+    env = {"SOURCE_DATE_EPOCH": "1704153600"}
+    assert holdfast("db", "build", "--from", tmp_path / "npm", "--output", tmp_path / "x.hfdb", env=env)[0] == 0
+    for purl, code, count in (("pkg:npm/other@1.0.0", 0, 0), ("pkg:pypi/django@3.0", 4, 0), ("pkg:pypi/both@1.0", 4, 1)):
+        rc, out, err = holdfast("scan", "--db", tmp_path / "x.hfdb", "--format", "json", "sbom:-", input=purl + "\n", env=env)
+        result = json.loads(out)
+        assert rc == code and len(result["vulnerabilities"]) == count, out
+        assert bool(result["incomplete"]) == (code == 4)
