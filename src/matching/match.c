@@ -406,8 +406,10 @@ static int check_feeds(struct hf_match *m, const bool used[HF_PKG_TYPES])
     struct hf_adv_source *feeds = n ? hf_arena_calloc(&s->arena, n, sizeof *feeds) : NULL;
     if (n && !feeds)
         return hf_match_limit(m, "the memory ceiling is reached");
-    bool demo = false;
+    bool demo = false, kev = false, epss = false;
     for (size_t i = 0; i < n; i++) {
+        kev |= hf_span_eqz(all[i].name, "kev");
+        epss |= hf_span_eqz(all[i].name, "epss");
         bool serves = all[i].demo || hf_span_eqz(all[i].name, "kev") || hf_span_eqz(all[i].name, "epss") || !feed_is_named(all[i].name);
         for (size_t j = 0; j < m->os.n_ns && !serves; j++)
             serves = feed_serves(all[i].name, m->os.ns[j]) && (used[HF_PKG_DEB] || used[HF_PKG_RPM] || used[HF_PKG_APK]);
@@ -438,6 +440,9 @@ static int check_feeds(struct hf_match *m, const bool used[HF_PKG_TYPES])
     s->feeds = feeds;
     s->n_feeds = k;
     s->gaps |= demo;
+    if ((!kev || !epss) && !demo && hf_scan_warn(s, "the advisory database has no %s%s%s: the order of what to do first lacks it", kev ? "" : "catalogue of what is known to be exploited (KEV)",
+                                            kev || epss ? "" : " and no ", epss ? "" : "chances of exploitation (EPSS)") < 0)
+        return hf_match_limit(m, "the memory ceiling is reached");
     return demo ? hf_scan_warn(s, "this is demonstration data: a few dozen famous vulnerabilities, not an advisory database; give real data "
                                   "with `holdfast db update`, or `holdfast db build --from DIR`")
                 : 0;

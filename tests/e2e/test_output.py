@@ -212,3 +212,4 @@ def test_what_another_source_mentions_is_no_coverage(holdfast, tmp_path):
         result = json.loads(out)
         assert rc == code and len(result["vulnerabilities"]) == count, out
         assert bool(result["incomplete"]) == (code == 4)
+        assert any("no catalogue of what is known to be exploited (KEV) and no chances of exploitation (EPSS)" in w for w in result["warnings"])
