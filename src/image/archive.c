@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "base/json.h"
 #include "image/image-internal.h"
@@ -137,9 +138,12 @@ static int docker_manifest(struct hf_blobs *b, int fd, const char *target, struc
 int hf_source_archive(const char *path, struct hf_span ref, const char *scheme, const struct hf_image_opts *o, bool all,
         hf_image_cb cb, void *ctx, struct hf_err *err)
 {
-    hf_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
+    struct stat st;
+    hf_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe nobody writes to must not hold us */
+    if (fd < 0 || fstat(fd, &st) < 0)
         return hf_fail(err, -errno, "%s: %s", path, hf_err_name(-errno));
+    if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+        return hf_fail(err, HF_E_UNSUPPORTED, "%s is not a regular file: archives are read here and there, not from front to back; save it to a file first", path);
     unsigned char magic[4] = {0};
     if (pread(fd, magic, 4, 0) == 4 && ((magic[0] == 0x1f && magic[1] == 0x8b) || memcmp(magic, "\x28\xb5\x2f\xfd", 4) == 0))
         return hf_fail(err, HF_E_UNSUPPORTED, "%s is compressed as a whole; unpack it first, for example with: %s -d -k %s", path,

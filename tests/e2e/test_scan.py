@@ -288,6 +288,13 @@ def test_broken_archives(scan, tmp_path, change, word):
     assert word in err
 
 
+@pytest.mark.parametrize("scheme", ["", "docker-archive:", "oci-archive:"])
+def test_an_archive_must_be_a_file(scan, tmp_path, scheme):
+    os.mkfifo(tmp_path / "pipe")
+    rc, result, err = scan(scheme + str(tmp_path / "pipe"))
+    assert rc == 3 and "save it to a file first" in err
+
+
 @pytest.mark.parametrize("target,code", [("/does/not/exist.tar", 3), ("docker-archive:", 2), ("dir:/does/not/exist", 3)])
 def test_targets_that_are_not_there(scan, target, code):
     rc, result, err = scan(target)
