@@ -701,7 +701,7 @@ static bool emit(struct group *g, bool os)
 int hf_match_group(struct hf_match *m, uint32_t package, const struct hf_pkg_keys *keys, const struct hf_pkg_keys *owners, size_t n_owners)
 {
     struct hf_scan_package *sp = &m->scan->packages[package];
-    bool os = hf_match_is_os_type(sp->p.type), kernel = hf_match_is_kernel(&sp->p);
+    bool os = hf_match_is_os_type(sp->p.type), kernel = hf_match_is_kernel(&sp->p) && !(hf_span_starts(m->scan->target, HF_S("dir:")) && hf_match_boots(&sp->p));
     size_t max = count_units(m, keys, os);
     hf_autofree struct unit *u = calloc(max + 1, sizeof *u);
     hf_autofree struct unit **order = calloc(max + 1, sizeof *order);

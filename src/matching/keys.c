@@ -232,3 +232,15 @@ bool hf_match_is_kernel(const struct hf_package *p)
     return hf_match_is_os_type(p->type) &&
             find("kernel", hf_pkg_type_name(p->type), p->source_name.n ? p->source_name : p->name) != NULL;
 }
+
+bool hf_match_boots(const struct hf_package *p)
+{
+    static const char *const others[] = {"headers", "devel", "tools", "-doc", "source", "srpm", "abi", "cross", "libc-dev", "kbuild"};
+    struct hf_span name = p->name;
+    if (p->type == HF_PKG_DEB && !hf_span_starts(name, HF_S("linux-image")) && !hf_span_starts(name, HF_S("linux-modules")))
+        return false;
+    for (size_t i = 0; i < HF_ARRAY_LEN(others); i++)
+        if (hf_span_search(name, hf_span_z(others[i])) != SIZE_MAX)
+            return false;
+    return true;
+}

@@ -85,6 +85,8 @@ struct hf_span hf_match_third_party(const struct hf_package *p, const struct hf_
 struct hf_span hf_match_go_skip(const struct hf_package *p);
 /* R30 */
 bool hf_match_is_kernel(const struct hf_package *p);
+/* Of those: a kernel or its modules, as a machine starts them, not headers, tools or documents. */
+bool hf_match_boots(const struct hf_package *p);
 
 /* --- exceptions.c: data/exceptions/matching.yaml, compiled in (R31) --- */
 struct hf_exception {

@@ -331,7 +331,7 @@ static void tail(struct table *t, size_t collapsed, size_t ignored)
         hf_buf_addz(t->out, "; not everything could be examined");
     hf_buf_addz(t->out, "\n");
     if (collapsed)
-        hf_buf_addf(t->out, "%zu more concern kernel headers: no kernel runs in an image, so they are counted apart\n", collapsed);
+        hf_buf_addf(t->out, "%zu more concern packages of the kernel, which does not run from here: they are counted apart\n", collapsed);
     if (ignored)
         hf_buf_addf(t->out, "%zu are accepted by the ignore file\n", ignored);
     if (fixable)

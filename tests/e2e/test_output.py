@@ -213,3 +213,20 @@ def test_what_another_source_mentions_is_no_coverage(holdfast, tmp_path):
         assert rc == code and len(result["vulnerabilities"]) == count, out
         assert bool(result["incomplete"]) == (code == 4)
         assert any("no catalogue of what is known to be exploited (KEV) and no chances of exploitation (EPSS)" in w for w in result["warnings"])
+
+
+def test_a_kernel_counts_where_one_may_run(holdfast, tmp_path):
+    """R30: in an image no kernel runs; a folder may be a machine's."""
+    record = {"id": "DEBIAN-CVE-2024-0001", "modified": "2024-01-01T00:00:00Z", "upstream": ["CVE-2024-0001"],
+              "affected": [{"package": {"ecosystem": "Debian:12", "name": "linux"}, "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}]}]}]}
+    (tmp_path / "X-1.json").write_text(json.dumps(record))
+    files = {"etc/os-release": OS_RELEASE, "var/lib/dpkg/status": b"".join(stanza(n, "6.1.1-1", "Source: linux\n").encode() for n in ("linux-libc-dev", "linux-image-6.1.0-1-amd64"))}
+    mkimage.write_image(str(tmp_path / "image.tar"), [mkimage.tar_of_files(files)])
+    for name, content in files.items():
+        (tmp_path / "root" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "root" / name).write_bytes(content)
+    env = {"SOURCE_DATE_EPOCH": "1704153600"}
+    assert holdfast("db", "build", "--from", tmp_path / "X-1.json", "--output", tmp_path / "x.hfdb", env=env)[0] == 0
+    for target, counted in ((tmp_path / "image.tar", []), (f"dir:{tmp_path / 'root'}", ["linux-image-6.1.0-1-amd64"])):
+        result = json.loads(holdfast("scan", "--db", tmp_path / "x.hfdb", "--no-cache", "--format", "json", target, env=env)[1])
+        assert len(result["vulnerabilities"]) == 2 and [v["name"] for v in result["vulnerabilities"] if not v.get("kernel_class")] == counted
