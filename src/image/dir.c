@@ -314,6 +314,23 @@ int hf_dir_redirected(const char *root, bool *ret, struct hf_err *err)
 /* Where container engines keep images and containers: their content belongs to those, not to this tree. */
 static const char *const engine_stores[] = {"var/lib/docker", "var/lib/containerd", "var/lib/containers/storage"};
 
+/* What is left out is said. */
+static int note_stores(struct hf_image *img, const char *path, struct hf_err *err)
+{
+    hf_autobuf text = HF_BUF_INIT(4096);
+    hf_autoclose int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (size_t i = 0; root >= 0 && i < HF_ARRAY_LEN(engine_stores); i++) {
+        hf_autoclose int fd = hf_open_in_root(root, hf_span_z(engine_stores[i]), O_RDONLY | O_DIRECTORY, NULL);
+        if (fd >= 0)
+            hf_buf_addf(&text, "%s%s", text.n ? ", " : "", engine_stores[i]);
+    }
+    if (!text.n)
+        return 0;
+    hf_autobuf note = HF_BUF_INIT(4096);
+    hf_buf_addf(&note, "not entered: %s, where a container engine keeps its images, containers and volumes; scan those by themselves", hf_buf_z(&text));
+    return hf_image_dup(img, hf_buf_span(&note), &img->note, err);
+}
+
 int hf_source_dir(const char *path, const struct hf_image_opts *o, hf_image_cb cb, void *ctx, struct hf_err *err)
 {
     struct hf_image img;
@@ -338,6 +355,8 @@ int hf_source_dir(const char *path, const struct hf_image_opts *o, hf_image_cb c
     }
     if (rc >= 0)
         rc = hf_image_dup(&img, hf_buf_span(&target), &img.target, err);
+    if (rc >= 0)
+        rc = note_stores(&img, path, err);
     if (rc >= 0)
         rc = cb(ctx, &img, err);
     hf_image_done(&img);

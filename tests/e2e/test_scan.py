@@ -194,6 +194,15 @@ def test_a_layer_in_another_compression_is_named(scan, tmp_path):
     assert rc == 4 and "compressed with xz" in result["incomplete"][0]["reason"], err
 
 
+def test_stores_of_engines_in_a_directory_are_named(scan, tmp_path):
+    for name in ("app/a", "var/lib/docker/volumes/v"):
+        (tmp_path / "root" / name).mkdir(parents=True)
+        (tmp_path / "root" / name / "package.json").write_text('{"name": "x", "version": "1.0.0"}')
+    rc, result, err = scan(f"dir:{tmp_path / 'root'}")
+    assert [l["path"] for p in result["packages"] for l in p["locations"]] == ["app/a/package.json"]
+    assert [w for w in result["warnings"] if "not entered: var/lib/docker, where" in w]
+
+
 def test_directory(scan, tmp_path):
     for name, data in {"etc/os-release": OS_RELEASE, "var/lib/dpkg/status": status(("openssl", "3.0.11-1~deb12u1"))}.items():
         (tmp_path / "root" / name).parent.mkdir(parents=True, exist_ok=True)
