@@ -204,7 +204,7 @@ static int run(const struct hf_cat_file *files, size_t n, struct hf_cat_scratch 
     if (files->fragment && rc < 0) /* the whole file is out of reach: what could not be read must be said */
         return rc;
     if (rc != 1)
-        return rc == HF_E_TRUNCATED || rc == HF_E_FORMAT ? (hf_fail(err, rc, "ELF: %s", "headers point outside the file"), 0) : rc;
+        return rc;
     struct symbols symbols = {.n = 0};
     hf_buf_init(&symbols.set, 16 << 20);
     if (!files->fragment)
@@ -227,4 +227,4 @@ static int run(const struct hf_cat_file *files, size_t n, struct hf_cat_scratch 
 }
 
 static const struct hf_want wants[] = {{HF_WANT_ELF, NULL, NULL, UINT64_C(8) << 30, false, HF_GOBUILD_MAGIC, FRAGMENT}};
-const struct hf_cataloger hf_cataloger_go = {"go", 2, wants, HF_ARRAY_LEN(wants), run};
+const struct hf_cataloger hf_cataloger_go = {"go", 3, wants, HF_ARRAY_LEN(wants), run};

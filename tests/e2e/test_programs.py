@@ -184,3 +184,26 @@ def test_a_program_is_found_under_each_of_its_names(run, advdb, tmp_path, compre
         assert rc == 0, (err, result["incomplete"])
         assert packages(result, "golang") == GO
         assert [l["path"] for p in result["packages"] if p["name"] == "stdlib" for l in p["locations"]] == places
+
+
+@pytest.mark.parametrize("compress", ["none", "gzip"])
+@pytest.mark.parametrize("sections", [(0, 0, 0, 0), (64, 3, 0xffff, 0x1000), (7, 3, 1, 0x1000), (64, 3, 1, 1 << 40), (64, 3, 1, 0x40)], ids=["none", "no names", "size", "outside", "rubbish"])
+def test_a_program_with_damaged_sections_is_read_by_its_segments(scan, compress, sections):
+    """Linux runs a program whatever its section headers say."""
+    size, count, names, where = sections
+    info = buildinfo(MODULES)
+    elf = b"\x7fELF\x02\x01\x01" + b"\0" * 9 + struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, 0x401000, 64, where, 0, 64, 56, 1, size, count, names)
+    elf += struct.pack("<IIQQQQQQ", 1, 6, 0x1000, 0x401000, 0x401000, len(info), len(info), 0x1000)
+    rc, result, err = scan({"usr/bin/tool": elf.ljust(0x1000, b"\0") + info}, compress=compress)
+    assert rc == 0, (err, result["incomplete"])
+    assert packages(result, "golang") == GO
+
+
+@pytest.mark.parametrize("compress", ["none", "gzip"])
+def test_damaged_build_information_is_said(scan, tmp_path, compress):
+    whole = buildinfo(MODULES)
+    for damaged in (whole[:40], whole[:32] + b"\xff" * 9 + whole[41:], whole[:-200]):
+        elf = b"\x7fELF\x02\x01\x01" + b"\0" * 9 + struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, 0x401000, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+        elf += struct.pack("<IIQQQQQQ", 1, 6, 0x1000, 0x401000, 0x401000, len(damaged), len(damaged), 0x1000)
+        rc, result, err = scan({"usr/bin/tool": elf.ljust(0x1000, b"\0") + damaged}, compress=compress)
+        assert rc == 4 and result["incomplete"][0]["path"] == "usr/bin/tool", result

@@ -30,8 +30,11 @@ int hf_elf_open(const struct hf_ra *ra, struct hf_elf *ret, struct hf_err *err)
     e.shstrndx = (uint32_t)hf_rd_int(&r, 2, e.big);
     if (r.bad)
         return hf_fail(err, HF_E_TRUNCATED, "ELF header ends early");
-    if ((e.shnum && e.shentsize != (e.is64 ? 64u : 40u)) || (e.phnum && e.phentsize != (e.is64 ? 56u : 32u)))
-        return hf_fail(err, HF_E_FORMAT, "ELF header: entries of %u and %u bytes", e.shentsize, e.phentsize);
+    if (e.phnum && e.phentsize != (e.is64 ? 56u : 32u))
+        return hf_fail(err, HF_E_FORMAT, "ELF header: program headers of %u bytes", e.phentsize);
+    /* A program runs without sections, so damaged ones are as none. */
+    if (e.shentsize != (e.is64 ? 64u : 40u) || e.shstrndx >= e.shnum || e.shoff >= ra->size)
+        e.shnum = 0;
     *ret = e;
     return 1;
 }
@@ -61,6 +64,8 @@ int hf_elf_section(const struct hf_elf *e, const struct hf_ra *ra, const char *n
         return rc;
     uint32_t at;
     struct hf_elf_part strings = section(e, table, e->shstrndx, &at);
+    if (strings.type != 3) /* SHT_STRTAB */
+        return hf_fail(err, HF_E_FORMAT, "ELF section headers are damaged: no section of names");
     if (strings.size > MAX_NAMES)
         return hf_fail(err, HF_E_LIMIT, "ELF section names of %llu bytes", (unsigned long long)strings.size);
     rc = hf_ra_get(ra, strings.offset, (size_t)strings.size, work, &names, err);

@@ -18,7 +18,7 @@ static int find(const struct hf_elf *e, const struct hf_ra *ra, struct hf_buf *t
     struct hf_elf_part p;
     char head[14];
     int rc = hf_elf_section(e, ra, ".go.buildinfo", tables, &p, err);
-    if (rc < 0 && rc != HF_E_TRUNCATED)
+    if (rc < 0 && rc != HF_E_TRUNCATED && rc != HF_E_FORMAT && rc != HF_E_LIMIT)
         return rc;
     if (rc == 1 && p.size >= HEADER && hf_ra_read(ra, p.offset, head, sizeof head, err) >= 0 && memcmp(head, magic, sizeof head) == 0) {
         *ret = p.offset;
@@ -125,6 +125,8 @@ int hf_gobuild_read(const struct hf_ra *ra, struct hf_buf *work, struct hf_buf *
     int rc = hf_elf_open(ra, &e, err);
     if (rc == 1)
         rc = find(&e, ra, tables, &at, err);
+    if (rc == HF_E_FORMAT || rc == HF_E_TRUNCATED) /* a damaged program that shows no sign of Go; what is wrong behind that sign is an error */
+        return 0;
     if (rc != 1)
         return rc;
     rc = hf_ra_read(ra, at, head, sizeof head, err);
