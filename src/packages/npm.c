@@ -69,6 +69,15 @@ static int lock_dependencies(hf_jnode dependencies, unsigned depth, struct hf_fa
     return 0;
 }
 
+/* "node_modules/a/package.json", "node_modules/@a/b/package.json": where npm puts packages. */
+static bool is_installed(struct hf_span path)
+{
+    struct hf_span above = hf_span_dirname(hf_span_dirname(path));
+    if (hf_span_starts(hf_span_basename(above), HF_S("@")))
+        above = hf_span_dirname(above);
+    return hf_span_eqz(hf_span_basename(above), "node_modules");
+}
+
 static int run(const struct hf_cat_file *files, size_t n, struct hf_cat_scratch *scratch, struct hf_facts *out, struct hf_err *err)
 {
     struct hf_span text;
@@ -79,8 +88,8 @@ static int run(const struct hf_cat_file *files, size_t n, struct hf_cat_scratch 
     hf_cleanup(hf_json_doc_freep) struct hf_json_doc *doc = NULL;
     bool lock = !hf_span_eqz(hf_span_basename(files->path), "package.json");
     rc = hf_json_parse_within(text, scratch->file.max, &doc, err);
-    if (rc < 0) /* test data and templates are called package.json too; a lock that is broken hides packages */
-        return lock || rc == HF_E_LIMIT ? rc : 0;
+    if (rc < 0) /* test data and templates are called package.json too; a lock that is broken hides packages, and so does an installed package */
+        return lock || rc == HF_E_LIMIT || is_installed(files->path) ? rc : 0;
     hf_jnode root = hf_json_root(doc);
     if (!lock)
         return add(out, hf_jgetstr(root, "name"), hf_jgetstr(root, "version"), license_of(root), 0, err);
@@ -94,4 +103,4 @@ static const struct hf_want wants[] = {
         {HF_WANT_TAIL, "package-lock.json", NULL, MAX_LOCK, false},
         {HF_WANT_TAIL, "npm-shrinkwrap.json", NULL, MAX_LOCK, false},
 };
-const struct hf_cataloger hf_cataloger_npm = {"npm", 2, wants, HF_ARRAY_LEN(wants), run};
+const struct hf_cataloger hf_cataloger_npm = {"npm", 3, wants, HF_ARRAY_LEN(wants), run};

@@ -263,3 +263,9 @@ def test_npm_locks(scan, version):
     assert rc == 0, err
     assert {(p["name"], p["version"], p.get("dev", False)) for p in result["packages"]} == {
         ("mkdirp", "0.5.1", False), ("minimist", "0.0.8", False), ("lodash", "4.17.15", False), ("@scope/z", "1.0.0", True)}
+
+
+def test_broken_package_json_matters_where_npm_installs(scan):
+    broken = ["app/node_modules/a/package.json", "app/node_modules/@s/b/package.json"]
+    rc, result, err = scan({p: b'{"name": "x", "version": "1.0.0"' for p in [*broken, "app/node_modules/a/test/malformed/package.json", "app/template/package.json"]})
+    assert rc == 4 and sorted(i["path"] for i in result["incomplete"]) == sorted(broken) and not result["packages"]
