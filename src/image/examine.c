@@ -76,7 +76,7 @@ static void *worker(void *ctx)
 {
     struct examine *x = ctx;
     struct hf_cat_scratch scratch;
-    size_t share = x->layer_opts.max_siblings;
+    size_t share = x->layer_opts.max_scratch;
     hf_buf_init(&scratch.file, share);
     hf_buf_init(&scratch.other, share / 2);
     for (;;) {
@@ -367,8 +367,11 @@ int hf_examine(struct hf_image *img, const struct hf_examine_opts *o, struct hf_
     struct examine x = {.img = img, .o = o, .quota = {(size_t)(o->max_memory / 2)}};
     *ret = (struct hf_examined){NULL, 0};
     unsigned threads = HF_MAX(o->threads, 1u);
-    struct hf_budget held;
+    struct hf_budget held, windows, siblings, scratch;
     hf_budget_init(&held, (size_t)(o->max_memory / 4));
+    hf_budget_init(&windows, (size_t)(o->max_memory / 4));
+    hf_budget_init(&scratch, (size_t)(o->max_memory / 4));
+    hf_budget_init(&siblings, 1);
     x.dispatch = hf_dispatch_new(hf_catalogers);
     x.results = calloc(img->n_layers + 1, sizeof *x.results);
     x.plan = calloc(img->n_layers + 1, sizeof *x.plan);
@@ -376,10 +379,15 @@ int hf_examine(struct hf_image *img, const struct hf_examine_opts *o, struct hf_
     x.layer_opts = (struct hf_layer_opts){
             .dispatch = x.dispatch,
             .held = &held,
-            .max_siblings = (size_t)(o->max_memory / 4 / threads),
+            .windows = &windows,
+            .siblings = &siblings,
+            .scratch = &scratch,
+            .max_siblings = (size_t)(o->max_memory / 8),
+            .max_scratch = (size_t)(o->max_memory / 8),
+            .light = (size_t)HF_MIN(o->max_memory / 4 / threads, o->max_memory / 8),
             .max_facts = (size_t)(o->max_memory / 4),
             .max_log = (size_t)(o->max_memory / 4),
-            .max_window = o->max_memory / 4 / threads,
+            .max_window = o->max_memory / 8,
             .quota = &x.quota,
             .bombs = &x.bombs,
             .verify = o->verify,
@@ -399,5 +407,8 @@ int hf_examine(struct hf_image *img, const struct hf_examine_opts *o, struct hf_
     free(x.jobs);
     hf_dispatch_free(x.dispatch);
     hf_budget_done(&held);
+    hf_budget_done(&windows);
+    hf_budget_done(&scratch);
+    hf_budget_done(&siblings);
     return rc;
 }

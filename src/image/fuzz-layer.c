@@ -65,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct hf_layer_source l = {.fd = fd, .size = size};
     struct hf_budget held;
     hf_budget_init(&held, 1 << 20);
-    struct hf_layer_opts o = {.dispatch = dispatch, .held = &held, .max_siblings = 1 << 20, .max_facts = 1 << 20, .max_log = 1 << 20, .max_window = 8 << 20, .verify = true};
+    struct hf_layer_opts o = {.dispatch = dispatch, .held = &held, .max_siblings = 1 << 20, .max_scratch = 1 << 20, .light = 1 << 20, .max_facts = 1 << 20, .max_log = 1 << 20, .max_window = 8 << 20, .verify = true};
     struct hf_cat_scratch scratch;
     struct hf_layer_result r;
     struct hf_err err = HF_ERR_INIT;

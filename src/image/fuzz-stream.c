@@ -71,7 +71,7 @@ static void once(struct hf_span all, size_t piece, bool archive, struct hf_dispa
     for (size_t i = 0; i < 2 && archive; i++)
         if (hf_digest_parse(hf_span_z(ids[i]), &layers[i].diff_id) < 0)
             abort();
-    struct hf_layer_opts o = {.dispatch = dispatch, .held = &held, .max_siblings = 1 << 20,
+    struct hf_layer_opts o = {.dispatch = dispatch, .held = &held, .max_siblings = 1 << 20, .max_scratch = 1 << 20, .light = 1 << 20,
             .max_facts = 1 << 20, .max_log = 1 << 20, .max_window = 8 << 20, .verify = true};
     int rc = hf_stream_layers(&img, &o, v, &err);
     if (rc < 0 && !err.msg[0])

@@ -48,6 +48,18 @@ static void give_budget(struct hf_budget *b, size_t n)
     pthread_mutex_unlock(&b->lock);
 }
 
+static void take(struct hf_budget *b, size_t n)
+{
+    if (b)
+        take_budget(b, n);
+}
+
+static void give_back(struct hf_budget *b, size_t n)
+{
+    if (b)
+        give_budget(b, n);
+}
+
 struct held {
     struct hf_dispatch_hit hit;
     struct hf_span path;
@@ -70,6 +82,7 @@ struct hf_walk {
     int fd; /* plain blob: region reads; else -1 */
     struct held held[MAX_HELD];
     size_t n_held, held_bytes;
+    bool keeps; /* has the place of the budget siblings */
     struct alias *aliases;
     size_t n_aliases, cap_aliases;
     struct hf_map wanted; /* target -> how many aliases of it still have no content */
@@ -106,6 +119,39 @@ static void skipped(void *ctx, struct hf_span path, const char *reason)
     hf_walk_incomplete(w, hf_span_sub(path, 0, HF_TAR_MAX_PATH), hf_buf_z(&text));
 }
 
+/* Before files are held for their neighbours; only one walk does at a time. */
+static void keep_siblings(struct hf_walk *w)
+{
+    if (!w->keeps)
+        take(w->o->siblings, 1);
+    w->keeps = true;
+}
+
+/* Whether the call may need more memory than each worker has for itself: a JSON value of one byte becomes a node of 64. */
+static bool is_heavy(const struct hf_walk *w, const struct hf_cat_file *files, size_t n)
+{
+    uint64_t size = 0;
+    for (size_t i = 0; i < n; i++)
+        size += files[i].size;
+    return w->o->light < w->o->max_scratch && size > w->o->light / 64;
+}
+
+static int call(struct hf_walk *w, const struct hf_cataloger *c, const struct hf_cat_file *files, size_t n, struct hf_err *err)
+{
+    bool heavy = is_heavy(w, files, n);
+    if (heavy)
+        take(w->o->scratch, w->o->max_scratch);
+    int rc = c->run(files, n, w->scratch, &w->rec->facts, err);
+    if (!heavy)
+        return rc;
+    if (w->scratch->file.cap > w->o->light)
+        hf_buf_done(&w->scratch->file);
+    if (w->scratch->other.cap > w->o->light)
+        hf_buf_done(&w->scratch->other);
+    give_back(w->o->scratch, w->o->max_scratch);
+    return rc;
+}
+
 /* Calls a cataloger; its error becomes an incomplete record, since what others find is not lost by it. */
 static int run(struct hf_walk *w, const struct hf_cataloger *c, const struct hf_cat_file *files, size_t n, struct hf_err *err)
 {
@@ -114,7 +160,7 @@ static int run(struct hf_walk *w, const struct hf_cataloger *c, const struct hf_
     if (rc < 0)
         return rc;
     uint32_t file = w->rec->facts.file;
-    rc = c->run(files, n, w->scratch, &w->rec->facts, &why);
+    rc = call(w, c, files, n, &why);
     w->rec->facts.file = file;
     if (rc < 0)
         hf_facts_incomplete(&w->rec->facts, "%s: %s", c->name, why.msg[0] ? why.msg : hf_err_name(rc));
@@ -179,6 +225,9 @@ static int flush_held(struct hf_walk *w, struct hf_err *err)
     }
     w->n_held = 0;
     w->held_bytes = 0;
+    if (w->keeps)
+        give_back(w->o->siblings, 1);
+    w->keeps = false;
     return rc;
 }
 
@@ -332,7 +381,7 @@ static int marked_file(struct hf_walk *w, const struct hf_dispatch_hit *hits, si
         uint32_t file = w->rec->facts.file;
         if ((rc = hf_record_file(w->rec, e->path, e->size, err)) < 0)
             return rc;
-        rc = hits[m.fragment].cataloger->run(&f, 1, w->scratch, &w->rec->facts, NULL);
+        rc = call(w, hits[m.fragment].cataloger, &f, 1, NULL);
         w->rec->facts.file = file;
         if (rc >= 0)
             return 0;
@@ -404,6 +453,9 @@ static int stream_file(struct hf_walk *w, const struct hf_tar_entry *e, struct h
         hf_walk_incomplete(w, e->path, reason);
         return 0;
     }
+    for (size_t i = 0; i < n; i++)
+        if (hits[i].want->with_siblings)
+            keep_siblings(w);
     take_budget(w->o->held, (size_t)e->size);
     rc = hold_file(w, e, t, piece, off, rc, err);
     if (rc >= 0) {
@@ -591,14 +643,21 @@ static int walk_blob(struct hf_walk *w, const struct hf_layer_source *l, struct 
 {
     enum hf_compression kind;
     int rc = hf_compression_of(l->fd, l->offset, l->size, &kind, err);
+    bool window = rc >= 0 && kind == HF_ZSTD;
+    if (window)
+        take(w->o->windows, (size_t)w->o->max_window);
     if (rc >= 0)
         rc = walk_pass(w, l, kind, ret, err);
     if (rc >= 0 && w->n_aliases) {
         w->second = true;
+        if (kind != HF_PLAIN) /* databases may be among them, and not all files say so before they are read */
+            keep_siblings(w);
         rc = walk_pass(w, l, kind, NULL, err);
         if (rc >= 0)
             note_unfound(w);
     }
+    if (window)
+        give_back(w->o->windows, (size_t)w->o->max_window);
     return rc;
 }
 
@@ -624,6 +683,8 @@ int hf_layer_stream(struct hf_walk *w, hf_inflate_source source, void *ctx, enum
     static const struct hf_layer_source none = {.fd = -1};
     w->second = w->streamed;
     w->streamed = true;
+    if (w->second)
+        keep_siblings(w);
     int rc = walk_stream(w, &none, source, ctx, kind, ret_digest, err);
     if (rc >= 0 && w->second)
         note_unfound(w);

@@ -18,10 +18,16 @@ struct hf_budget {
 void hf_budget_init(struct hf_budget *b, size_t total);
 void hf_budget_done(struct hf_budget *b);
 
+/* What one layer may use does not depend on how many are walked at a time, so that the result does not; budgets (NULL: none) keep
+ * the sum within bounds.  Who waits for one holds only such as stand before it: windows, siblings, held, scratch. */
 struct hf_layer_opts {
     const struct hf_dispatch *dispatch;
-    struct hf_budget *held; /* files of compressed layers; its total is the largest that is held */
-    size_t max_siblings;    /* bytes of databases kept until the layer's end */
+    struct hf_budget *windows;  /* layers of zstd, max_window each */
+    struct hf_budget *siblings; /* 1: who keeps databases until its layer's end */
+    struct hf_budget *held;     /* files of compressed layers; its total is the largest that is held */
+    struct hf_budget *scratch;  /* calls of catalogers that may need more than light bytes, max_scratch each */
+    size_t max_siblings;        /* bytes of databases kept until the layer's end */
+    size_t max_scratch, light;  /* light: what each worker may use without asking */
     size_t max_facts, max_log;
     struct hf_quota *quota;    /* facts and logs of all layers together */
     struct hf_bombs *bombs;    /* what all layers unpack to beyond reason */

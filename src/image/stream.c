@@ -325,8 +325,8 @@ static int all_there(struct stream *s, struct hf_err *err)
 int hf_stream_layers(struct hf_image *img, const struct hf_layer_opts *o, struct hf_streamed *v, struct hf_err *err)
 {
     struct stream s = {.img = img, .o = o, .v = v};
-    hf_buf_init(&s.scratch.file, o->max_siblings);
-    hf_buf_init(&s.scratch.other, o->max_siblings / 2);
+    hf_buf_init(&s.scratch.file, o->max_scratch);
+    hf_buf_init(&s.scratch.other, o->max_scratch / 2);
     hf_arena_init(&s.arena, MAX_DOCUMENT_BYTES);
     int rc = pass(&s, err);
     if (rc >= 0)
