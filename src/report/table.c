@@ -304,6 +304,8 @@ static void tail(struct table *t, size_t collapsed, size_t ignored)
         hf_buf_add_escaped(t->out, s->incomplete[i].path, 0);
         if (s->incomplete[i].path.n)
             hf_buf_addz(t->out, ": ");
+        else if (s->incomplete[i].layer < s->n_layers)
+            hf_buf_addf(t->out, "layer %u of %zu: ", s->incomplete[i].layer + 1, s->n_layers);
         hf_buf_add_escaped(t->out, s->incomplete[i].reason, 0);
         color(t, "\033[0m");
         hf_buf_addc(t->out, '\n');

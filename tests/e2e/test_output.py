@@ -230,3 +230,9 @@ def test_a_kernel_counts_where_one_may_run(holdfast, tmp_path):
     for target, counted in ((tmp_path / "image.tar", []), (f"dir:{tmp_path / 'root'}", ["linux-image-6.1.0-1-amd64"])):
         result = json.loads(holdfast("scan", "--db", tmp_path / "x.hfdb", "--no-cache", "--format", "json", target, env=env)[1])
         assert len(result["vulnerabilities"]) == 2 and [v["name"] for v in result["vulnerabilities"] if not v.get("kernel_class")] == counted
+
+
+def test_the_table_names_the_layer_that_could_not_be_read(scan, tmp_path):
+    mkimage.write_image(str(tmp_path / "image.tar"), [BASE, TOP[:1700], BASE])
+    rc, out, err = scan("--no-vulnerabilities", "--no-cache", tmp_path / "image.tar")
+    assert rc == 4 and "\nnot examined: layer 2 of 3: the layer could not be read to its end" in out
