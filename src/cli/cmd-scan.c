@@ -65,6 +65,18 @@ static int warn_uncounted(const struct job *j, struct hf_scan *s)
     return n ? hf_scan_warn(s, "--fail-on does not count %zu vulnerabilities whose severity no source says (%zu of them known to be exploited)", n, exploited) : 0;
 }
 
+/* Archives that say neither name nor version are no packages, and so in no other count. */
+static int warn_unnamed(struct hf_scan *s)
+{
+    struct hf_span first = hf_span("", 0);
+    size_t n = 0;
+    for (size_t i = 0; i < s->n_marks; i++)
+        if (hf_span_eqz(s->marks[i].key, "java-unnamed") && n++ == 0)
+            first = hf_span_sub(s->marks[i].text, 0, 300);
+    return n ? hf_scan_warn(s, "%zu Java archive%s say%s no version, such as " HF_SPAN_FMT ": what is in them by themselves is not known", n, n == 1 ? "" : "s", n == 1 ? "s" : "",
+                       HF_SPAN_ARG(first)) : 0;
+}
+
 static int judge(struct job *j, struct hf_scan *s, struct hf_err *err)
 {
     hf_autobuf why_not = HF_BUF_INIT(1 << 20);
@@ -76,6 +88,8 @@ static int judge(struct job *j, struct hf_scan *s, struct hf_err *err)
     for (size_t i = 0; i < s->n_packages && hf_span_eqz(s->release.id, "ubuntu"); i++)
         mo.ubuntu_pro |= s->packages[i].p.type == HF_PKG_DEB && hf_span_search(s->packages[i].p.version, HF_S("+esm")) != SIZE_MAX;
     int rc = add_purls(s, err);
+    if (rc >= 0 && warn_unnamed(s) < 0)
+        rc = hf_fail(err, HF_E_LIMIT, "the result is over the memory limit; raise --max-memory");
     s->eol_unix = hf_os_eol(&s->release);
     if (rc >= 0 && s->eol_unix && s->eol_unix < s->started_unix) {
         char when[32];

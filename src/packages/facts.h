@@ -14,7 +14,7 @@ enum hf_fact_kind {
     HF_FACT_LICENSE,    /* package `key` of type .type has licence `text` */
     HF_FACT_OS,         /* .os */
     HF_FACT_INCOMPLETE, /* something in this file could not be read: `text` says what and where */
-    HF_FACT_MARK,       /* a named observation: key "apk-repositories" / "ubuntu-pro" / "rhel-content-set", text its value */
+    HF_FACT_MARK,       /* a named observation: key "apk-repositories" / "ubuntu-pro" / "rhel-content-set" / "java-unnamed", text its value */
 };
 struct hf_fact {
     enum hf_fact_kind kind;

@@ -252,6 +252,8 @@ static int add_all(struct job *j, const struct archive *a, struct hf_err *err)
     if (rc < 0 || self != SIZE_MAX)
         return rc;
     struct coordinates c = guess(j, a);
+    if (!a->n_poms && (!c.artifact.n || !c.version.n)) /* not even a guess: said, since what is in it is not known */
+        return hf_facts_mark(j->out, HF_S("java-unnamed"), a->inside.n ? a->inside : a->name, err);
     return add(j, a, &c, HF_PKG_GUESSED, err);
 }
 
@@ -389,4 +391,4 @@ static int run(const struct hf_cat_file *files, size_t n, struct hf_cat_scratch 
 #define WANT(suffix) {HF_WANT_SUFFIX, suffix, NULL, SIZE_LIMIT, false, NULL, 0}
 static const struct hf_want wants[] = {WANT(".jar"), WANT(".war"), WANT(".ear"), WANT(".par"), WANT(".sar"), WANT(".nar"), WANT(".jpi"), WANT(".hpi"), WANT(".kar"), WANT(".far"),
         WANT(".lpkg"), WANT(".rar")};
-const struct hf_cataloger hf_cataloger_java = {"java", 2, wants, HF_ARRAY_LEN(wants), run};
+const struct hf_cataloger hf_cataloger_java = {"java", 3, wants, HF_ARRAY_LEN(wants), run};

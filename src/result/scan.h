@@ -70,7 +70,7 @@ struct hf_incomplete {
     struct hf_span path, reason;
     uint32_t layer;
 };
-struct hf_mark { /* an observation of a cataloger: "apk-repositories", "ubuntu-pro", "rhel-content-set" */
+struct hf_mark { /* an observation of a cataloger: "apk-repositories", "ubuntu-pro", "rhel-content-set", "java-unnamed" */
     struct hf_span key, text;
 };
 struct hf_scan {

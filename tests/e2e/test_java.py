@@ -57,6 +57,12 @@ def test_log4shell(scan, compress):
     assert "CVE-2021-44228" in {v["id"] for v in result["vulnerabilities"]}
 
 
+def test_archives_that_say_nothing_are_counted(scan):
+    rc, result, err = scan({"a/app.jar": jar(("x.class", "y")), "b/all.ear": jar(("in.war", jar(("WEB-INF/lib/log4j-core-2.14.1.jar", LOG4J))), manifest(Implementation_Version="1"))})
+    assert rc == 0 and {p["name"] for p in result["packages"]} == {"all", "org.apache.logging.log4j:log4j-core"}
+    assert [w for w in result["warnings"] if "Java" in w] == ["2 Java archives say no version, such as app.jar: what is in them by themselves is not known"]
+
+
 def test_suffix_in_upper_case(scan):
     assert found(scan({"opt/LOG.JAR": LOG4J})[1]) == {("org.apache.logging.log4j:log4j-core", "2.14.1", "opt/LOG.JAR")}
 
