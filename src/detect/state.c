@@ -5,6 +5,7 @@
 
 #define SEEN 128u /* values that FIRST remembers a key */
 #define USUAL_SAMPLES 32u
+#define USUAL_KNOWN 8u /* samples before which the floor alone decides */
 #define USUAL_UNIT 256u
 
 struct mark {
@@ -144,14 +145,14 @@ static bool first(struct hf_state *s, const struct hf_rule *r, struct key *k, ui
 }
 
 /* What is usual is a mean: of all samples at first, then it follows slowly.  A surge pulls at it no more than `times` its own height would;
- * before anything is known of the key, the floor alone decides. */
+ * while little is known of the key, the floor alone decides. */
 static bool surge(struct hf_state *s, const struct hf_rule *r, struct key *k, uint64_t value)
 {
     uint64_t *usual = &marks_of(s, k)->value, v = HF_MIN(value, UINT64_MAX / USUAL_UNIT / 4096) * USUAL_UNIT;
-    bool high = value >= r->above && v >= *usual * r->times;
-    uint64_t share = high || k->step >= USUAL_SAMPLES ? USUAL_SAMPLES : ++k->step;
+    bool known = k->step >= USUAL_KNOWN, high = value >= r->above && (!known || v >= *usual * r->times);
+    uint64_t share = (known && high) || k->step >= USUAL_SAMPLES ? USUAL_SAMPLES : ++k->step;
     k->n = high ? k->n + 1 : 0;
-    *usual = *usual - *usual / share + HF_MIN(v, high ? *usual * r->times : v) / share;
+    *usual = *usual - *usual / share + HF_MIN(v, known && high ? *usual * r->times : v) / share;
     if (k->n < r->samples)
         return false;
     k->n = 0;

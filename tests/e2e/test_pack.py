@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rules that come with the program, each caused for real in a container of its own, each with a benign twin that must not cause it, and
+ordinary work that must cause next to nothing.  What cannot be caused on every machine is in src/detect/test-pack.c; that every rule is in one
+of the two is held here.
+
+One dockerd, one `watch`; what takes time runs side by side.  Programs: busybox and tests/tools/actor.c.  Learning times of rules are shortened
+(LEARNING), nothing else of them is changed."""
+import concurrent.futures
+import io
+import os
+import pathlib
+import pty
+import re
+import socket
+import subprocess
+import tarfile
+import time
+
+import pytest
+import yaml
+
+from test_docker import overlay  # noqa: F401 (a fixture)
+from test_watch import Watch
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PACK = ROOT / "data" / "rules"
+LEARN = 4  # seconds
+LATER = LEARN + 3
+LEARNING = ("Server started a program for the first time", "New listener", "Container reaches for an admin port", "Cloud metadata asked")
+SYS_ADMIN = ("--cap-add", "SYS_ADMIN", "--security-opt", "apparmor=unconfined")
+COPY = "/bin/cp /bin/actor /usr/local/bin/x"
+MADE_UP = "'#.com'"
+
+
+class Case:
+    """rule: caused by `trigger`, not by `twin` (shell scripts); `also`: other rules that the trigger rightly causes."""
+
+    def __init__(self, rule, trigger, twin, options=(), also=(), main=None):
+        self.rule, self.trigger, self.twin, self.options, self.also, self.main = rule, trigger, twin, tuple(options), set(also), main
+
+
+def talk(port, text, times=1, server=True):
+    return (f"actor listen {port} 3000 & " if server else "") + f"actor say 127.0.0.1 {port} '{text}' {times}"
+
+
+CASES = [
+    Case("Program from outside the image ran", f"{COPY}; /usr/local/bin/x true", "actor true; /usr/bin/dpkg true; /bin/cp /bin/actor /usr/bin/y; /usr/bin/y true"),
+    Case("Dropped program ran from a loose place", "/bin/cp /bin/actor /tmp/.x; /tmp/.x true", "ld true; /bin/cp /bin/actor /tmp/conftest; /tmp/conftest true"),
+    Case("Program without a file ran", "actor memfd", "actor true"),
+    Case("Dropped program connects", f"{COPY}; /usr/local/bin/x connect 10.9.0.5 8080", "actor connect 10.9.0.5 8080", also=["Program from outside the image ran"]),
+    Case("Dropped program listens", f"{COPY}; /usr/local/bin/x listen 7000 500", "actor listen 7000 500", also=["Program from outside the image ran"]),
+    Case("Beacon of a dropped program", f"{COPY}; /usr/local/bin/x connect 10.9.0.5 8080 7 1100", f"{COPY}2; /usr/local/bin/x2 connect 10.9.0.6 8080 7 200 1500 100 2500 700",
+         also=["Program from outside the image ran", "Dropped program connects"]),
+    Case("Scripted beacon", "for i in 1 2 3 4 5 6 7; do actor connect 93.184.216.34 443; /bin/sleep 2.2; done",
+         "for i in 2.1 0.3 3.5 0.2 1 2.9; do actor connect 93.184.216.34 443; /bin/sleep $i; done"),
+    Case("Miner started", "actor true -o stratum+tcp://pool:3333 -u x", "actor true -o tcp://pool:3333"),
+    Case("Miner speaks to its pool", talk(3333, '{"id":1,"method":"mining.subscribe","params":[]}\\n'), talk(3334, '{"id":1,"method":"state","params":[]}\\n')),
+    Case("Attack tool ran", "/bin/nmap true", "actor true nmap"),
+    Case("Download run at once", "/bin/sh -c 'echo dHJ1ZQo= | /bin/base64 -d | /bin/sh'", "/bin/sh -c 'echo true | /bin/sh'"),
+    Case("Looking around", "/bin/id; /bin/whoami; /bin/uname -a; /bin/hostname; /bin/ps; /bin/nproc; /bin/df; /bin/free", "/bin/id; /bin/ps; /bin/id; /bin/ps; /bin/uname; /bin/id; /bin/ps; /bin/uname"),
+    Case("Software installed or compiled in a container", "/bin/sleep 2.5; /usr/bin/dpkg true -i x.deb", "/usr/bin/dpkg true"),
+    Case("Shell on a network connection", "actor listen 4444 2000 & actor onsocket 4444 /bin/sh -c true", "actor onunix /bin/sh -c true; /bin/sh -c true </dev/null"),
+    Case("Program on a network connection", "actor listen 4445 2000 & actor onsocket 4445 /bin/actor true", "echo x | actor true | /bin/cat"),
+    Case("Shell below a connected process", "actor listen 4446 2000 & actor below 4446 /bin/sh", "actor listen 4446 2000 & actor below 4446 /bin/sh -c true"),
+    Case("Shell fed by a pipe", "echo true | /bin/sh -i", "echo true | /bin/sh"),
+    Case("Server started a shell", "/usr/sbin/nginx serve 8081 100 /bin/sh -c true", "/bin/sh -c true; /usr/sbin/nginx serve 8081 100 /usr/sbin/nginx true"),
+    Case("Server started a program for the first time", f"actor serve 8082 {LATER}000 /bin/id", "/usr/sbin/app serve 8083 50 /bin/true; " + f"/usr/sbin/app serve 8084 {LATER}000 /bin/true"),
+    Case("New listener", f"/bin/sleep {LATER}; actor listen 7001 300", f"actor listen 7002 100; /bin/sleep {LATER}; actor listen 7002 100"),
+    Case("Setuid program from outside the image ran", "/bin/cp /bin/actor /usr/local/bin/r; /bin/chmod 4755 /usr/local/bin/r; actor as 1000 /usr/local/bin/r true", "actor as 1000 /bin/rootly true",
+         also=["Program from outside the image ran", "Set-uid bit set"]),
+    Case("Spreading", "actor sweep 10.9.0.1 6379 25", "actor sweep 10.9.0.1 6379 5"),
+    Case("Port scan", "actor ports 10.9.0.1 9000 30", "actor ports 10.9.0.9 9000 10"),
+    Case("Many dead peers", "actor sweep 10.9.1.1 80 40", "actor sweep 10.9.1.1 80 10"),
+    Case("Chat of bots", talk(7100, "NICK b0t\\r\\nUSER b0t 0 * :b\\r\\n"), talk(7101, "GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")),
+    Case("Proxy of others", talk(7102, "\\5\\1\\0"), talk(7103, "\\5\\9\\9\\9")),
+    Case("SSH to an unusual port", talk(7104, "SSH-2.0-x\\r\\n"), talk(22, "SSH-2.0-x\\r\\n")),
+    Case("Name of a relay, paste or pool", "actor dnsd 0 2000 & actor dns 1 1 abc.ngrok.io", "actor dnsd 0 9000 & actor dns 1 1 ngrok.example.com"),
+    Case("Made-up names", f"actor dnsd 0 2000 & actor dns 1 14 {MADE_UP}", "actor dns 1 14 mail-%.example.com"),
+    Case("Names that do not exist", "actor dnsd 3 2000 & actor dns 1 34 host%.example.com", "actor dns 1 34 host%.example.com"),
+    Case("Tunnel through DNS", "actor dnsd 0 2000 & actor dns 1 18 " + "abcdef" * 8 + "%." + "bcdefg" * 3 + ".example.com", "actor dns 1 18 short%.example.com"),
+    Case("Orders through DNS texts", "actor dnsd 0 2000 & actor dns 16 12 t%.example.com", "actor dns 16 4 t%.example.com"),
+    Case("SYN flood out of a container", "actor flood syn 1 1800 3500", "actor flood syn 1 50 2500"),
+    Case("SYN flood into a container", "actor listen 8090 4500 & /bin/sleep 0.3; actor flood half 8090 900 3500", "actor listen 8091 4500 & actor flood half 8091 50 2500"),
+    Case("UDP flood out of a container", "actor flood udp 9 8000 3500", "actor flood udp 9 100 2500"),
+    Case("ICMP flood out of a container", "actor flood icmp 0 900 3500", "actor flood icmp 0 10 2500"),
+    Case("Connection flood into a container", "actor drain 8085 6000 & /bin/sleep 0.3; actor flood tcp 8085 3500 5200", "actor drain 8086 4000 & /bin/sleep 0.3; actor flood tcp 8086 100 2500",
+         also=["SYN flood out of a container"]),
+    Case("Container reaches for an admin port", f"/bin/sleep {LATER}; actor connect 10.9.0.7 6380 ; actor connect 10.9.0.7 5432", f"actor connect 10.9.0.8 5432; /bin/sleep {LATER}; actor connect 10.9.0.8 5432"),
+    Case("Logins tried at another machine", "actor connect 10.9.0.7 22 31", "actor connect 10.9.0.8 22 5"),
+    Case("Packet socket opened", "actor packet", "actor flood udp 9 10 100"),
+    Case("SSH logins tried again and again", "actor listen 22 3000 & actor say 127.0.0.1 22 'SSH-2.0-x\\r\\n' 14", "actor say 127.0.0.1 22 'SSH-2.0-x\\r\\n' 3"),
+    Case("su or sudo fails again and again", "for i in 1 2 3 4 5 6; do /bin/su exit 1; done", "for i in 1 2 3 4 5 6; do /bin/su exit 0; done; /bin/su exit 1"),
+    Case("Database logins fail again and again", "actor listen 3306 3000 & actor say 127.0.0.1 3306 'user root password hunter2 database x' 30",
+         "actor listen 3306 3000 & actor say 127.0.0.1 3306 'user root password hunter2 database x' 5"),
+    Case("Login or password program traced", "/usr/sbin/sshd sleep 2000 & /bin/sleep 0.3; actor ptrace $!", "/usr/sbin/sshd sleep 300 & /bin/kill -0 $!"),
+    Case("Program traced by another", "actor sleep 2000 & /bin/sleep 0.3; actor ptrace $!", "actor trace-child"),
+    Case("Cloud metadata asked by a tool", "actor connect 169.254.169.254 80", "actor connect 169.254.1.1 80"),
+    Case("Cloud metadata asked", None, "true", main=["/bin/actor", "after", f"{LATER}000", "169.254.169.254", "80"]),
+    Case("Host disk mounted", "actor mount /dev/sdq1 /mnt ext4", "/bin/cat /proc/mounts >/dev/null", SYS_ADMIN),
+    Case("Mount in a container", "actor mount none /mnt tmpfs", "/bin/cat /proc/mounts >/dev/null", SYS_ADMIN),
+    Case("Namespace of another entered", "actor setns", "true", SYS_ADMIN),
+    Case("Namespaces made in a container", "actor unshare", "true", SYS_ADMIN),
+    Case("BPF program loaded in a container", "actor bpf", "actor bpf map", SYS_ADMIN),
+    Case("File opened by handle", "actor handle /bin/sh", "/bin/cat /bin/sh >/dev/null", ("--cap-add", "DAC_READ_SEARCH")),
+    Case("Device made in a container", "actor mknod", "actor fifo"),
+    Case("Page faults served by a program", "actor uffd", "actor true", ("--security-opt", "seccomp=unconfined")),
+    Case("Container runtime contacted", "actor unix /host/docker.sock", "actor unix /host/other.sock", ("-v", "HOST:/host")),
+    Case("Container may do everything", "true", "true", ("-v", "/etc:/mnt:ro")),
+    Case("Library forced into a program", "LD_PRELOAD=/tmp/x.so actor true", "LD_PRELOAD=/usr/lib/libjemalloc.so.2 actor true"),
+    Case("Loader of programs attacked", "GLIBC_TUNABLES=glibc.malloc.mxfast=x actor as 1000 /bin/rootly true", "GLIBC_TUNABLES=glibc.malloc.check=1 actor true"),
+    Case("Program posing as the kernel", "actor name '[kworker/0:1]'", "actor name worker"),
+]
+BY_HAND = "Shell opened by hand"  # needs a terminal: see test_shell_opened_by_hand
+PROGRAMS = ("nmap", "su", "ld")  # of the actor, by another name
+
+
+def image():
+    """busybox under its names, the actor under some."""
+    actor = pathlib.Path(os.environ.get("TMPDIR", "/tmp")) / f"hf-actor-{os.getpid()}"
+    p = subprocess.run(["cc", "-static", "-O1", "-D_GNU_SOURCE", "-o", actor, ROOT / "tests" / "tools" / "actor.c"], capture_output=True, text=True)
+    if p.returncode != 0:
+        pytest.skip("no static C library: " + p.stderr.strip()[-200:])
+    programs = {"bin/busybox": pathlib.Path("/bin/busybox").read_bytes()}
+    code = actor.read_bytes()
+    actor.unlink()
+    for name in ("bin/actor", "usr/sbin/nginx", "usr/sbin/app", "usr/bin/dpkg", "usr/sbin/sshd", "bin/rootly"):
+        programs[name] = code
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name in ("bin", "usr", "usr/bin", "usr/sbin", "usr/local", "usr/local/bin", "tmp", "etc", "root", "mnt", "host", "proc", "sys", "dev"):
+            info = tarfile.TarInfo(name)
+            info.type, info.mode = tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755
+            tar.addfile(info)
+        for name, data in programs.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(data), 0o4755 if name == "bin/rootly" else 0o755
+            tar.addfile(info, io.BytesIO(data))
+        applets = "sh cp sleep true chmod cat id whoami uname hostname ps nproc df free base64 kill ls mkdir rm grep sed awk find tar gzip mv touch date env head sort wc"
+        for name, to in [(a, "busybox") for a in applets.split()] + [(p, "actor") for p in PROGRAMS]:
+            info = tarfile.TarInfo("bin/" + name)
+            info.type, info.linkname = tarfile.SYMTYPE, to
+            tar.addfile(info)
+        passwd = b"root:x:0:0::/root:/bin/sh\nu:x:1000:1000::/tmp:/bin/sh\n"
+        info = tarfile.TarInfo("etc/passwd")
+        info.size = len(passwd)
+        tar.addfile(info, io.BytesIO(passwd))
+    return out.getvalue()
+
+
+def slug(rule, kind):
+    return kind + "-" + re.sub(r"[^a-z]+", "-", rule.lower()).strip("-")
+
+
+class Host:
+    """dockerd with the image, watch, and what it said of each container."""
+
+    def __init__(self, docker, watch, sockets):
+        self.docker, self.watch, self.sockets = docker, watch, sockets
+
+    def start(self, name, options, command):
+        options = [o.replace("HOST", str(self.sockets)) for o in options]
+        p = subprocess.run(self.docker.command("run", "--rm", "--name", name, "--network", "none", *options, "pack:1", *command), env=self.docker.env(), capture_output=True, text=True, timeout=60)
+        assert p.returncode != 125, p.stderr
+        return p
+
+    def shell(self, name, options, script):
+        return self.start(name, options, ["/bin/sh", "-c", script + "\nwait"])
+
+    def alerts(self):
+        found = {}
+        for line in self.watch.lines():
+            if line["type"] == "alert" and "container" in line:
+                found.setdefault(line["container"]["name"], []).append(line)
+        return found
+
+
+@pytest.fixture(scope="module")
+def host(binary, overlay, tmp_path_factory):  # noqa: F811
+    if os.geteuid() != 0:
+        pytest.skip("watching needs root")
+    overlay("import", "-", "pack:1", input=image())
+    path = tmp_path_factory.mktemp("pack")
+    short = [{"macro": "ran_for_a_while", "condition": "(container.duration > 2000000000)"}] + [{"rule": r, "window": f"{LEARN}s", "override": {"window": "replace"}} for r in LEARNING]
+    (path / "short.yaml").write_text(yaml.safe_dump(short))
+    sockets = path / "sockets"
+    sockets.mkdir()
+    listeners = []
+    for name in ("docker.sock", "other.sock"):
+        s = socket.socket(socket.AF_UNIX)
+        s.bind(str(sockets / name))
+        s.listen()
+        listeners.append(s)
+    watch = Watch(binary, path, "--json", "--rules", PACK, "--rules", path / "short.yaml")
+    yield Host(overlay, watch, sockets)
+    watch.stop()
+    for s in listeners:
+        s.close()
+
+
+@pytest.fixture(scope="module")
+def told(host):
+    """Runs every trigger in a container of its own, the twins together by their options; container -> alerts."""
+    jobs, twins = [], {}
+    for c in CASES:
+        jobs.append((slug(c.rule, "t"), c.options, c.main, c.trigger))
+        options = () if c.rule == "Container may do everything" else c.options
+        twins.setdefault(options, []).append(c.twin)
+    jobs.sort(key=lambda j: -len(re.findall(r"sleep|flood|1100|serve", j[3] or "after sleep")))  # what takes long begins first
+    with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
+        runs = [pool.submit(host.shell, f"b-{i}", options, "\n".join(f"( {s} ) &" for s in scripts)) for i, (options, scripts) in enumerate(twins.items())]
+        for name, options, main, script in jobs:
+            runs.append(pool.submit(host.start, name, options, main) if main else pool.submit(host.shell, name, options, script))
+        for r in runs:
+            r.result()
+    time.sleep(1.5)  # rates are told every second
+    return host.alerts()
+
+
+def name_of_every_rule():
+    rules = [r for f in sorted(PACK.glob("*.yaml")) for r in yaml.safe_load(f.read_text())]
+    return [r["rule"] for r in rules if "rule" in r and "remember" not in r]
+
+
+def test_every_rule_is_tested_with_a_twin():
+    by_records = set(re.findall(r'^ *\{"([^"]+)", \w+, \w+\}', (ROOT / "src/detect/test-pack.c").read_text(), re.M))
+    by_containers = {c.rule for c in CASES if (c.trigger or c.main) and c.twin} | {BY_HAND}
+    rules = name_of_every_rule()
+    assert len(rules) == len(set(rules))
+    assert set(rules) - by_records - by_containers == set()
+    assert (by_records | by_containers) - set(rules) == set()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.rule)
+def test_trigger(told, case):
+    alerts = told.get(slug(case.rule, "t"), [])
+    rules = {a["alert"]["rule"] if "alert" in a else a["rule"] for a in alerts}
+    assert case.rule in rules, f"told: {rules}"
+    assert rules - {case.rule} <= case.also
+
+
+def test_twins(told):
+    wrong = {name: {a["rule"] for a in alerts} for name, alerts in told.items() if name.startswith("b-")}
+    assert wrong == {}
