@@ -573,7 +573,8 @@ static bool matches(struct hf_engine *e, struct slot *s, const struct hf_prog **
         for (size_t i = 0; i < r->n_steps; i++)
             step[i] = holds(e, r->steps[i]);
         *ret_prog = r->steps[r->n_steps - 1];
-        return hf_state_sequence(s->state, r, key, step, e->look.ev->time_ns);
+        const struct hf_event *ev = e->look.ev;
+        return hf_state_sequence(s->state, r, key, step, ev->type == HF_EV_FILE && ev->u.file.source == HF_SOURCE_FANOTIFY, ev->time_ns);
     }
     if (!holds(e, r->prog))
         return false;

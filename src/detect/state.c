@@ -4,6 +4,8 @@
 #include <math.h>
 
 #define SEEN 128u /* values that FIRST remembers a key */
+#define RECENT 32u
+#define LATE_NS 500000000u /* changes of files are told behind the other events */
 #define USUAL_SAMPLES 32u
 #define USUAL_KNOWN 8u /* samples before which the floor alone decides */
 #define USUAL_UNIT 256u
@@ -12,8 +14,15 @@ struct mark {
     uint64_t value, time_ns;
 };
 
+struct recent {
+    uint64_t key, time_ns;
+    uint32_t step;
+};
+
 struct hf_state {
     size_t marks; /* a key */
+    struct recent recent[RECENT]; /* SEQUENCE: steps but the first that held */
+    size_t recent_at;
     struct key {
         uint64_t key, first_ns, last_ns;
         uint32_t n, at; /* marks in use, next place */
@@ -196,24 +205,41 @@ bool hf_state_event(struct hf_state *s, const struct hf_rule *r, uint64_t key, u
     }
 }
 
-bool hf_state_sequence(struct hf_state *s, const struct hf_rule *r, uint64_t key, const bool *step, uint64_t now_ns)
+/* A step that held for this key a moment ago: its event may have come before that of an earlier step, which is told later. */
+static uint64_t lately(const struct hf_state *s, uint64_t key, uint32_t step, uint64_t now_ns)
+{
+    for (size_t i = 0; i < RECENT; i++)
+        if (s->recent[i].key == key && s->recent[i].step == step && s->recent[i].time_ns && s->recent[i].time_ns + LATE_NS >= now_ns)
+            return s->recent[i].time_ns;
+    return 0;
+}
+
+bool hf_state_sequence(struct hf_state *s, const struct hf_rule *r, uint64_t key, const bool *step, bool late, uint64_t now_ns)
 {
     struct key *k = NULL;
+    for (uint32_t i = 1; i < r->n_steps; i++)
+        if (step[i]) {
+            s->recent[s->recent_at] = (struct recent){key, now_ns, i};
+            s->recent_at = (s->recent_at + 1) % RECENT;
+        }
     for (size_t i = 0; i < HF_STATE_KEYS && !k; i++)
         if (s->keys[i].used && s->keys[i].key == key)
             k = &s->keys[i];
-    bool begun = k && k->step > 0 && now_ns - k->first_ns <= r->window_ns;
-    if (begun && step[k->step]) {
-        k->last_ns = now_ns;
-        if (++k->step < r->n_steps)
-            return false;
+    bool begun = k && k->step > 0 && now_ns - k->first_ns <= r->window_ns, moved = begun && step[k->step];
+    if (!moved && !begun && step[0]) {
+        k = key_of(s, key, now_ns);
+        k->first_ns = now_ns;
         k->step = 0;
-        return true;
+        moved = true;
     }
-    if (begun || !step[0])
+    if (!moved)
         return false;
-    k = key_of(s, key, now_ns);
-    k->first_ns = k->last_ns = now_ns;
-    k->step = 1;
-    return false;
+    k->last_ns = now_ns;
+    k->step++;
+    while (late && k->step < r->n_steps && lately(s, key, k->step, now_ns))
+        k->step++;
+    if (k->step < r->n_steps)
+        return false;
+    k->step = 0;
+    return true;
 }

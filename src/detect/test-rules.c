@@ -210,6 +210,10 @@ static void behaviour(void)
     EQ_U(e ? hf_engine_event(e, &f) : 9, 0);
     EQ_U(e ? hf_engine_event(e, &n) : 9, 1);
     EQ_U(e ? hf_engine_event(e, &n) : 9, 0);
+    f.u.file.source = HF_SOURCE_FANOTIFY; /* told after what followed it; but not long after */
+    EQ_U(e ? hf_engine_event(e, &f) : 9, 1);
+    f.time_ns += 2000000000u;
+    EQ_U(e ? hf_engine_event(e, &f) : 9, 0);
 }
 
 /* Rules that speak to each other, that alert once, that know what is usual. */

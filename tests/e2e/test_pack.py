@@ -26,9 +26,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PACK = ROOT / "data" / "rules"
 LEARN = 4  # seconds
 LATER = LEARN + 3
-LEARNING = ("Server started a program for the first time", "New listener", "Container reaches for an admin port", "Cloud metadata asked")
+LEARNING = ("Server started a program for the first time", "New listener", "Container reaches for an admin port", "Cloud metadata asked", "Token of a service account read anew")
 SYS_ADMIN = ("--cap-add", "SYS_ADMIN", "--security-opt", "apparmor=unconfined")
 COPY = "/bin/cp /bin/actor /usr/local/bin/x"
+TOKEN = "/run/secrets/kubernetes.io/serviceaccount/token"
+SOON = "/bin/sleep 1; "  # until the files of the container are watched
 MADE_UP = "'#.com'"
 
 
@@ -108,10 +110,24 @@ CASES = [
     Case("Container may do everything", "true", "true", ("-v", "/etc:/mnt:ro")),
     Case("Library forced into a program", "LD_PRELOAD=/tmp/x.so actor true", "LD_PRELOAD=/usr/lib/libjemalloc.so.2 actor true"),
     Case("Loader of programs attacked", "GLIBC_TUNABLES=glibc.malloc.mxfast=x actor as 1000 /bin/rootly true", "GLIBC_TUNABLES=glibc.malloc.check=1 actor true"),
+    Case("SSH keys changed", SOON + "echo ssh-ed25519 x >>/root/.ssh/authorized_keys", SOON + "/bin/cat /root/.ssh/authorized_keys; echo x >>/root/.ssh/known_hosts"),
+    Case("Job planted", SOON + "echo '* * * * * root true' >/etc/cron.d/x", SOON + "/usr/bin/dpkg run /bin/cp /etc/passwd /etc/cron.d/logs; /bin/cat /etc/crontab"),
+    Case("Job planted", SOON + "echo x >/tmp/j; /bin/mv /tmp/j /etc/cron.d/j", SOON + "/usr/bin/dpkg run /bin/mv /etc/motd /etc/cron.d/motd"),
+    Case("Start-up changed", SOON + "echo x >/etc/systemd/system/x.service", SOON + "/usr/bin/dpkg run /bin/cp /etc/passwd /etc/systemd/system/y.service"),
+    Case("Login changed", SOON + "echo 'u ALL=(ALL) NOPASSWD: ALL' >>/etc/sudoers", SOON + "/usr/bin/dpkg run /bin/cp /etc/crontab /etc/pam.d/common; /bin/useradd put /etc/group"),
+    Case("Library preload changed", SOON + "echo /tmp/x.so >/etc/ld.so.preload", SOON + "echo x >/etc/ld.so.conf; /bin/cat /etc/crontab"),
+    Case("Shell profile changed", SOON + "echo evil >>/root/.bashrc", SOON + "/bin/cat /root/.bashrc; /usr/bin/dpkg run /bin/cp /etc/crontab /etc/bash.bashrc"),
+    Case("Set-uid bit set", SOON + "/bin/chmod 4755 /usr/local/bin/tool", SOON + "/bin/chmod 755 /usr/local/bin/tool; /bin/chmod 700 /bin/rootly"),
+    Case("Script put below a web root", SOON + "/usr/sbin/nginx serve 8088 10 /usr/sbin/nginx put /var/www/html/x.php", SOON + "/usr/sbin/nginx serve 8089 10 /usr/sbin/nginx put /var/www/html/x.jpg; /bin/cp /etc/passwd /var/www/html/y.php"),
+    Case("Password hashes read", SOON + "/bin/cat /etc/shadow", SOON + "/bin/su put /dev/null /etc/shadow; /bin/cat /etc/passwd"),
+    Case("Credentials gathered", SOON + "/bin/cat /root/.aws/credentials /root/.docker/config.json /root/.kube/config", SOON + "/bin/cat /root/.aws/credentials /root/.aws/credentials"),
+    Case("SSH key read", SOON + "/bin/cat /root/.ssh/id_ed25519", SOON + "/bin/ssh put /dev/null /root/.ssh/id_ed25519; /bin/cat /root/.ssh/id_ed25519.pub"),
+    Case("Token of a service account read anew", f"/bin/cat {TOKEN}; /bin/sleep {LATER}; actor put /dev/null {TOKEN}", SOON + f"/bin/wc {TOKEN}; /bin/sleep {LATER}; /bin/wc {TOKEN}"),
+    Case("Token read and used", SOON + f"/bin/cat {TOKEN}; actor connect 10.96.0.1 443", SOON + "/bin/cat /etc/motd; actor connect 10.96.0.1 443"),
     Case("Program posing as the kernel", "actor name '[kworker/0:1]'", "actor name worker"),
 ]
 BY_HAND = "Shell opened by hand"  # needs a terminal: see test_shell_opened_by_hand
-PROGRAMS = ("nmap", "su", "ld")  # of the actor, by another name
+PROGRAMS = ("nmap", "su", "ld", "useradd", "ssh")  # of the actor, by another name
 
 
 def image():
@@ -127,7 +143,8 @@ def image():
         programs[name] = code
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
-        for name in ("bin", "usr", "usr/bin", "usr/sbin", "usr/local", "usr/local/bin", "tmp", "etc", "root", "mnt", "host", "proc", "sys", "dev"):
+        for name in ("bin", "usr", "usr/bin", "usr/sbin", "usr/local", "usr/local/bin", "tmp", "etc", "root", "mnt", "host", "proc", "sys", "dev", "etc/cron.d", "etc/systemd", "etc/systemd/system", "etc/pam.d", "root/.ssh", "root/.aws", "root/.docker",
+                     "root/.kube", "var", "var/www", "var/www/html", "run", "run/secrets", "run/secrets/kubernetes.io", "run/secrets/kubernetes.io/serviceaccount"):
             info = tarfile.TarInfo(name)
             info.type, info.mode = tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755
             tar.addfile(info)
@@ -135,11 +152,17 @@ def image():
             info = tarfile.TarInfo(name)
             info.size, info.mode = len(data), 0o4755 if name == "bin/rootly" else 0o755
             tar.addfile(info, io.BytesIO(data))
-        applets = "sh cp sleep true chmod cat id whoami uname hostname ps nproc df free base64 kill ls mkdir rm grep sed awk find tar gzip mv touch date env head sort wc"
+        applets = "setsid sh cp sleep true chmod cat id whoami uname hostname ps nproc df free base64 kill ls mkdir rm grep sed awk find tar gzip mv touch date env head sort wc"
         for name, to in [(a, "busybox") for a in applets.split()] + [(p, "actor") for p in PROGRAMS]:
             info = tarfile.TarInfo("bin/" + name)
             info.type, info.linkname = tarfile.SYMTYPE, to
             tar.addfile(info)
+        files = ("etc/shadow", "etc/sudoers", "etc/group", "etc/crontab", "etc/motd", "etc/bash.bashrc", "etc/ld.so.conf", "root/.bashrc", "root/.ssh/authorized_keys", "root/.ssh/known_hosts", "root/.ssh/id_ed25519",
+                 "root/.ssh/id_ed25519.pub", "root/.aws/credentials", "root/.docker/config.json", "root/.kube/config", TOKEN[1:], "usr/local/bin/tool")
+        for name in files:
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = 2, 0o755 if name.endswith("tool") else 0o600
+            tar.addfile(info, io.BytesIO(b"x\n"))
         passwd = b"root:x:0:0::/root:/bin/sh\nu:x:1000:1000::/tmp:/bin/sh\n"
         info = tarfile.TarInfo("etc/passwd")
         info.size = len(passwd)
@@ -147,8 +170,8 @@ def image():
     return out.getvalue()
 
 
-def slug(rule, kind):
-    return kind + "-" + re.sub(r"[^a-z]+", "-", rule.lower()).strip("-")
+def name_of(case):
+    return f"t{CASES.index(case)}-" + re.sub(r"[^a-z]+", "-", case.rule.lower()).strip("-")
 
 
 class Host:
@@ -202,12 +225,13 @@ def told(host):
     """Runs every trigger in a container of its own, the twins together by their options; container -> alerts."""
     jobs, twins = [], {}
     for c in CASES:
-        jobs.append((slug(c.rule, "t"), c.options, c.main, c.trigger))
+        jobs.append((name_of(c), c.options, c.main, c.trigger))
         options = () if c.rule == "Container may do everything" else c.options
         twins.setdefault(options, []).append(c.twin)
     jobs.sort(key=lambda j: -len(re.findall(r"sleep|flood|1100|serve", j[3] or "after sleep")))  # what takes long begins first
     with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
-        runs = [pool.submit(host.shell, f"b-{i}", options, "\n".join(f"( {s} ) &" for s in scripts)) for i, (options, scripts) in enumerate(twins.items())]
+        each = 'for s in "$@"; do /bin/setsid /bin/sh -c "$s" & done; wait'
+        runs = [pool.submit(host.start, f"b-{i}", options, ["/bin/sh", "-c", each, "--", *(s + "\nwait" for s in scripts)]) for i, (options, scripts) in enumerate(twins.items())]
         for name, options, main, script in jobs:
             runs.append(pool.submit(host.start, name, options, main) if main else pool.submit(host.shell, name, options, script))
         for r in runs:
@@ -232,7 +256,7 @@ def test_every_rule_is_tested_with_a_twin():
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.rule)
 def test_trigger(told, case):
-    alerts = told.get(slug(case.rule, "t"), [])
+    alerts = told.get(name_of(case), [])
     rules = {a["alert"]["rule"] if "alert" in a else a["rule"] for a in alerts}
     assert case.rule in rules, f"told: {rules}"
     assert rules - {case.rule} <= case.also

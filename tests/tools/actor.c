@@ -247,6 +247,23 @@ static int act_as(char **a)
     return 1;
 }
 
+/* run PROGRAM...: starts it and waits */
+static int act_run(char **a)
+{
+    child_of(a);
+    wait(NULL);
+    return 0;
+}
+
+/* put FILE [FROM]: writes it, or a byte of another into it */
+static int act_put(char **a)
+{
+    char b[1] = {'x'};
+    int fd = a[1] ? open(a[1], O_RDONLY) : -1, to = open(a[0], O_WRONLY | O_CREAT, 0644);
+    (void)!read(fd, b, 1);
+    return write(to, b, 1) != 1;
+}
+
 /* ---- DNS ---- */
 
 /* dnsd RCODE MS: answers every question with this code */
@@ -441,7 +458,7 @@ static const struct {
         {"ports", act_ports}, {"say", act_say}, {"onsocket", act_onsocket}, {"onunix", act_onunix}, {"below", act_below}, {"serve", act_serve}, {"after", act_after},
         {"memfd", act_memfd}, {"as", act_as}, {"dnsd", act_dnsd}, {"dns", act_dns}, {"flood", act_flood}, {"ptrace", act_ptrace}, {"trace-child", act_trace_child},
         {"packet", act_packet}, {"mount", act_mount}, {"setns", act_setns}, {"unshare", act_unshare}, {"mknod", act_mknod}, {"fifo", act_fifo}, {"uffd", act_uffd},
-        {"name", act_name}, {"bpf", act_bpf}, {"handle", act_handle}, {"unix", act_unix}};
+        {"name", act_name}, {"bpf", act_bpf}, {"handle", act_handle}, {"unix", act_unix}, {"run", act_run}, {"put", act_put}};
 
 int main(int argc, char **argv)
 {
