@@ -265,3 +265,169 @@ def test_trigger(told, case):
 def test_twins(told):
     wrong = {name: {a["rule"] for a in alerts} for name, alerts in told.items() if name.startswith("b-")}
     assert wrong == {}
+
+
+def test_shell_opened_by_hand(host):
+    """A person's shell through `docker exec -it` is told of, once; a command through `docker exec` is not."""
+    host.docker("run", "-d", "--rm", "--name", "by-hand", "--network", "none", "pack:1", "/bin/sleep", "60")
+    host.docker("run", "-d", "--rm", "--name", "not-by-hand", "--network", "none", "pack:1", "/bin/sleep", "60")
+    for command in (["/bin/sh", "-c", "/bin/ls /; /bin/ps"], ["/bin/true"]):
+        host.docker("exec", "not-by-hand", *command)
+    master, slave = pty.openpty()
+    p = subprocess.Popen(host.docker.command("exec", "-it", "by-hand", "/bin/sh"), env=host.docker.env(), stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+    os.close(slave)
+    os.write(master, b"/bin/ls /\n/bin/ps\n/bin/sh\nexit\nexit\n")
+    end = time.monotonic() + 20
+    while p.poll() is None and time.monotonic() < end:
+        try:
+            os.read(master, 4096)
+        except OSError:
+            break
+    assert p.wait(10) == 0
+    os.close(master)
+    host.watch.wait_for(lambda l: l["type"] == "alert" and l.get("container", {}).get("name") == "by-hand")
+    alerts = host.alerts()
+    assert [a["rule"] for a in alerts["by-hand"]] == [BY_HAND] and "not-by-hand" not in alerts
+    host.docker("rm", "-f", "by-hand", "not-by-hand")
+
+
+# ---- ordinary work ----
+
+def of_host(*programs):
+    """The programs, and the libraries they need, as members of a tar: path -> bytes."""
+    found = {}
+    for program in programs:
+        real = os.path.realpath(program)
+        found[program[1:]] = pathlib.Path(real).read_bytes()
+        out = subprocess.run(["ldd", real], capture_output=True, text=True).stdout
+        for lib in re.findall(r"(/\S+) \(0x", out):
+            found[lib[1:]] = pathlib.Path(lib).read_bytes()
+    return found
+
+
+def debian():
+    """An image with dpkg, a shell, nginx and redis of this machine."""
+    wanted = ["/bin/sh", "/usr/bin/dpkg", "/usr/bin/dpkg-deb", "/usr/bin/dpkg-split", "/usr/bin/tar", "/bin/rm", "/bin/cat", "/bin/ls", "/bin/sleep", "/bin/mkdir", "/usr/bin/id", "/usr/bin/dpkg-query",
+              "/usr/bin/diff", "/bin/chmod", "/bin/chown", "/usr/sbin/nginx", "/usr/bin/redis-server", "/usr/bin/redis-cli", "/usr/bin/redis-benchmark", "/sbin/ldconfig", "/bin/busybox", "/sbin/start-stop-daemon"]
+    members = of_host(*(p for p in wanted if os.path.exists(p)))
+    texts = {"etc/passwd": "root:x:0:0::/root:/bin/sh\nwww-data:x:33:33::/var/www:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n", "etc/group": "root:x:0:\nwww-data:x:33:\nnogroup:x:65534:\n",
+             "etc/shadow": "root:*:1::::::\n", "var/lib/dpkg/status": "", "var/lib/dpkg/available": "", "etc/crontab": "", "var/www/index.html": "hello\n",
+             "etc/nginx/nginx.conf": "daemon off; worker_processes 2; error_log /dev/stderr; events {} http { access_log /var/log/nginx/access.log; server { listen 80; root /var/www; } }\n"}
+    folders = ["tmp", "root", "proc", "sys", "dev", "run", "var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/dpkg/triggers", "var/log/nginx", "var/lib/nginx", "etc/cron.d", "etc/init.d", "lib/systemd/system", "pkg"]
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        made = set()
+        for name in [*folders, *(os.path.dirname(m) for m in [*members, *texts])]:
+            for i in range(1, len(name.split("/")) + 1):
+                part = "/".join(name.split("/")[:i])
+                if part not in made:
+                    made.add(part)
+                    info = tarfile.TarInfo(part)
+                    info.type, info.mode = tarfile.DIRTYPE, 0o1777 if part == "tmp" else 0o755
+                    tar.addfile(info)
+        for name, data in [*members.items(), *((n, t.encode()) for n, t in texts.items())]:
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(data), 0o600 if name == "etc/shadow" else 0o755
+            tar.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def package(path):
+    """A .deb with a program, a job, a unit, a set-uid helper, and scripts that run the program."""
+    tree = path / "deb"
+    for folder in ("DEBIAN", "usr/bin", "etc/cron.d", "lib/systemd/system", "etc/init.d"):
+        (tree / folder).mkdir(parents=True)
+    (tree / "DEBIAN/control").write_text("Package: tool\nVersion: 1\nArchitecture: all\nMaintainer: x <x@example.com>\nDescription: x\n")
+    (tree / "usr/bin/tool").write_bytes(pathlib.Path("/bin/busybox").read_bytes())
+    (tree / "usr/bin/tool").chmod(0o755)
+    (tree / "usr/bin/tool-root").write_text("#!/bin/sh\n")
+    (tree / "usr/bin/tool-root").chmod(0o4755)
+    (tree / "etc/cron.d/tool").write_text("0 0 * * * root tool\n")
+    (tree / "lib/systemd/system/tool.service").write_text("[Service]\nExecStart=/usr/bin/tool\n")
+    (tree / "etc/init.d/tool").write_text("#!/bin/sh\n")
+    (tree / "DEBIAN/postinst").write_text("#!/bin/sh\nset -e\nid root >/dev/null\n/usr/bin/tool true\necho 'tool:x:900:900::/:/bin/false' >>/etc/passwd\nchown root:root /usr/bin/tool\n")
+    (tree / "DEBIAN/postinst").chmod(0o755)
+    subprocess.run(["dpkg-deb", "--build", "--root-owner-group", tree, path / "tool.deb"], check=True, capture_output=True)
+
+
+USR = ("-v", "/usr:/usr:ro")  # compilers, python and PostgreSQL of this machine
+BUILD = """mkdir -p /tmp/w && cd /tmp/w
+for i in 1 2 3 4 5; do echo "int main(void){return 0;}" >conftest.c; gcc conftest.c -o conftest && ./conftest; done
+printf 'all: prog\\n\\t./prog\\nprog: a.o b.o\\n\\tgcc -o prog a.o b.o\\n' >Makefile
+echo 'int f(void);int main(void){return f();}' >a.c; echo 'int f(void){return 0;}' >b.c
+make && ls -l && ps && id && uname -a; python3 -c 'import os; os.makedirs("/tmp/p"); open("/tmp/p/x.py","w").write("print(1)")'; python3 /tmp/p/x.py; git --version; rm -rf /tmp/w"""
+POSTGRES = """P=$(ls -d /usr/lib/postgresql/*/bin | tail -1); mkdir -p /tmp/db && $P/initdb -D /tmp/db -U u -A trust >/dev/null && $P/pg_ctl -D /tmp/db -o "-k /tmp -c fsync=off" -w start >/dev/null
+for i in 1 2 3 4 5; do $P/psql -h 127.0.0.1 -U u postgres -c 'create table if not exists t(a int); insert into t select generate_series(1,1000); select count(*) from t' >/dev/null; done; $P/pg_ctl -D /tmp/db -w stop >/dev/null"""
+WEB = """nginx -c /etc/nginx/nginx.conf & sleep 0.5; for i in $(busybox seq 60); do busybox wget -qO /dev/null http://127.0.0.1/; done
+nginx -c /etc/nginx/nginx.conf -s reload; sleep 0.5; busybox mv /var/log/nginx/access.log /var/log/nginx/access.log.1; nginx -c /etc/nginx/nginx.conf -s reopen; busybox gzip /var/log/nginx/access.log.1; sleep 0.5; nginx -c /etc/nginx/nginx.conf -s quit"""
+REDIS = "redis-server --save '' --daemonize yes >/dev/null; sleep 0.3; redis-benchmark -q -n 20000 -c 50 -t get,set >/dev/null; redis-cli set a b; redis-cli bgsave; sleep 0.5; redis-cli shutdown nosave"
+PYTHON = """python3 -m http.server 8000 >/dev/null 2>&1 & S=$!; sleep 0.7; python3 - <<'END'
+import subprocess, urllib.request, concurrent.futures as c
+with c.ThreadPoolExecutor(4) as p: list(p.map(lambda i: urllib.request.urlopen("http://127.0.0.1:8000/").read(1), range(40)))
+subprocess.run(["ls", "-l", "/"], stdout=subprocess.DEVNULL); subprocess.run("date; hostname", shell=True, stdout=subprocess.DEVNULL)
+END
+kill $S"""
+CRON = "/bin/busybox mkdir -p /var/spool/cron/crontabs; echo '* * * * * /bin/date' | /bin/busybox crontab -; /bin/busybox crond -b; /bin/sleep 6; /bin/ps; /bin/df; /bin/find /etc -name '*.conf'"
+WORK = {
+    "package": ("debian:1", ("-v", "PKG:/pkg:ro"), "dpkg -i /pkg/tool.deb && tool true && /usr/bin/tool-root; dpkg -l tool; dpkg -r tool"),
+    "nginx": ("debian:1", (), WEB),
+    "redis": ("debian:1", (), REDIS),
+    "build": ("links:1", USR, BUILD),
+    "postgres": ("links:1", (*USR, "--user", "1000"), POSTGRES),
+    "python": ("links:1", USR, PYTHON),
+    "cron": ("pack:1", (), CRON),
+}
+DOCKERFILE = "FROM pack:1\nRUN /bin/mkdir /app && /bin/cp /bin/actor /app/server && /app/server true\nRUN echo u2:x:1001:1001::/:/bin/sh >>/etc/passwd && /bin/chmod 755 /app/server\nCMD [\"/app/server\", \"true\"]\n"
+
+
+def links():
+    """A root that has nothing but links into /usr, which is mounted."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name in ("tmp", "etc", "root", "usr", "proc", "sys", "dev", "var"):
+            info = tarfile.TarInfo(name)
+            info.type, info.mode = tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755
+            tar.addfile(info)
+        for name in ("bin", "sbin", "lib", "lib64"):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = tarfile.SYMTYPE, "usr/" + name
+            tar.addfile(info)
+        text = b"root:x:0:0::/root:/bin/sh\nu:x:1000:1000::/tmp:/bin/sh\n"
+        info = tarfile.TarInfo("etc/passwd")
+        info.size = len(text)
+        tar.addfile(info, io.BytesIO(text))
+    return out.getvalue()
+
+
+def test_ordinary_work(host, tmp_path):
+    """At most one alert in each container; none but where the work is what an intruder does too."""
+    for program in ("dpkg-deb", "nginx", "redis-server", "gcc", "make"):
+        if not any(os.path.exists(f"{d}/{program}") for d in ("/usr/bin", "/usr/sbin", "/bin")):
+            pytest.skip(f"{program} is not installed")
+    package(tmp_path)
+    host.docker("import", "-", "debian:1", input=debian())
+    host.docker("import", "-", "links:1", input=links())
+    before = {name: len(a) for name, a in host.alerts().items()}
+
+    def work(name):
+        image, options, script = WORK[name]
+        options = [o.replace("PKG", str(tmp_path)) for o in options]
+        p = subprocess.run(host.docker.command("run", "--rm", "--name", "work-" + name, "--network", "none", *options, image, "/bin/sh", "-c", script),
+                           env=host.docker.env(), capture_output=True, text=True, timeout=60)
+        assert p.returncode == 0, (name, p.returncode, p.stderr[-800:])
+
+    def build():
+        (tmp_path / "Dockerfile").write_text(DOCKERFILE)
+        host.docker("build", "-q", "--network", "none", "-t", "built:1", tmp_path)
+        host.docker("run", "--rm", "--name", "work-built", "--network", "none", "built:1")
+    with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
+        for r in [*(pool.submit(work, name) for name in WORK if name != "postgres" or list(pathlib.Path("/usr/lib/postgresql").glob("*/bin/initdb"))), pool.submit(build)]:
+            r.result()
+    time.sleep(1)
+    images = set(host.docker.text("images", "-aq", "--no-trunc").split())  # of containers that build: others may run on this machine
+    found = {name: [a["rule"] for a in alerts[before.get(name, 0):]] for name, alerts in host.alerts().items()
+             if len(alerts) > before.get(name, 0) and (name.startswith("work-") or alerts[-1]["container"].get("image") in images)}
+    assert {name: rules for name, rules in found.items() if len(rules) > 1} == {}
+    expected = {"work-cron": "Job planted"}  # who edits the table of jobs
+    named = {name: rules[0] for name, rules in found.items() if name.startswith("work-")}
+    assert {name: rule for name, rule in named.items() if expected.get(name) != rule} == {}
