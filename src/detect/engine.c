@@ -550,7 +550,7 @@ static bool remembered(void *ctx, struct hf_span name, bool of_parent)
     for (size_t i = 0; i < e->n_slots; i++) {
         const struct hf_rule *r = e->slots[i].rule;
         bool any = false;
-        if (hf_span_eq(r->remember, name) && hf_state_remembers(e->slots[i].memory, r, hash_parts(l, r->key, r->n_key, &any), ev->time_ns))
+        if (r->remember.n && hf_span_eq(r->remember, name) && hf_state_remembers(e->slots[i].memory, r, hash_parts(l, r->key, r->n_key, &any), ev->time_ns))
             return true;
     }
     return false;

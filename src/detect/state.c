@@ -173,16 +173,23 @@ void hf_state_remember(struct hf_state *s, uint64_t key, uint64_t now_ns)
     key_of(s, key, now_ns)->last_ns = now_ns;
 }
 
-bool hf_state_remembers(const struct hf_state *s, const struct hf_rule *r, uint64_t key, uint64_t now_ns)
+/* Without making it: a key lies behind its place with no free one between. */
+static struct key *find(struct hf_state *s, uint64_t key)
 {
     for (size_t i = 0; i < HF_STATE_KEYS; i++) {
-        const struct key *k = &s->keys[(key + i) & (HF_STATE_KEYS - 1)];
+        struct key *k = &s->keys[(key + i) & (HF_STATE_KEYS - 1)];
         if (!k->used)
-            return false;
+            return NULL;
         if (k->key == key)
-            return now_ns - k->last_ns <= r->window_ns;
+            return k;
     }
-    return false;
+    return NULL;
+}
+
+bool hf_state_remembers(struct hf_state *s, const struct hf_rule *r, uint64_t key, uint64_t now_ns)
+{
+    const struct key *k = find(s, key);
+    return k && now_ns - k->last_ns <= r->window_ns;
 }
 
 bool hf_state_event(struct hf_state *s, const struct hf_rule *r, uint64_t key, uint64_t value, uint64_t born_ns, uint64_t now_ns)
@@ -216,15 +223,12 @@ static uint64_t lately(const struct hf_state *s, uint64_t key, uint32_t step, ui
 
 bool hf_state_sequence(struct hf_state *s, const struct hf_rule *r, uint64_t key, const bool *step, bool late, uint64_t now_ns)
 {
-    struct key *k = NULL;
+    struct key *k = find(s, key);
     for (uint32_t i = 1; i < r->n_steps; i++)
         if (step[i]) {
             s->recent[s->recent_at] = (struct recent){key, now_ns, i};
             s->recent_at = (s->recent_at + 1) % RECENT;
         }
-    for (size_t i = 0; i < HF_STATE_KEYS && !k; i++)
-        if (s->keys[i].used && s->keys[i].key == key)
-            k = &s->keys[i];
     bool begun = k && k->step > 0 && now_ns - k->first_ns <= r->window_ns, moved = begun && step[k->step];
     if (!moved && !begun && step[0]) {
         k = key_of(s, key, now_ns);
