@@ -29,16 +29,18 @@ LATER = LEARN + 3
 LEARNING = ("Server started a program for the first time", "New listener", "Container reaches for an admin port", "Cloud metadata asked", "Token of a service account read anew")
 SYS_ADMIN = ("--cap-add", "SYS_ADMIN", "--security-opt", "apparmor=unconfined")
 COPY = "/bin/cp /bin/actor /usr/local/bin/x"
+INSTALLED = "Software installed or compiled in a container"  # by who is slow
 TOKEN = "/run/secrets/kubernetes.io/serviceaccount/token"
 SOON = "/bin/sleep 1; "  # until the files of the container are watched
 MADE_UP = "'#.com'"
 
 
 class Case:
-    """rule: caused by `trigger`, not by `twin` (shell scripts); `also`: other rules that the trigger rightly causes."""
+    """rule: caused by `trigger`, not by `twin` (shell scripts); `also` and `twin_also`: other rules that each rightly causes."""
 
-    def __init__(self, rule, trigger, twin, options=(), also=(), main=None):
+    def __init__(self, rule, trigger, twin, options=(), also=(), main=None, twin_also=()):
         self.rule, self.trigger, self.twin, self.options, self.also, self.main = rule, trigger, twin, tuple(options), set(also), main
+        self.twin_also = frozenset(twin_also) | (frozenset([INSTALLED]) if "/usr/bin/dpkg" in twin and rule != INSTALLED else frozenset())
 
 
 def talk(port, text, times=1, server=True):
@@ -52,7 +54,7 @@ CASES = [
     Case("Dropped program connects", f"{COPY}; /usr/local/bin/x connect 10.9.0.5 8080", "actor connect 10.9.0.5 8080", also=["Program from outside the image ran"]),
     Case("Dropped program listens", f"{COPY}; /usr/local/bin/x listen 7000 500", "actor listen 7000 500", also=["Program from outside the image ran"]),
     Case("Beacon of a dropped program", f"{COPY}; /usr/local/bin/x connect 10.9.0.5 8080 7 1100", f"{COPY}2; /usr/local/bin/x2 connect 10.9.0.6 8080 7 200 1500 100 2500 700",
-         also=["Program from outside the image ran", "Dropped program connects"]),
+         also=["Program from outside the image ran", "Dropped program connects"], twin_also=["Program from outside the image ran", "Dropped program connects"]),
     Case("Scripted beacon", "for i in 1 2 3 4 5 6 7; do actor connect 93.184.216.34 443; /bin/sleep 2.2; done",
          "for i in 2.1 0.3 3.5 0.2 1 2.9; do actor connect 93.184.216.34 443; /bin/sleep $i; done"),
     Case("Miner started", "actor true -o stratum+tcp://pool:3333 -u x", "actor true -o tcp://pool:3333"),
@@ -60,7 +62,7 @@ CASES = [
     Case("Attack tool ran", "/bin/nmap true", "actor true nmap"),
     Case("Download run at once", "/bin/sh -c 'echo dHJ1ZQo= | /bin/base64 -d | /bin/sh'", "/bin/sh -c 'echo true | /bin/sh'"),
     Case("Looking around", "/bin/id; /bin/whoami; /bin/uname -a; /bin/hostname; /bin/ps; /bin/nproc; /bin/df; /bin/free", "/bin/id; /bin/ps; /bin/id; /bin/ps; /bin/uname; /bin/id; /bin/ps; /bin/uname"),
-    Case("Software installed or compiled in a container", "/bin/sleep 2.5; /usr/bin/dpkg true -i x.deb", "/usr/bin/dpkg true"),
+    Case("Software installed or compiled in a container", "/bin/sleep 5.5; /usr/bin/dpkg true -i x.deb", "/usr/bin/dpkg true"),
     Case("Shell on a network connection", "actor listen 4444 2000 & actor onsocket 4444 /bin/sh -c true", "actor onunix /bin/sh -c true; /bin/sh -c true </dev/null"),
     Case("Program on a network connection", "actor listen 4445 2000 & actor onsocket 4445 /bin/actor true", "echo x | actor true | /bin/cat"),
     Case("Shell below a connected process", "actor listen 4446 2000 & actor below 4446 /bin/sh", "actor listen 4446 2000 & actor below 4446 /bin/sh -c true"),
@@ -203,7 +205,7 @@ def host(binary, overlay, tmp_path_factory):  # noqa: F811
         pytest.skip("watching needs root")
     overlay("import", "-", "pack:1", input=image())
     path = tmp_path_factory.mktemp("pack")
-    short = [{"macro": "ran_for_a_while", "condition": "(container.duration > 2000000000)"}] + [{"rule": r, "window": f"{LEARN}s", "override": {"window": "replace"}} for r in LEARNING]
+    short = [{"macro": "ran_for_a_while", "condition": "(container.duration > 5000000000)"}] + [{"rule": r, "window": f"{LEARN}s", "override": {"window": "replace"}} for r in LEARNING]
     (path / "short.yaml").write_text(yaml.safe_dump(short))
     sockets = path / "sockets"
     sockets.mkdir()
@@ -222,22 +224,22 @@ def host(binary, overlay, tmp_path_factory):  # noqa: F811
 
 @pytest.fixture(scope="module")
 def told(host):
-    """Runs every trigger in a container of its own, the twins together by their options; container -> alerts."""
+    """Runs every trigger in a container of its own, the twins together where they are alike: container -> alerts, twins' container -> what may be told, rules."""
     jobs, twins = [], {}
     for c in CASES:
         jobs.append((name_of(c), c.options, c.main, c.trigger))
         options = () if c.rule == "Container may do everything" else c.options
-        twins.setdefault(options, []).append(c.twin)
+        twins.setdefault((options, c.twin_also), []).append(c)
     jobs.sort(key=lambda j: -len(re.findall(r"sleep|flood|1100|serve", j[3] or "after sleep")))  # what takes long begins first
     with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
         each = 'for s in "$@"; do /bin/setsid /bin/sh -c "$s" & done; wait'
-        runs = [pool.submit(host.start, f"b-{i}", options, ["/bin/sh", "-c", each, "--", *(s + "\nwait" for s in scripts)]) for i, (options, scripts) in enumerate(twins.items())]
+        runs = [pool.submit(host.start, f"b-{i}", options, ["/bin/sh", "-c", each, "--", *(c.twin + "\nwait" for c in cases)]) for i, ((options, _), cases) in enumerate(twins.items())]
         for name, options, main, script in jobs:
             runs.append(pool.submit(host.start, name, options, main) if main else pool.submit(host.shell, name, options, script))
         for r in runs:
             r.result()
     time.sleep(1.5)  # rates are told every second
-    return host.alerts()
+    return host.alerts(), {f"b-{i}": (also, {c.rule for c in cases}) for i, ((_, also), cases) in enumerate(twins.items())}
 
 
 def name_of_every_rule():
@@ -256,14 +258,19 @@ def test_every_rule_is_tested_with_a_twin():
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.rule)
 def test_trigger(told, case):
-    alerts = told.get(name_of(case), [])
-    rules = {a["alert"]["rule"] if "alert" in a else a["rule"] for a in alerts}
+    alerts = told[0].get(name_of(case), [])
+    rules = {a["rule"] for a in alerts}
     assert case.rule in rules, f"told: {rules}"
     assert rules - {case.rule} <= case.also
 
 
 def test_twins(told):
-    wrong = {name: {a["rule"] for a in alerts} for name, alerts in told.items() if name.startswith("b-")}
+    alerts, twins = told
+    wrong = {}
+    for name, (also, rules) in twins.items():
+        assert not also & rules
+        found = {a["rule"] for a in alerts.get(name, [])} - also
+        wrong.update({name: found} if found else {})
     assert wrong == {}
 
 
@@ -431,3 +438,31 @@ def test_ordinary_work(host, tmp_path):
     expected = {"work-cron": "Job planted"}  # who edits the table of jobs
     named = {name: rules[0] for name, rules in found.items() if name.startswith("work-")}
     assert {name: rule for name, rule in named.items() if expected.get(name) != rule} == {}
+
+
+def test_rules_that_come_with_the_program(host, run, binary, tmp_path):
+    """Without --rules it is these; --no-rules is none; an installed program finds them beside itself."""
+    assert run("watch", "--no-rules", "--rules", PACK)[0] == 2
+    installed = tmp_path / "bin" / "holdfast"
+    installed.parent.mkdir()
+    installed.write_bytes(binary.read_bytes())
+    installed.chmod(0o755)
+    code, out, err = run("watch", "--no-rules", "--frob")
+    assert code == 2
+    p = subprocess.run([installed, "watch", "--json"], capture_output=True, text=True, timeout=20)
+    assert p.returncode == 3 and "share/holdfast/rules" in p.stderr and "--no-rules" in p.stderr
+    (tmp_path / "share/holdfast").mkdir(parents=True)
+    (tmp_path / "share/holdfast/rules").symlink_to(PACK)
+    watches = []
+    try:
+        for name, program, args in (("default", binary, []), ("installed", installed, []), ("none", binary, ["--no-rules"])):
+            (tmp_path / name).mkdir()
+            watches.append(Watch(program, tmp_path / name, "--json", *args))
+        host.shell("defaults", (), "/bin/cp /bin/actor /tmp/x; /tmp/x true")
+        for w in watches:
+            w.wait_for(lambda l: l["type"] == "container_end" and l["container"]["name"] == "defaults")
+        rules = [{l["rule"] for l in w.lines() if l["type"] == "alert" and l.get("container", {}).get("name") == "defaults"} for w in watches]
+        assert rules == [{"Dropped program ran from a loose place"}] * 2 + [set()]
+    finally:
+        for w in watches:
+            w.stop()
