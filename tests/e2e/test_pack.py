@@ -48,7 +48,7 @@ def talk(port, text, times=1, server=True):
 
 
 CASES = [
-    Case("Program from outside the image ran", f"{COPY}; /usr/local/bin/x true", "actor true; /usr/bin/dpkg true; /bin/cp /bin/actor /usr/bin/y; /usr/bin/y true"),
+    Case("Program from outside the image ran", f"{COPY}; /usr/local/bin/x true", "actor true; /usr/bin/dpkg true; /usr/bin/dpkg run /bin/cp /bin/actor /usr/bin/y; /usr/bin/y true"),
     Case("Dropped program ran from a loose place", "/bin/cp /bin/actor /tmp/.x; /tmp/.x true", "ld true; /bin/cp /bin/actor /tmp/conftest; /tmp/conftest true"),
     Case("Program without a file ran", "actor memfd", "actor true"),
     Case("Dropped program connects", f"{COPY}; /usr/local/bin/x connect 10.9.0.5 8080", "actor connect 10.9.0.5 8080", also=["Program from outside the image ran"]),
@@ -102,6 +102,13 @@ CASES = [
     Case("Cloud metadata asked", None, "true", main=["/bin/actor", "after", f"{LATER}000", "169.254.169.254", "80"]),
     Case("Host disk mounted", "actor mount /dev/sdq1 /mnt ext4", "/bin/cat /proc/mounts >/dev/null", SYS_ADMIN),
     Case("Mount in a container", "actor mount none /mnt tmpfs", "/bin/cat /proc/mounts >/dev/null", SYS_ADMIN),
+    Case("Process hidden by a mount", "actor mount none /proc/1 tmpfs", "/bin/cat /proc/1/mounts >/dev/null", SYS_ADMIN),
+    Case("Probe or counter opened", "actor perf", "actor true", SYS_ADMIN),
+    Case("Requests through a ring", "actor ring", "actor true", ("--security-opt", "seccomp=unconfined")),
+    Case("Defences switched off", "/bin/iptables -F; true", "/bin/iptables -L; true"),
+    Case("Tool of clusters or clouds ran", "/bin/kubectl true get secrets", "actor true kubectl"),
+    Case("System program changed", SOON + "/bin/cp /bin/actor /usr/bin/ps", SOON + "/usr/bin/dpkg run /bin/cp /bin/actor /usr/bin/z; /bin/cat /usr/bin/dpkg >/dev/null"),
+    Case("Trust changed", SOON + "echo 10.9.9.9 pool >>/etc/hosts; echo deb http://x >/etc/apt/sources.list", SOON + "/bin/cat /etc/hosts /etc/resolv.conf; /usr/bin/dpkg run /bin/cp /etc/crontab /etc/apt/sources.list"),
     Case("Namespace of another entered", "actor setns", "true", SYS_ADMIN),
     Case("Namespaces made in a container", "actor unshare", "true", SYS_ADMIN),
     Case("BPF program loaded in a container", "actor bpf", "actor bpf map", SYS_ADMIN),
@@ -124,12 +131,12 @@ CASES = [
     Case("Password hashes read", SOON + "/bin/cat /etc/shadow", SOON + "/bin/su put /dev/null /etc/shadow; /bin/cat /etc/passwd"),
     Case("Credentials gathered", SOON + "/bin/cat /root/.aws/credentials /root/.docker/config.json /root/.kube/config", SOON + "/bin/cat /root/.aws/credentials /root/.aws/credentials"),
     Case("SSH key read", SOON + "/bin/cat /root/.ssh/id_ed25519", SOON + "/bin/ssh put /dev/null /root/.ssh/id_ed25519; /bin/cat /root/.ssh/id_ed25519.pub"),
-    Case("Token of a service account read anew", f"/bin/cat {TOKEN}; /bin/sleep {LATER}; actor put /dev/null {TOKEN}", SOON + f"/bin/wc {TOKEN}; /bin/sleep {LATER}; /bin/wc {TOKEN}"),
+    Case("Token of a service account read anew", f"/bin/cat {TOKEN}; /bin/sleep {LATER}; actor put /dev/null {TOKEN}; /bin/sleep 1", SOON + f"/bin/wc {TOKEN}; /bin/sleep {LATER}; /bin/wc {TOKEN}"),
     Case("Token read and used", SOON + f"/bin/cat {TOKEN}; actor connect 10.96.0.1 443", SOON + "/bin/cat /etc/motd; actor connect 10.96.0.1 443"),
     Case("Program posing as the kernel", "actor name '[kworker/0:1]'", "actor name worker"),
 ]
 BY_HAND = "Shell opened by hand"  # needs a terminal: see test_shell_opened_by_hand
-PROGRAMS = ("nmap", "su", "ld", "useradd", "ssh")  # of the actor, by another name
+PROGRAMS = ("nmap", "su", "ld", "useradd", "ssh", "iptables", "kubectl")  # of the actor, by another name
 
 
 def image():
@@ -145,7 +152,7 @@ def image():
         programs[name] = code
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
-        for name in ("bin", "usr", "usr/bin", "usr/sbin", "usr/local", "usr/local/bin", "tmp", "etc", "root", "mnt", "host", "proc", "sys", "dev", "etc/cron.d", "etc/systemd", "etc/systemd/system", "etc/pam.d", "root/.ssh", "root/.aws", "root/.docker",
+        for name in ("bin", "usr", "usr/bin", "usr/sbin", "usr/local", "usr/local/bin", "tmp", "etc", "root", "mnt", "host", "proc", "sys", "dev", "etc/cron.d", "etc/apt", "etc/systemd", "etc/systemd/system", "etc/pam.d", "root/.ssh", "root/.aws", "root/.docker",
                      "root/.kube", "var", "var/www", "var/www/html", "run", "run/secrets", "run/secrets/kubernetes.io", "run/secrets/kubernetes.io/serviceaccount"):
             info = tarfile.TarInfo(name)
             info.type, info.mode = tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755

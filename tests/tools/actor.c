@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <linux/io_uring.h>
+#include <linux/perf_event.h>
 #include <netinet/ip_icmp.h>
 #include <sched.h>
 #include <signal.h>
@@ -434,6 +436,18 @@ static int act_bpf(char **a)
     union bpf_attr map = {.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1};
     return a[0] ? syscall(SYS_bpf, BPF_MAP_CREATE, &map, sizeof map) < 0 : syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof load) < 0;
 }
+static int act_perf(char **a)
+{
+    struct perf_event_attr p = {.type = PERF_TYPE_SOFTWARE, .size = sizeof p, .config = PERF_COUNT_SW_CPU_CLOCK};
+    (void)a;
+    return syscall(SYS_perf_event_open, &p, -1, 0, -1, 0) < 0;
+}
+static int act_ring(char **a)
+{
+    struct io_uring_params p = {0};
+    (void)a;
+    return syscall(SYS_io_uring_setup, 4, &p) < 0;
+}
 static int act_handle(char **a)
 {
     struct {
@@ -458,7 +472,7 @@ static const struct {
         {"ports", act_ports}, {"say", act_say}, {"onsocket", act_onsocket}, {"onunix", act_onunix}, {"below", act_below}, {"serve", act_serve}, {"after", act_after},
         {"memfd", act_memfd}, {"as", act_as}, {"dnsd", act_dnsd}, {"dns", act_dns}, {"flood", act_flood}, {"ptrace", act_ptrace}, {"trace-child", act_trace_child},
         {"packet", act_packet}, {"mount", act_mount}, {"setns", act_setns}, {"unshare", act_unshare}, {"mknod", act_mknod}, {"fifo", act_fifo}, {"uffd", act_uffd},
-        {"name", act_name}, {"bpf", act_bpf}, {"handle", act_handle}, {"unix", act_unix}, {"run", act_run}, {"put", act_put}};
+        {"name", act_name}, {"bpf", act_bpf}, {"perf", act_perf}, {"ring", act_ring}, {"handle", act_handle}, {"unix", act_unix}, {"run", act_run}, {"put", act_put}};
 
 int main(int argc, char **argv)
 {
