@@ -561,7 +561,7 @@ static bool remembered(void *ctx, struct hf_span name, bool of_parent)
     for (size_t i = 0; i < e->n_slots; i++) {
         const struct hf_rule *r = e->slots[i].rule;
         bool any = false;
-        if (hf_span_eq(r->remember, name) && hf_state_remembers(e->slots[i].memory, r, hash_parts(l, r->key, r->n_key, &any), ev->time_ns))
+        if (r->remember.n && hf_span_eq(r->remember, name) && hf_state_remembers(e->slots[i].memory, r, hash_parts(l, r->key, r->n_key, &any), ev->time_ns))
             return true;
     }
     return false;
@@ -584,7 +584,8 @@ static bool matches(struct hf_engine *e, struct slot *s, const struct hf_prog **
         for (size_t i = 0; i < r->n_steps; i++)
             step[i] = holds(e, r->steps[i]);
         *ret_prog = r->steps[r->n_steps - 1];
-        return hf_state_sequence(s->state, r, key, step, e->look.ev->time_ns);
+        const struct hf_event *ev = e->look.ev;
+        return hf_state_sequence(s->state, r, key, step, ev->type == HF_EV_FILE && ev->u.file.source == HF_SOURCE_FANOTIFY, ev->time_ns);
     }
     if (!holds(e, r->prog))
         return false;

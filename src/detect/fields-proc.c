@@ -217,10 +217,17 @@ static bool numbers(struct hf_look *l, const struct hf_proc *p, unsigned id, str
     }
 }
 
-/* The runtime at work inside a container before its program starts: it sets the container up, and may do all. */
+/* The runtime at work inside a container before its program starts: it sets the container up, and may do all.  A process of the
+ * container can take any name, so the name alone is not believed: its parent must be outside, and its program the runtime's (or the
+ * copy in memory that runc makes of itself). */
 static bool is_runtime(const struct hf_proc *p)
 {
     static const char *const names[] = {"runc:[", "crun", "runc", "youki", "conmon"};
+    bool inside = p->parent && p->container && p->parent->container == p->container, program = !p->exe.n || (p->exec_flags & HF_X_MEMFD);
+    for (size_t i = 1; i < HF_ARRAY_LEN(names) && !program; i++)
+        program = hf_span_starts(hf_span_basename(p->exe), hf_span_z(names[i]));
+    if (inside || !program)
+        return false;
     for (size_t i = 0; i < HF_ARRAY_LEN(names); i++)
         if (hf_span_starts(p->comm, hf_span_z(names[i])))
             return true;

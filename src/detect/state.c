@@ -4,15 +4,25 @@
 #include <math.h>
 
 #define SEEN 128u /* values that FIRST remembers a key */
+#define RECENT 32u
+#define LATE_NS 500000000u /* changes of files are told behind the other events */
 #define USUAL_SAMPLES 32u
+#define USUAL_KNOWN 8u /* samples before which the floor alone decides */
 #define USUAL_UNIT 256u
 
 struct mark {
     uint64_t value, time_ns;
 };
 
+struct recent {
+    uint64_t key, time_ns;
+    uint32_t step;
+};
+
 struct hf_state {
     size_t marks; /* a key */
+    struct recent recent[RECENT]; /* SEQUENCE: steps but the first that held */
+    size_t recent_at;
     struct key {
         uint64_t key, first_ns, last_ns;
         uint32_t n, at; /* marks in use, next place */
@@ -144,14 +154,14 @@ static bool first(struct hf_state *s, const struct hf_rule *r, struct key *k, ui
 }
 
 /* What is usual is a mean: of all samples at first, then it follows slowly.  A surge pulls at it no more than `times` its own height would;
- * before anything is known of the key, the floor alone decides. */
+ * while little is known of the key, the floor alone decides. */
 static bool surge(struct hf_state *s, const struct hf_rule *r, struct key *k, uint64_t value)
 {
     uint64_t *usual = &marks_of(s, k)->value, v = HF_MIN(value, UINT64_MAX / USUAL_UNIT / 4096) * USUAL_UNIT;
-    bool high = value >= r->above && v >= *usual * r->times;
-    uint64_t share = high || k->step >= USUAL_SAMPLES ? USUAL_SAMPLES : ++k->step;
+    bool known = k->step >= USUAL_KNOWN, high = value >= r->above && (!known || v >= *usual * r->times);
+    uint64_t share = (known && high) || k->step >= USUAL_SAMPLES ? USUAL_SAMPLES : ++k->step;
     k->n = high ? k->n + 1 : 0;
-    *usual = *usual - *usual / share + HF_MIN(v, high ? *usual * r->times : v) / share;
+    *usual = *usual - *usual / share + HF_MIN(v, known && high ? *usual * r->times : v) / share;
     if (k->n < r->samples)
         return false;
     k->n = 0;
@@ -163,16 +173,23 @@ void hf_state_remember(struct hf_state *s, uint64_t key, uint64_t now_ns)
     key_of(s, key, now_ns)->last_ns = now_ns;
 }
 
-bool hf_state_remembers(const struct hf_state *s, const struct hf_rule *r, uint64_t key, uint64_t now_ns)
+/* Without making it: a key lies behind its place with no free one between. */
+static struct key *find(struct hf_state *s, uint64_t key)
 {
     for (size_t i = 0; i < HF_STATE_KEYS; i++) {
-        const struct key *k = &s->keys[(key + i) & (HF_STATE_KEYS - 1)];
+        struct key *k = &s->keys[(key + i) & (HF_STATE_KEYS - 1)];
         if (!k->used)
-            return false;
+            return NULL;
         if (k->key == key)
-            return now_ns - k->last_ns <= r->window_ns;
+            return k;
     }
-    return false;
+    return NULL;
+}
+
+bool hf_state_remembers(struct hf_state *s, const struct hf_rule *r, uint64_t key, uint64_t now_ns)
+{
+    const struct key *k = find(s, key);
+    return k && now_ns - k->last_ns <= r->window_ns;
 }
 
 bool hf_state_event(struct hf_state *s, const struct hf_rule *r, uint64_t key, uint64_t value, uint64_t born_ns, uint64_t now_ns)
@@ -195,24 +212,38 @@ bool hf_state_event(struct hf_state *s, const struct hf_rule *r, uint64_t key, u
     }
 }
 
-bool hf_state_sequence(struct hf_state *s, const struct hf_rule *r, uint64_t key, const bool *step, uint64_t now_ns)
+/* A step that held for this key a moment ago: its event may have come before that of an earlier step, which is told later. */
+static uint64_t lately(const struct hf_state *s, uint64_t key, uint32_t step, uint64_t now_ns)
 {
-    struct key *k = NULL;
-    for (size_t i = 0; i < HF_STATE_KEYS && !k; i++)
-        if (s->keys[i].used && s->keys[i].key == key)
-            k = &s->keys[i];
-    bool begun = k && k->step > 0 && now_ns - k->first_ns <= r->window_ns;
-    if (begun && step[k->step]) {
-        k->last_ns = now_ns;
-        if (++k->step < r->n_steps)
-            return false;
+    for (size_t i = 0; i < RECENT; i++)
+        if (s->recent[i].key == key && s->recent[i].step == step && s->recent[i].time_ns && s->recent[i].time_ns + LATE_NS >= now_ns)
+            return s->recent[i].time_ns;
+    return 0;
+}
+
+bool hf_state_sequence(struct hf_state *s, const struct hf_rule *r, uint64_t key, const bool *step, bool late, uint64_t now_ns)
+{
+    struct key *k = find(s, key);
+    for (uint32_t i = 1; i < r->n_steps; i++)
+        if (step[i]) {
+            s->recent[s->recent_at] = (struct recent){key, now_ns, i};
+            s->recent_at = (s->recent_at + 1) % RECENT;
+        }
+    bool begun = k && k->step > 0 && now_ns - k->first_ns <= r->window_ns, moved = begun && step[k->step];
+    if (!moved && !begun && step[0]) {
+        k = key_of(s, key, now_ns);
+        k->first_ns = now_ns;
         k->step = 0;
-        return true;
+        moved = true;
     }
-    if (begun || !step[0])
+    if (!moved)
         return false;
-    k = key_of(s, key, now_ns);
-    k->first_ns = k->last_ns = now_ns;
-    k->step = 1;
-    return false;
+    k->last_ns = now_ns;
+    k->step++;
+    while (late && k->step < r->n_steps && lately(s, key, k->step, now_ns))
+        k->step++;
+    if (k->step < r->n_steps)
+        return false;
+    k->step = 0;
+    return true;
 }

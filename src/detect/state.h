@@ -15,6 +15,7 @@ void hf_state_free(struct hf_state *s);
 bool hf_state_event(struct hf_state *s, const struct hf_rule *r, uint64_t key, uint64_t value, uint64_t born_ns, uint64_t now_ns);
 /* The key is remembered from now on for the rule's window; whether it is. */
 void hf_state_remember(struct hf_state *s, uint64_t key, uint64_t now_ns);
-bool hf_state_remembers(const struct hf_state *s, const struct hf_rule *r, uint64_t key, uint64_t now_ns);
-/* Which steps hold for the event at hand: whether the last step follows all others within the window. */
-bool hf_state_sequence(struct hf_state *s, const struct hf_rule *r, uint64_t key, const bool *step, uint64_t now_ns);
+bool hf_state_remembers(struct hf_state *s, const struct hf_rule *r, uint64_t key, uint64_t now_ns);
+/* Which steps hold for the event at hand: whether the last step follows all others within the window.  late: the event is one of those
+ * that are told late, what followed it may have been told before it. */
+bool hf_state_sequence(struct hf_state *s, const struct hf_rule *r, uint64_t key, const bool *step, bool late, uint64_t now_ns);

@@ -135,6 +135,8 @@ static void write_dpkg(const char *path)
 static void keys_bad(void) { write_shell("/root/.ssh/authorized_keys"); }
 static void keys_good(void) { write_shell("/root/.ssh/known_hosts"); file(200, "sh", HF_FILE_OPEN, "/root/.ssh/authorized_keys", ""); }
 static void keys_renamed(void) { run(200, 101, "/bin/mv", "mv"); file(200, "mv", HF_FILE_RENAME, "/tmp/k", "/root/.ssh/authorized_keys"); }
+/* Under the name that the runtime has while it sets a container up. */
+static void keys_disguised(void) { run(200, 101, "/bin/sh", "sh"); file(200, "runc:[2:INIT]", HF_FILE_WRITE, "/root/.ssh/authorized_keys", ""); }
 static void job_bad(void) { write_shell("/etc/cron.d/update"); }
 static void job_good(void) { write_dpkg("/etc/cron.d/logrotate"); }
 static void job_renamed(void) { run(200, 101, "/bin/mv", "mv"); file(200, "mv", HF_FILE_RENAME, "/tmp/j", "/var/spool/cron/crontabs/root"); }
@@ -269,6 +271,7 @@ static const struct {
 } cases[] = {
         {"SSH keys changed", keys_bad, keys_good},
         {"SSH keys changed", keys_renamed, keys_good},
+        {"SSH keys changed", keys_disguised, keys_good},
         {"Job planted", job_bad, job_good},
         {"Job planted", job_renamed, job_good},
         {"Start-up changed", init_bad, init_good},

@@ -210,6 +210,10 @@ static void behaviour(void)
     EQ_U(e ? hf_engine_event(e, &f) : 9, 0);
     EQ_U(e ? hf_engine_event(e, &n) : 9, 1);
     EQ_U(e ? hf_engine_event(e, &n) : 9, 0);
+    f.u.file.source = HF_SOURCE_FANOTIFY; /* told after what followed it; but not long after */
+    EQ_U(e ? hf_engine_event(e, &f) : 9, 1);
+    f.time_ns += 2000000000u;
+    EQ_U(e ? hf_engine_event(e, &f) : 9, 0);
 }
 
 /* Rules that speak to each other, that alert once, that know what is usual. */
@@ -271,8 +275,8 @@ static void memory(void)
     rate.h = &rate.u.hdr;
     OK(e != NULL);
     unsigned fired = 0;
-    for (unsigned i = 0; e && i < 100; i++, rate.time_ns += 1000000000u) { /* busy all day: no surge, not even at three times as much */
-        rate.u.rate.udp_out = i == 0 ? 900 : i < 90 ? 2000 : 6000;
+    for (unsigned i = 0; e && i < 100; i++, rate.time_ns += 1000000000u) { /* busy all day, after a quiet start: no surge, not even at three times as much */
+        rate.u.rate.udp_out = i < 10 ? 900 : i < 90 ? 2000 : 6000;
         fired += hf_engine_event(e, &rate);
     }
     EQ_U(fired, 0);

@@ -1,0 +1,475 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rules that come with the program, each caused for real in a container of its own, each with a benign twin that must not cause it, and
+ordinary work that must cause next to nothing.  What cannot be caused on every machine is in src/detect/test-pack.c; that every rule is in one
+of the two is held here.
+
+One dockerd, one `watch`; what takes time runs side by side.  Programs: busybox and tests/tools/actor.c.  Learning times of rules are shortened
+(LEARNING), nothing else of them is changed."""
+import concurrent.futures
+import io
+import os
+import pathlib
+import pty
+import re
+import socket
+import subprocess
+import tarfile
+import time
+
+import pytest
+import yaml
+
+from test_docker import overlay  # noqa: F401 (a fixture)
+from test_watch import Watch
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PACK = ROOT / "data" / "rules"
+LEARN = 4  # seconds
+LATER = LEARN + 3
+LEARNING = ("Server started a program for the first time", "New listener", "Container reaches for an admin port", "Cloud metadata asked", "Token of a service account read anew")
+SYS_ADMIN = ("--cap-add", "SYS_ADMIN", "--security-opt", "apparmor=unconfined")
+COPY = "/bin/cp /bin/actor /usr/local/bin/x"
+INSTALLED = "Software installed or compiled in a container"  # by who is slow
+TOKEN = "/run/secrets/kubernetes.io/serviceaccount/token"
+SOON = "/bin/sleep 1; "  # until the files of the container are watched
+MADE_UP = "'#.com'"
+
+
+class Case:
+    """rule: caused by `trigger`, not by `twin` (shell scripts); `also` and `twin_also`: other rules that each rightly causes."""
+
+    def __init__(self, rule, trigger, twin, options=(), also=(), main=None, twin_also=()):
+        self.rule, self.trigger, self.twin, self.options, self.also, self.main = rule, trigger, twin, tuple(options), set(also), main
+        self.twin_also = frozenset(twin_also) | (frozenset([INSTALLED]) if "/usr/bin/dpkg" in twin and rule != INSTALLED else frozenset())
+
+
+def talk(port, text, times=1, server=True):
+    return (f"actor listen {port} 3000 & " if server else "") + f"actor say 127.0.0.1 {port} '{text}' {times}"
+
+
+CASES = [
+    Case("Program from outside the image ran", f"{COPY}; /usr/local/bin/x true", "actor true; /usr/bin/dpkg true; /usr/bin/dpkg run /bin/cp /bin/actor /usr/bin/y; /usr/bin/y true"),
+    Case("Dropped program ran from a loose place", "/bin/cp /bin/actor /tmp/.x; /tmp/.x true", "ld true; /bin/cp /bin/actor /tmp/conftest; /tmp/conftest true"),
+    Case("Program without a file ran", "actor memfd", "actor true"),
+    Case("Dropped program connects", f"{COPY}; /usr/local/bin/x connect 10.9.0.5 8080", "actor connect 10.9.0.5 8080", also=["Program from outside the image ran"]),
+    Case("Dropped program listens", f"{COPY}; /usr/local/bin/x listen 7000 500", "actor listen 7000 500", also=["Program from outside the image ran"]),
+    Case("Beacon of a dropped program", f"{COPY}; /usr/local/bin/x connect 10.9.0.5 8080 7 1100", f"{COPY}2; /usr/local/bin/x2 connect 10.9.0.6 8080 7 200 1500 100 2500 700",
+         also=["Program from outside the image ran", "Dropped program connects"], twin_also=["Program from outside the image ran", "Dropped program connects"]),
+    Case("Scripted beacon", "for i in 1 2 3 4 5 6 7; do actor connect 93.184.216.34 443; /bin/sleep 2.2; done",
+         "for i in 2.1 0.3 3.5 0.2 1 2.9; do actor connect 93.184.216.34 443; /bin/sleep $i; done"),
+    Case("Miner started", "actor true -o stratum+tcp://pool:3333 -u x", "actor true -o tcp://pool:3333"),
+    Case("Miner speaks to its pool", talk(3333, '{"id":1,"method":"mining.subscribe","params":[]}\\n'), talk(3334, '{"id":1,"method":"state","params":[]}\\n')),
+    Case("Attack tool ran", "/bin/nmap true", "actor true nmap"),
+    Case("Download run at once", "/bin/sh -c 'echo dHJ1ZQo= | /bin/base64 -d | /bin/sh'", "/bin/sh -c 'echo true | /bin/sh'"),
+    Case("Looking around", "/bin/id; /bin/whoami; /bin/uname -a; /bin/hostname; /bin/ps; /bin/nproc; /bin/df; /bin/free", "/bin/id; /bin/ps; /bin/id; /bin/ps; /bin/uname; /bin/id; /bin/ps; /bin/uname"),
+    Case("Software installed or compiled in a container", "/bin/sleep 5.5; /usr/bin/dpkg true -i x.deb", "/usr/bin/dpkg true"),
+    Case("Shell on a network connection", "actor listen 4444 2000 & actor onsocket 4444 /bin/sh -c true", "actor onunix /bin/sh -c true; /bin/sh -c true </dev/null"),
+    Case("Program on a network connection", "actor listen 4445 2000 & actor onsocket 4445 /bin/actor true", "echo x | actor true | /bin/cat"),
+    Case("Shell below a connected process", "actor listen 4446 2000 & actor below 4446 /bin/sh", "actor listen 4446 2000 & actor below 4446 /bin/sh -c true"),
+    Case("Shell fed by a pipe", "echo true | /bin/sh -i", "echo true | /bin/sh"),
+    Case("Server started a shell", "/usr/sbin/nginx serve 8081 100 /bin/sh -c true", "/bin/sh -c true; /usr/sbin/nginx serve 8081 100 /usr/sbin/nginx true"),
+    Case("Server started a program for the first time", f"actor serve 8082 {LATER}000 /bin/id", "/usr/sbin/app serve 8083 50 /bin/true; " + f"/usr/sbin/app serve 8084 {LATER}000 /bin/true"),
+    Case("New listener", f"/bin/sleep {LATER}; actor listen 7001 300", f"actor listen 7002 100; /bin/sleep {LATER}; actor listen 7002 100"),
+    Case("Setuid program from outside the image ran", "/bin/cp /bin/actor /usr/local/bin/r; /bin/chmod 4755 /usr/local/bin/r; actor as 1000 /usr/local/bin/r true", "actor as 1000 /bin/rootly true",
+         also=["Program from outside the image ran", "Set-uid bit set"]),
+    Case("Spreading", "actor sweep 10.9.0.1 6379 25", "actor sweep 10.9.0.1 6379 5"),
+    Case("Port scan", "actor ports 10.9.0.1 9000 30", "actor ports 10.9.0.9 9000 10"),
+    Case("Many dead peers", "actor sweep 10.9.1.1 80 40", "actor sweep 10.9.1.1 80 10"),
+    Case("Chat of bots", talk(7100, "NICK b0t\\r\\nUSER b0t 0 * :b\\r\\n"), talk(7101, "GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")),
+    Case("Proxy of others", talk(7102, "\\5\\1\\0"), talk(7103, "\\5\\9\\9\\9")),
+    Case("SSH to an unusual port", talk(7104, "SSH-2.0-x\\r\\n"), talk(22, "SSH-2.0-x\\r\\n")),
+    Case("Name of a relay, paste or pool", "actor dnsd 0 2000 & actor dns 1 1 abc.ngrok.io", "actor dnsd 0 9000 & actor dns 1 1 ngrok.example.com"),
+    Case("Made-up names", f"actor dnsd 0 2000 & actor dns 1 14 {MADE_UP}", "actor dns 1 14 mail-%.example.com"),
+    Case("Names that do not exist", "actor dnsd 3 2000 & actor dns 1 34 host%.example.com", "actor dns 1 34 host%.example.com"),
+    Case("Tunnel through DNS", "actor dnsd 0 2000 & actor dns 1 18 " + "abcdef" * 8 + "%." + "bcdefg" * 3 + ".example.com", "actor dns 1 18 short%.example.com"),
+    Case("Orders through DNS texts", "actor dnsd 0 2000 & actor dns 16 12 t%.example.com", "actor dns 16 4 t%.example.com"),
+    Case("SYN flood out of a container", "actor flood syn 1 1800 3500", "actor flood syn 1 50 2500"),
+    Case("SYN flood into a container", "actor listen 8090 4500 & /bin/sleep 0.3; actor flood half 8090 900 3500", "actor listen 8091 4500 & actor flood half 8091 50 2500"),
+    Case("UDP flood out of a container", "actor flood udp 9 8000 3500", "actor flood udp 9 100 2500"),
+    Case("ICMP flood out of a container", "actor flood icmp 0 900 3500", "actor flood icmp 0 10 2500"),
+    Case("Connection flood into a container", "actor drain 8085 6000 & /bin/sleep 0.3; actor flood tcp 8085 3500 5200", "actor drain 8086 4000 & /bin/sleep 0.3; actor flood tcp 8086 100 2500",
+         also=["SYN flood out of a container"]),
+    Case("Container reaches for an admin port", f"/bin/sleep {LATER}; actor connect 10.9.0.7 6380 ; actor connect 10.9.0.7 5432", f"actor connect 10.9.0.8 5432; /bin/sleep {LATER}; actor connect 10.9.0.8 5432"),
+    Case("Logins tried at another machine", "actor connect 10.9.0.7 22 31", "actor connect 10.9.0.8 22 5"),
+    Case("Packet socket opened", "actor packet", "actor flood udp 9 10 100"),
+    Case("SSH logins tried again and again", "actor listen 22 3000 & actor say 127.0.0.1 22 'SSH-2.0-x\\r\\n' 14", "actor say 127.0.0.1 22 'SSH-2.0-x\\r\\n' 3"),
+    Case("su or sudo fails again and again", "for i in 1 2 3 4 5 6; do /bin/su exit 1; done", "for i in 1 2 3 4 5 6; do /bin/su exit 0; done; /bin/su exit 1"),
+    Case("Database logins fail again and again", "actor listen 3306 3000 & actor say 127.0.0.1 3306 'user root password hunter2 database x' 30",
+         "actor listen 3306 3000 & actor say 127.0.0.1 3306 'user root password hunter2 database x' 5"),
+    Case("Login or password program traced", "/usr/sbin/sshd sleep 2000 & /bin/sleep 0.3; actor ptrace $!", "/usr/sbin/sshd sleep 300 & /bin/kill -0 $!"),
+    Case("Program traced by another", "actor sleep 2000 & /bin/sleep 0.3; actor ptrace $!", "actor trace-child"),
+    Case("Cloud metadata asked by a tool", "actor connect 169.254.169.254 80", "actor connect 169.254.1.1 80"),
+    Case("Cloud metadata asked", None, "true", main=["/bin/actor", "after", f"{LATER}000", "169.254.169.254", "80"]),
+    Case("Host disk mounted", "actor mount /dev/sdq1 /mnt ext4", "/bin/cat /proc/mounts >/dev/null", SYS_ADMIN),
+    Case("Mount in a container", "actor mount none /mnt tmpfs", "/bin/cat /proc/mounts >/dev/null", SYS_ADMIN),
+    Case("Process hidden by a mount", "actor mount none /proc/1 tmpfs", "/bin/cat /proc/1/mounts >/dev/null", SYS_ADMIN),
+    Case("Probe or counter opened", "actor perf", "actor true", SYS_ADMIN),
+    Case("Requests through a ring", "actor ring", "actor true", ("--security-opt", "seccomp=unconfined")),
+    Case("Defences switched off", "/bin/iptables -F; true", "/bin/iptables -L; true"),
+    Case("Tool of clusters or clouds ran", "/bin/kubectl true get secrets", "actor true kubectl"),
+    Case("System program changed", SOON + "/bin/cp /bin/actor /usr/bin/ps", SOON + "/usr/bin/dpkg run /bin/cp /bin/actor /usr/bin/z; /bin/cat /usr/bin/dpkg >/dev/null"),
+    Case("Trust changed", SOON + "echo 10.9.9.9 pool >>/etc/hosts; echo deb http://x >/etc/apt/sources.list", SOON + "/bin/cat /etc/hosts /etc/resolv.conf; /usr/bin/dpkg run /bin/cp /etc/crontab /etc/apt/sources.list"),
+    Case("Namespace of another entered", "actor setns", "true", SYS_ADMIN),
+    Case("Namespaces made in a container", "actor unshare", "true", SYS_ADMIN),
+    Case("BPF program loaded in a container", "actor bpf", "actor bpf map", SYS_ADMIN),
+    Case("File opened by handle", "actor handle /bin/sh", "/bin/cat /bin/sh >/dev/null", ("--cap-add", "DAC_READ_SEARCH")),
+    Case("Device made in a container", "actor mknod", "actor fifo"),
+    Case("Page faults served by a program", "actor uffd", "actor true", ("--security-opt", "seccomp=unconfined")),
+    Case("Container runtime contacted", "actor unix /host/docker.sock", "actor unix /host/other.sock", ("-v", "HOST:/host")),
+    Case("Container may do everything", "true", "true", ("-v", "/etc:/mnt:ro")),
+    Case("Library forced into a program", "LD_PRELOAD=/tmp/x.so actor true", "LD_PRELOAD=/usr/lib/libjemalloc.so.2 actor true"),
+    Case("Loader of programs attacked", "GLIBC_TUNABLES=glibc.malloc.mxfast=x actor as 1000 /bin/rootly true", "GLIBC_TUNABLES=glibc.malloc.check=1 actor true"),
+    Case("SSH keys changed", SOON + "echo ssh-ed25519 x >>/root/.ssh/authorized_keys", SOON + "/bin/cat /root/.ssh/authorized_keys; echo x >>/root/.ssh/known_hosts"),
+    Case("Job planted", SOON + "echo '* * * * * root true' >/etc/cron.d/x", SOON + "/usr/bin/dpkg run /bin/cp /etc/passwd /etc/cron.d/logs; /bin/cat /etc/crontab"),
+    Case("Job planted", SOON + "echo x >/tmp/j; /bin/mv /tmp/j /etc/cron.d/j", SOON + "/usr/bin/dpkg run /bin/mv /etc/motd /etc/cron.d/motd"),
+    Case("Start-up changed", SOON + "echo x >/etc/systemd/system/x.service", SOON + "/usr/bin/dpkg run /bin/cp /etc/passwd /etc/systemd/system/y.service"),
+    Case("Login changed", SOON + "echo 'u ALL=(ALL) NOPASSWD: ALL' >>/etc/sudoers", SOON + "/usr/bin/dpkg run /bin/cp /etc/crontab /etc/pam.d/common; /bin/useradd put /etc/group"),
+    Case("Library preload changed", SOON + "echo /tmp/x.so >/etc/ld.so.preload", SOON + "echo x >/etc/ld.so.conf; /bin/cat /etc/crontab"),
+    Case("Shell profile changed", SOON + "echo evil >>/root/.bashrc", SOON + "/bin/cat /root/.bashrc; /usr/bin/dpkg run /bin/cp /etc/crontab /etc/bash.bashrc"),
+    Case("Set-uid bit set", SOON + "/bin/chmod 4755 /usr/local/bin/tool", SOON + "/bin/chmod 755 /usr/local/bin/tool; /bin/chmod 700 /bin/rootly"),
+    Case("Script put below a web root", SOON + "/usr/sbin/nginx serve 8088 10 /usr/sbin/nginx put /var/www/html/x.php", SOON + "/usr/sbin/nginx serve 8089 10 /usr/sbin/nginx put /var/www/html/x.jpg; /bin/cp /etc/passwd /var/www/html/y.php"),
+    Case("Password hashes read", SOON + "/bin/cat /etc/shadow", SOON + "/bin/su put /dev/null /etc/shadow; /bin/cat /etc/passwd"),
+    Case("Credentials gathered", SOON + "/bin/cat /root/.aws/credentials /root/.docker/config.json /root/.kube/config", SOON + "/bin/cat /root/.aws/credentials /root/.aws/credentials"),
+    Case("SSH key read", SOON + "/bin/cat /root/.ssh/id_ed25519", SOON + "/bin/ssh put /dev/null /root/.ssh/id_ed25519; /bin/cat /root/.ssh/id_ed25519.pub"),
+    Case("Token of a service account read anew", f"/bin/cat {TOKEN}; /bin/sleep {LATER}; actor put /dev/null {TOKEN}; /bin/sleep 1", SOON + f"/bin/wc {TOKEN}; /bin/sleep {LATER}; /bin/wc {TOKEN}"),
+    Case("Token read and used", SOON + f"/bin/cat {TOKEN}; actor connect 10.96.0.1 443", SOON + "/bin/cat /etc/motd; actor connect 10.96.0.1 443"),
+    Case("Program posing as the kernel", "actor name '[kworker/0:1]'", "actor name worker"),
+]
+BY_HAND = "Shell opened by hand"  # needs a terminal: see test_shell_opened_by_hand
+PROGRAMS = ("nmap", "su", "ld", "useradd", "ssh", "iptables", "kubectl")  # of the actor, by another name
+
+
+def image():
+    """busybox under its names, the actor under some."""
+    actor = pathlib.Path(os.environ.get("TMPDIR", "/tmp")) / f"hf-actor-{os.getpid()}"
+    p = subprocess.run(["cc", "-static", "-O1", "-D_GNU_SOURCE", "-o", actor, ROOT / "tests" / "tools" / "actor.c"], capture_output=True, text=True)
+    if p.returncode != 0:
+        pytest.skip("no static C library: " + p.stderr.strip()[-200:])
+    programs = {"bin/busybox": pathlib.Path("/bin/busybox").read_bytes()}
+    code = actor.read_bytes()
+    actor.unlink()
+    for name in ("bin/actor", "usr/sbin/nginx", "usr/sbin/app", "usr/bin/dpkg", "usr/sbin/sshd", "bin/rootly"):
+        programs[name] = code
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name in ("bin", "usr", "usr/bin", "usr/sbin", "usr/local", "usr/local/bin", "tmp", "etc", "root", "mnt", "host", "proc", "sys", "dev", "etc/cron.d", "etc/apt", "etc/systemd", "etc/systemd/system", "etc/pam.d", "root/.ssh", "root/.aws", "root/.docker",
+                     "root/.kube", "var", "var/www", "var/www/html", "run", "run/secrets", "run/secrets/kubernetes.io", "run/secrets/kubernetes.io/serviceaccount"):
+            info = tarfile.TarInfo(name)
+            info.type, info.mode = tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755
+            tar.addfile(info)
+        for name, data in programs.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(data), 0o4755 if name == "bin/rootly" else 0o755
+            tar.addfile(info, io.BytesIO(data))
+        applets = "setsid sh cp sleep true chmod cat id whoami uname hostname ps nproc df free base64 kill ls mkdir rm grep sed awk find tar gzip mv touch date env head sort wc"
+        for name, to in [(a, "busybox") for a in applets.split()] + [(p, "actor") for p in PROGRAMS]:
+            info = tarfile.TarInfo("bin/" + name)
+            info.type, info.linkname = tarfile.SYMTYPE, to
+            tar.addfile(info)
+        files = ("etc/shadow", "etc/sudoers", "etc/group", "etc/crontab", "etc/motd", "etc/bash.bashrc", "etc/ld.so.conf", "root/.bashrc", "root/.ssh/authorized_keys", "root/.ssh/known_hosts", "root/.ssh/id_ed25519",
+                 "root/.ssh/id_ed25519.pub", "root/.aws/credentials", "root/.docker/config.json", "root/.kube/config", TOKEN[1:], "usr/local/bin/tool")
+        for name in files:
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = 2, 0o755 if name.endswith("tool") else 0o600
+            tar.addfile(info, io.BytesIO(b"x\n"))
+        passwd = b"root:x:0:0::/root:/bin/sh\nu:x:1000:1000::/tmp:/bin/sh\n"
+        info = tarfile.TarInfo("etc/passwd")
+        info.size = len(passwd)
+        tar.addfile(info, io.BytesIO(passwd))
+    return out.getvalue()
+
+
+def name_of(case):
+    return f"t{CASES.index(case)}-" + re.sub(r"[^a-z]+", "-", case.rule.lower()).strip("-")
+
+
+class Host:
+    """dockerd with the image, watch, and what it said of each container."""
+
+    def __init__(self, docker, watch, sockets):
+        self.docker, self.watch, self.sockets = docker, watch, sockets
+
+    def start(self, name, options, command):
+        options = [o.replace("HOST", str(self.sockets)) for o in options]
+        p = subprocess.run(self.docker.command("run", "--rm", "--name", name, "--network", "none", *options, "pack:1", *command), env=self.docker.env(), capture_output=True, text=True, timeout=60)
+        assert p.returncode != 125, p.stderr
+        return p
+
+    def shell(self, name, options, script):
+        return self.start(name, options, ["/bin/sh", "-c", script + "\nwait"])
+
+    def alerts(self):
+        found = {}
+        for line in self.watch.lines():
+            if line["type"] == "alert" and "container" in line:
+                found.setdefault(line["container"]["name"], []).append(line)
+        return found
+
+
+@pytest.fixture(scope="module")
+def host(binary, overlay, tmp_path_factory):  # noqa: F811
+    if os.geteuid() != 0:
+        pytest.skip("watching needs root")
+    overlay("import", "-", "pack:1", input=image())
+    path = tmp_path_factory.mktemp("pack")
+    short = [{"macro": "ran_for_a_while", "condition": "(container.duration > 5000000000)"}] + [{"rule": r, "window": f"{LEARN}s", "override": {"window": "replace"}} for r in LEARNING]
+    (path / "short.yaml").write_text(yaml.safe_dump(short))
+    sockets = path / "sockets"
+    sockets.mkdir()
+    listeners = []
+    for name in ("docker.sock", "other.sock"):
+        s = socket.socket(socket.AF_UNIX)
+        s.bind(str(sockets / name))
+        s.listen()
+        listeners.append(s)
+    watch = Watch(binary, path, "--json", "--rules", PACK, "--rules", path / "short.yaml")
+    yield Host(overlay, watch, sockets)
+    watch.stop()
+    for s in listeners:
+        s.close()
+
+
+@pytest.fixture(scope="module")
+def told(host):
+    """Runs every trigger in a container of its own, the twins together where they are alike: container -> alerts, twins' container -> what may be told, rules."""
+    jobs, twins = [], {}
+    for c in CASES:
+        jobs.append((name_of(c), c.options, c.main, c.trigger))
+        options = () if c.rule == "Container may do everything" else c.options
+        twins.setdefault((options, c.twin_also), []).append(c)
+    jobs.sort(key=lambda j: -len(re.findall(r"sleep|flood|1100|serve", j[3] or "after sleep")))  # what takes long begins first
+    with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
+        each = 'for s in "$@"; do /bin/setsid /bin/sh -c "$s" & done; wait'
+        runs = [pool.submit(host.start, f"b-{i}", options, ["/bin/sh", "-c", each, "--", *(c.twin + "\nwait" for c in cases)]) for i, ((options, _), cases) in enumerate(twins.items())]
+        for name, options, main, script in jobs:
+            runs.append(pool.submit(host.start, name, options, main) if main else pool.submit(host.shell, name, options, script))
+        for r in runs:
+            r.result()
+    time.sleep(1.5)  # rates are told every second
+    return host.alerts(), {f"b-{i}": (also, {c.rule for c in cases}) for i, ((_, also), cases) in enumerate(twins.items())}
+
+
+def name_of_every_rule():
+    rules = [r for f in sorted(PACK.glob("*.yaml")) for r in yaml.safe_load(f.read_text())]
+    return [r["rule"] for r in rules if "rule" in r and "remember" not in r]
+
+
+def test_every_rule_is_tested_with_a_twin():
+    by_records = set(re.findall(r'^ *\{"([^"]+)", \w+, \w+\}', (ROOT / "src/detect/test-pack.c").read_text(), re.M))
+    by_containers = {c.rule for c in CASES if (c.trigger or c.main) and c.twin} | {BY_HAND}
+    rules = name_of_every_rule()
+    assert len(rules) == len(set(rules))
+    assert set(rules) - by_records - by_containers == set()
+    assert (by_records | by_containers) - set(rules) == set()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.rule)
+def test_trigger(told, case):
+    alerts = told[0].get(name_of(case), [])
+    rules = {a["rule"] for a in alerts}
+    assert case.rule in rules, f"told: {rules}"
+    assert rules - {case.rule} <= case.also
+
+
+def test_twins(told):
+    alerts, twins = told
+    wrong = {}
+    for name, (also, rules) in twins.items():
+        assert not also & rules
+        found = {a["rule"] for a in alerts.get(name, [])} - also
+        wrong.update({name: found} if found else {})
+    assert wrong == {}
+
+
+def test_shell_opened_by_hand(host):
+    """A person's shell through `docker exec -it` is told of, once; a command through `docker exec` is not."""
+    host.docker("run", "-d", "--rm", "--name", "by-hand", "--network", "none", "pack:1", "/bin/sleep", "60")
+    host.docker("run", "-d", "--rm", "--name", "not-by-hand", "--network", "none", "pack:1", "/bin/sleep", "60")
+    for command in (["/bin/sh", "-c", "/bin/ls /; /bin/ps"], ["/bin/true"]):
+        host.docker("exec", "not-by-hand", *command)
+    master, slave = pty.openpty()
+    p = subprocess.Popen(host.docker.command("exec", "-it", "by-hand", "/bin/sh"), env=host.docker.env(), stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+    os.close(slave)
+    os.write(master, b"/bin/ls /\n/bin/ps\n/bin/sh\nexit\nexit\n")
+    end = time.monotonic() + 20
+    while p.poll() is None and time.monotonic() < end:
+        try:
+            os.read(master, 4096)
+        except OSError:
+            break
+    assert p.wait(10) == 0
+    os.close(master)
+    host.watch.wait_for(lambda l: l["type"] == "alert" and l.get("container", {}).get("name") == "by-hand")
+    alerts = host.alerts()
+    assert [a["rule"] for a in alerts["by-hand"]] == [BY_HAND] and "not-by-hand" not in alerts
+    host.docker("rm", "-f", "by-hand", "not-by-hand")
+
+
+# ---- ordinary work ----
+
+def of_host(*programs):
+    """The programs, and the libraries they need, as members of a tar: path -> bytes."""
+    found = {}
+    for program in programs:
+        real = os.path.realpath(program)
+        found[program[1:]] = pathlib.Path(real).read_bytes()
+        out = subprocess.run(["ldd", real], capture_output=True, text=True).stdout
+        for lib in re.findall(r"(/\S+) \(0x", out):
+            found[lib[1:]] = pathlib.Path(lib).read_bytes()
+    return found
+
+
+def debian():
+    """An image with dpkg, a shell, nginx and redis of this machine."""
+    wanted = ["/bin/sh", "/usr/bin/dpkg", "/usr/bin/dpkg-deb", "/usr/bin/dpkg-split", "/usr/bin/tar", "/bin/rm", "/bin/cat", "/bin/ls", "/bin/sleep", "/bin/mkdir", "/usr/bin/id", "/usr/bin/dpkg-query",
+              "/usr/bin/diff", "/bin/chmod", "/bin/chown", "/usr/sbin/nginx", "/usr/bin/redis-server", "/usr/bin/redis-cli", "/usr/bin/redis-benchmark", "/sbin/ldconfig", "/bin/busybox", "/sbin/start-stop-daemon"]
+    members = of_host(*(p for p in wanted if os.path.exists(p)))
+    texts = {"etc/passwd": "root:x:0:0::/root:/bin/sh\nwww-data:x:33:33::/var/www:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n", "etc/group": "root:x:0:\nwww-data:x:33:\nnogroup:x:65534:\n",
+             "etc/shadow": "root:*:1::::::\n", "var/lib/dpkg/status": "", "var/lib/dpkg/available": "", "etc/crontab": "", "var/www/index.html": "hello\n",
+             "etc/nginx/nginx.conf": "daemon off; worker_processes 2; error_log /dev/stderr; events {} http { access_log /var/log/nginx/access.log; server { listen 80; root /var/www; } }\n"}
+    folders = ["tmp", "root", "proc", "sys", "dev", "run", "var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/dpkg/triggers", "var/log/nginx", "var/lib/nginx", "etc/cron.d", "etc/init.d", "lib/systemd/system", "pkg"]
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        made = set()
+        for name in [*folders, *(os.path.dirname(m) for m in [*members, *texts])]:
+            for i in range(1, len(name.split("/")) + 1):
+                part = "/".join(name.split("/")[:i])
+                if part not in made:
+                    made.add(part)
+                    info = tarfile.TarInfo(part)
+                    info.type, info.mode = tarfile.DIRTYPE, 0o1777 if part == "tmp" else 0o755
+                    tar.addfile(info)
+        for name, data in [*members.items(), *((n, t.encode()) for n, t in texts.items())]:
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(data), 0o600 if name == "etc/shadow" else 0o755
+            tar.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def package(path):
+    """A .deb with a program, a job, a unit, a set-uid helper, and scripts that run the program."""
+    tree = path / "deb"
+    for folder in ("DEBIAN", "usr/bin", "etc/cron.d", "lib/systemd/system", "etc/init.d"):
+        (tree / folder).mkdir(parents=True)
+    (tree / "DEBIAN/control").write_text("Package: tool\nVersion: 1\nArchitecture: all\nMaintainer: x <x@example.com>\nDescription: x\n")
+    (tree / "usr/bin/tool").write_bytes(pathlib.Path("/bin/busybox").read_bytes())
+    (tree / "usr/bin/tool").chmod(0o755)
+    (tree / "usr/bin/tool-root").write_text("#!/bin/sh\n")
+    (tree / "usr/bin/tool-root").chmod(0o4755)
+    (tree / "etc/cron.d/tool").write_text("0 0 * * * root tool\n")
+    (tree / "lib/systemd/system/tool.service").write_text("[Service]\nExecStart=/usr/bin/tool\n")
+    (tree / "etc/init.d/tool").write_text("#!/bin/sh\n")
+    (tree / "DEBIAN/postinst").write_text("#!/bin/sh\nset -e\nid root >/dev/null\n/usr/bin/tool true\necho 'tool:x:900:900::/:/bin/false' >>/etc/passwd\nchown root:root /usr/bin/tool\n")
+    (tree / "DEBIAN/postinst").chmod(0o755)
+    subprocess.run(["dpkg-deb", "--build", "--root-owner-group", tree, path / "tool.deb"], check=True, capture_output=True)
+
+
+USR = ("-v", "/usr:/usr:ro")  # compilers, python and PostgreSQL of this machine
+BUILD = """mkdir -p /tmp/w && cd /tmp/w
+for i in 1 2 3 4 5; do echo "int main(void){return 0;}" >conftest.c; gcc conftest.c -o conftest && ./conftest; done
+printf 'all: prog\\n\\t./prog\\nprog: a.o b.o\\n\\tgcc -o prog a.o b.o\\n' >Makefile
+echo 'int f(void);int main(void){return f();}' >a.c; echo 'int f(void){return 0;}' >b.c
+make && ls -l && ps && id && uname -a; python3 -c 'import os; os.makedirs("/tmp/p"); open("/tmp/p/x.py","w").write("print(1)")'; python3 /tmp/p/x.py; git --version; rm -rf /tmp/w"""
+POSTGRES = """P=$(ls -d /usr/lib/postgresql/*/bin | tail -1); mkdir -p /tmp/db && $P/initdb -D /tmp/db -U u -A trust >/dev/null && $P/pg_ctl -D /tmp/db -o "-k /tmp -c fsync=off" -w start >/dev/null
+for i in 1 2 3 4 5; do $P/psql -h 127.0.0.1 -U u postgres -c 'create table if not exists t(a int); insert into t select generate_series(1,1000); select count(*) from t' >/dev/null; done; $P/pg_ctl -D /tmp/db -w stop >/dev/null"""
+WEB = """nginx -c /etc/nginx/nginx.conf & sleep 0.5; for i in $(busybox seq 60); do busybox wget -qO /dev/null http://127.0.0.1/; done
+nginx -c /etc/nginx/nginx.conf -s reload; sleep 0.5; busybox mv /var/log/nginx/access.log /var/log/nginx/access.log.1; nginx -c /etc/nginx/nginx.conf -s reopen; busybox gzip /var/log/nginx/access.log.1; sleep 0.5; nginx -c /etc/nginx/nginx.conf -s quit"""
+REDIS = "redis-server --save '' --daemonize yes >/dev/null; sleep 0.3; redis-benchmark -q -n 20000 -c 50 -t get,set >/dev/null; redis-cli set a b; redis-cli bgsave; sleep 0.5; redis-cli shutdown nosave"
+PYTHON = """python3 -m http.server 8000 >/dev/null 2>&1 & S=$!; sleep 0.7; python3 - <<'END'
+import subprocess, urllib.request, concurrent.futures as c
+with c.ThreadPoolExecutor(4) as p: list(p.map(lambda i: urllib.request.urlopen("http://127.0.0.1:8000/").read(1), range(40)))
+subprocess.run(["ls", "-l", "/"], stdout=subprocess.DEVNULL); subprocess.run("date; hostname", shell=True, stdout=subprocess.DEVNULL)
+END
+kill $S"""
+CRON = "/bin/busybox mkdir -p /var/spool/cron/crontabs; echo '* * * * * /bin/date' | /bin/busybox crontab -; /bin/busybox crond -b; /bin/sleep 6; /bin/ps; /bin/df; /bin/find /etc -name '*.conf'"
+WORK = {
+    "package": ("debian:1", ("-v", "PKG:/pkg:ro"), "dpkg -i /pkg/tool.deb && tool true && /usr/bin/tool-root; dpkg -l tool; dpkg -r tool"),
+    "nginx": ("debian:1", (), WEB),
+    "redis": ("debian:1", (), REDIS),
+    "build": ("links:1", USR, BUILD),
+    "postgres": ("links:1", (*USR, "--user", "1000"), POSTGRES),
+    "python": ("links:1", USR, PYTHON),
+    "cron": ("pack:1", (), CRON),
+}
+DOCKERFILE = "FROM pack:1\nRUN /bin/mkdir /app && /bin/cp /bin/actor /app/server && /app/server true\nRUN echo u2:x:1001:1001::/:/bin/sh >>/etc/passwd && /bin/chmod 755 /app/server\nCMD [\"/app/server\", \"true\"]\n"
+
+
+def links():
+    """A root that has nothing but links into /usr, which is mounted."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name in ("tmp", "etc", "root", "usr", "proc", "sys", "dev", "var"):
+            info = tarfile.TarInfo(name)
+            info.type, info.mode = tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755
+            tar.addfile(info)
+        for name in ("bin", "sbin", "lib", "lib64"):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = tarfile.SYMTYPE, "usr/" + name
+            tar.addfile(info)
+        text = b"root:x:0:0::/root:/bin/sh\nu:x:1000:1000::/tmp:/bin/sh\n"
+        info = tarfile.TarInfo("etc/passwd")
+        info.size = len(text)
+        tar.addfile(info, io.BytesIO(text))
+    return out.getvalue()
+
+
+def test_ordinary_work(host, tmp_path):
+    """At most one alert in each container; none but where the work is what an intruder does too."""
+    for program in ("dpkg-deb", "nginx", "redis-server", "gcc", "make"):
+        if not any(os.path.exists(f"{d}/{program}") for d in ("/usr/bin", "/usr/sbin", "/bin")):
+            pytest.skip(f"{program} is not installed")
+    package(tmp_path)
+    host.docker("import", "-", "debian:1", input=debian())
+    host.docker("import", "-", "links:1", input=links())
+    before = {name: len(a) for name, a in host.alerts().items()}
+
+    def work(name):
+        image, options, script = WORK[name]
+        options = [o.replace("PKG", str(tmp_path)) for o in options]
+        p = subprocess.run(host.docker.command("run", "--rm", "--name", "work-" + name, "--network", "none", *options, image, "/bin/sh", "-c", script),
+                           env=host.docker.env(), capture_output=True, text=True, timeout=60)
+        assert p.returncode == 0, (name, p.returncode, p.stderr[-800:])
+
+    def build():
+        (tmp_path / "Dockerfile").write_text(DOCKERFILE)
+        host.docker("build", "-q", "--network", "none", "-t", "built:1", tmp_path)
+        host.docker("run", "--rm", "--name", "work-built", "--network", "none", "built:1")
+    with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
+        for r in [*(pool.submit(work, name) for name in WORK if name != "postgres" or list(pathlib.Path("/usr/lib/postgresql").glob("*/bin/initdb"))), pool.submit(build)]:
+            r.result()
+    time.sleep(1)
+    images = set(host.docker.text("images", "-aq", "--no-trunc").split())  # of containers that build: others may run on this machine
+    found = {name: [a["rule"] for a in alerts[before.get(name, 0):]] for name, alerts in host.alerts().items()
+             if len(alerts) > before.get(name, 0) and (name.startswith("work-") or alerts[-1]["container"].get("image") in images)}
+    assert {name: rules for name, rules in found.items() if len(rules) > 1} == {}
+    expected = {"work-cron": "Job planted"}  # who edits the table of jobs
+    named = {name: rules[0] for name, rules in found.items() if name.startswith("work-")}
+    assert {name: rule for name, rule in named.items() if expected.get(name) != rule} == {}
+
+
+def test_rules_that_come_with_the_program(host, run, binary, tmp_path):
+    """Without --rules it is these; --no-rules is none; an installed program finds them beside itself."""
+    assert run("watch", "--no-rules", "--rules", PACK)[0] == 2
+    installed = tmp_path / "bin" / "holdfast"
+    installed.parent.mkdir()
+    installed.write_bytes(binary.read_bytes())
+    installed.chmod(0o755)
+    code, out, err = run("watch", "--no-rules", "--frob")
+    assert code == 2
+    p = subprocess.run([installed, "watch", "--json"], capture_output=True, text=True, timeout=20)
+    assert p.returncode == 3 and "share/holdfast/rules" in p.stderr and "--no-rules" in p.stderr
+    (tmp_path / "share/holdfast").mkdir(parents=True)
+    (tmp_path / "share/holdfast/rules").symlink_to(PACK)
+    watches = []
+    try:
+        for name, program, args in (("default", binary, []), ("installed", installed, []), ("none", binary, ["--no-rules"])):
+            (tmp_path / name).mkdir()
+            watches.append(Watch(program, tmp_path / name, "--json", *args))
+        host.shell("defaults", (), "/bin/cp /bin/actor /tmp/x; /tmp/x true")
+        for w in watches:
+            w.wait_for(lambda l: l["type"] == "container_end" and l["container"]["name"] == "defaults")
+        rules = [{l["rule"] for l in w.lines() if l["type"] == "alert" and l.get("container", {}).get("name") == "defaults"} for w in watches]
+        assert rules == [{"Dropped program ran from a loose place"}] * 2 + [set()]
+    finally:
+        for w in watches:
+            w.stop()

@@ -1,0 +1,484 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Does, on request, the things that the rules of data/rules are about, and their harmless twins; test_pack.py puts it into containers.
+ *
+ * actor WHAT [ARGUMENT...]: see `acts` below.  Nothing here leaves the network namespace it runs in. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <linux/io_uring.h>
+#include <linux/perf_event.h>
+#include <netinet/ip_icmp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static void pause_ms(long ms)
+{
+    struct timespec t = {ms / 1000, ms % 1000 * 1000000};
+    nanosleep(&t, NULL);
+}
+
+static long num(char **a, int i, long otherwise)
+{
+    for (int k = 0; k <= i; k++)
+        if (!a[k])
+            return otherwise;
+    return strtol(a[i], NULL, 10);
+}
+
+static struct sockaddr_in addr(const char *text, long port, unsigned plus)
+{
+    struct sockaddr_in s = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    inet_pton(AF_INET, text, &s.sin_addr);
+    s.sin_addr.s_addr = htonl(ntohl(s.sin_addr.s_addr) + plus);
+    return s;
+}
+
+static int connected(const char *to, long port, unsigned plus, int flags)
+{
+    struct sockaddr_in s = addr(to, port, plus);
+    int fd = socket(AF_INET, SOCK_STREAM | flags, 0);
+    (void)!connect(fd, (struct sockaddr *)&s, sizeof s);
+    return fd;
+}
+
+/* Waits for a listener that another actor opens meanwhile. */
+static int reached(const char *to, long port)
+{
+    struct sockaddr_in s = addr(to, port, 0);
+    for (int i = 0; i < 100; i++) {
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        if (connect(fd, (struct sockaddr *)&s, sizeof s) == 0)
+            return fd;
+        close(fd);
+        pause_ms(20);
+    }
+    exit(9);
+}
+
+static int listening(long port)
+{
+    struct sockaddr_in s = addr("0.0.0.0", port, 0);
+    int one = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(fd, (struct sockaddr *)&s, sizeof s) || listen(fd, 1024))
+        exit(8);
+    return fd;
+}
+
+static pid_t child_of(char **argv)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        execv(argv[0], argv);
+        _exit(127);
+    }
+    return pid;
+}
+
+static int act_true(char **a) { return a[0] && !strcmp(a[0], "fail"); }
+static int act_sleep(char **a) { pause_ms(num(a, 0, 1000)); return 0; }
+static int act_exit(char **a) { return (int)num(a, 0, 1); }
+
+/* listen PORT [MS]: takes whatever comes, reads once, closes */
+static _Noreturn int act_listen(char **a)
+{
+    int fd = listening(num(a, 0, 1));
+    char b[2048];
+    alarm((unsigned)(num(a, 1, 3000) / 1000 + 1));
+    signal(SIGALRM, _exit);
+    for (;;) {
+        int c = accept(fd, NULL, NULL);
+        struct timeval t = {0, 200000};
+        setsockopt(c, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
+        (void)!read(c, b, sizeof b);
+        close(c);
+    }
+}
+
+/* drain PORT MS: accepts as fast as it can */
+static _Noreturn int act_drain(char **a)
+{
+    int fd = listening(num(a, 0, 1));
+    alarm((unsigned)(num(a, 1, 3000) / 1000 + 1));
+    signal(SIGALRM, _exit);
+    for (;;)
+        close(accept(fd, NULL, NULL));
+}
+
+/* connect ADDRESS PORT [TIMES] [MS...]: the pauses in turn */
+static int act_connect(char **a)
+{
+    int pauses = 0;
+    while (a[0] && a[1] && a[2] && a[3 + pauses])
+        pauses++;
+    for (long i = 0; i < num(a, 2, 1); i++) {
+        close(connected(a[0], num(a, 1, 1), 0, 0));
+        if (pauses)
+            pause_ms(num(a, 3 + (int)(i % pauses), 0));
+    }
+    return 0;
+}
+
+/* sweep ADDRESS PORT N: N addresses from the first; ports ADDRESS PORT N */
+static int act_sweep(char **a)
+{
+    for (unsigned i = 0; i < (unsigned)num(a, 2, 1); i++)
+        close(connected(a[0], num(a, 1, 1), i, 0));
+    return 0;
+}
+static int act_ports(char **a)
+{
+    for (long i = 0; i < num(a, 2, 1); i++)
+        close(connected(a[0], num(a, 1, 1) + i, 0, 0));
+    return 0;
+}
+
+/* say ADDRESS PORT TEXT [TIMES]: "\r\n" and "\5" as escapes */
+static int act_say(char **a)
+{
+    char b[512];
+    size_t n = 0;
+    for (const char *p = a[2]; *p && n < sizeof b; p++) {
+        if (*p == '\\' && p[1]) {
+            p++;
+            b[n++] = *p == 'r' ? '\r' : *p == 'n' ? '\n' : (char)(*p - '0');
+        } else {
+            b[n++] = *p;
+        }
+    }
+    for (long i = 0; i < num(a, 3, 1); i++) {
+        int fd = reached(a[0], num(a, 1, 1));
+        (void)!write(fd, b, n);
+        (void)!read(fd, b + sizeof b - 1, 1);
+        close(fd);
+    }
+    return 0;
+}
+
+/* onsocket PORT PROGRAM...: becomes the program, its input and output a connection to 127.0.0.1:PORT */
+static int act_onsocket(char **a)
+{
+    int fd = reached("127.0.0.1", num(a, 0, 1));
+    for (int i = 0; i < 3; i++)
+        dup2(fd, i);
+    execv(a[1], a + 1);
+    return 1;
+}
+
+/* onunix PROGRAM...: the same with a pair of Unix sockets */
+static int act_onunix(char **a)
+{
+    int p[2];
+    (void)!socketpair(AF_UNIX, SOCK_STREAM, 0, p);
+    dup2(p[0], 0);
+    dup2(p[0], 1);
+    execv(a[0], a);
+    return 1;
+}
+
+/* below PORT PROGRAM...: connects, then starts the program with a pipe as input */
+static int act_below(char **a)
+{
+    int p[2], fd = reached("127.0.0.1", num(a, 0, 1));
+    pause_ms(200);
+    (void)!pipe(p);
+    if (fork() == 0) {
+        close(fd);
+        dup2(p[0], 0);
+        close(p[0]);
+        close(p[1]);
+        execv(a[1], a + 1);
+        _exit(1);
+    }
+    close(p[1]);
+    wait(NULL);
+    return 0;
+}
+
+/* serve PORT MS PROGRAM...: listens, and after a while starts the program */
+static int act_serve(char **a)
+{
+    (void)listening(num(a, 0, 1));
+    pause_ms(num(a, 1, 0));
+    child_of(a + 2);
+    wait(NULL);
+    return 0;
+}
+
+/* after MS ADDRESS PORT */
+static int act_after(char **a)
+{
+    pause_ms(num(a, 0, 1));
+    close(connected(a[1], num(a, 2, 1), 0, 0));
+    return 0;
+}
+
+static int act_memfd(char **a)
+{
+    char b[65536];
+    int fd = memfd_create("x", 0), self = open("/proc/self/exe", O_RDONLY);
+    for (ssize_t n; (n = read(self, b, sizeof b)) > 0;)
+        (void)!write(fd, b, (size_t)n);
+    (void)a;
+    fexecve(fd, (char *[]){"x", "true", NULL}, (char *[]){NULL});
+    return 1;
+}
+
+/* as UID PROGRAM... */
+static int act_as(char **a)
+{
+    (void)!setgid((gid_t)num(a, 0, 1000));
+    (void)!setuid((uid_t)num(a, 0, 1000));
+    execv(a[1], a + 1);
+    return 1;
+}
+
+/* run PROGRAM...: starts it and waits */
+static int act_run(char **a)
+{
+    child_of(a);
+    wait(NULL);
+    return 0;
+}
+
+/* put FILE [FROM]: writes it, or a byte of another into it */
+static int act_put(char **a)
+{
+    char b[1] = {'x'};
+    int fd = a[1] ? open(a[1], O_RDONLY) : -1, to = open(a[0], O_WRONLY | O_CREAT, 0644);
+    (void)!read(fd, b, 1);
+    return write(to, b, 1) != 1;
+}
+
+/* ---- DNS ---- */
+
+/* dnsd RCODE MS: answers every question with this code */
+static int act_dnsd(char **a)
+{
+    struct sockaddr_in s = addr("127.0.0.1", 53, 0), from;
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    unsigned char b[600];
+    if (bind(fd, (struct sockaddr *)&s, sizeof s))
+        return 8;
+    alarm((unsigned)(num(a, 1, 3000) / 1000 + 1));
+    signal(SIGALRM, _exit);
+    for (;;) {
+        socklen_t len = sizeof from;
+        ssize_t n = recvfrom(fd, b, sizeof b, 0, (struct sockaddr *)&from, &len);
+        if (n < 12)
+            continue;
+        b[2] |= 0x80;
+        b[3] = (unsigned char)((b[3] & 0xf0) | num(a, 0, 0));
+        sendto(fd, b, (size_t)n, 0, (struct sockaddr *)&from, len);
+    }
+}
+
+/* dns TYPE COUNT NAME: "%" in the name is the number of the question, "#" a label that a program made up */
+static int act_dns(char **a)
+{
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    struct sockaddr_in s = addr("127.0.0.1", 53, 0);
+    struct timeval t = {0, 300000};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
+    (void)!connect(fd, (struct sockaddr *)&s, sizeof s);
+    for (long i = 0; i < num(a, 1, 1); i++) {
+        char name[256] = "";
+        unsigned char b[600] = {(unsigned char)i, 7, 1, 0, 0, 1}, answer[600];
+        size_t n = 12;
+        for (const char *p = a[2]; *p; p++) {
+            size_t k = strlen(name);
+            if (*p == '%')
+                snprintf(name + k, sizeof name - k, "%c%c", (char)('a' + i / 10), (char)('a' + i % 10));
+            else if (*p == '#')
+                snprintf(name + k, sizeof name - k, "x%ldqzkt%ldwvb%ldhgf%ldmn", i * 7 % 10, i % 10, i * 3 % 10, i / 10);
+            else
+                snprintf(name + k, sizeof name - k, "%c", *p);
+        }
+        for (char *save = NULL, *label = strtok_r(name, ".", &save); label; label = strtok_r(NULL, ".", &save)) {
+            b[n++] = (unsigned char)strlen(label);
+            memcpy(b + n, label, strlen(label));
+            n += strlen(label);
+        }
+        n++;
+        b[n + 1] = (unsigned char)num(a, 0, 1);
+        b[n + 3] = 1;
+        for (int tries = 0; tries < 10; tries++) { /* until the server of the test is there */
+            (void)!send(fd, b, n + 4, 0);
+            if (recv(fd, answer, sizeof answer, 0) > 0)
+                break;
+            pause_ms(20);
+        }
+    }
+    return 0;
+}
+
+/* ---- rates ---- */
+
+static void once_every(long per_second, long ms, void (*fn)(void *), void *ctx)
+{
+    struct timespec t0, t;
+    clock_gettime(CLOCK_MONOTONIC, &t0);
+    for (long done = 0;;) {
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        long past = (t.tv_sec - t0.tv_sec) * 1000 + (t.tv_nsec - t0.tv_nsec) / 1000000;
+        if (past >= ms)
+            return;
+        for (; done < per_second * past / 1000; done++)
+            fn(ctx);
+        pause_ms(5);
+    }
+}
+static void syn(void *ctx) { close(connected("127.0.0.1", *(long *)ctx, 0, SOCK_NONBLOCK)); }
+static void whole(void *ctx) { close(connected("127.0.0.1", *(long *)ctx, 0, 0)); }
+static int rate_fd;
+static struct sockaddr_in rate_to;
+static void datagram(void *ctx) { sendto(rate_fd, ctx, 16, 0, (struct sockaddr *)&rate_to, sizeof rate_to); }
+
+/* A SYN whose answer nobody waits for, from 127.0.0.2. */
+static void half(void *ctx)
+{
+    static uint16_t from = 1024;
+    uint16_t port = (uint16_t) * (long *)ctx;
+    unsigned char b[40] = {0x45, 0, 0, 40, 0, 0, 0, 0, 64, IPPROTO_TCP, 0, 0, 127, 0, 0, 2, 127, 0, 0, 1}, *tcp = b + 20;
+    unsigned sum = IPPROTO_TCP + 20;
+    from++;
+    tcp[0] = (unsigned char)(from >> 8);
+    tcp[1] = (unsigned char)from;
+    tcp[2] = (unsigned char)(port >> 8);
+    tcp[3] = (unsigned char)port;
+    tcp[12] = 5 << 4;
+    tcp[13] = 2;
+    tcp[14] = 16;
+    for (int i = 12; i < 40; i += 2)
+        sum += (unsigned)(b[i] << 8 | b[i + 1]);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = ~(sum + (sum >> 16));
+    tcp[16] = (unsigned char)(sum >> 8);
+    tcp[17] = (unsigned char)sum;
+    sendto(rate_fd, b, sizeof b, 0, (struct sockaddr *)&rate_to, sizeof rate_to);
+}
+
+/* flood syn|half|tcp|udp|icmp PORT PER_SECOND MS, all to 127.0.0.1 */
+static int act_flood(char **a)
+{
+    long port = num(a, 1, 1), n = num(a, 2, 1), ms = num(a, 3, 1000);
+    char b[16] = {ICMP_ECHO};
+    rate_to = addr("127.0.0.1", port, 0);
+    if (!strcmp(a[0], "syn"))
+        once_every(n, ms, syn, &port);
+    else if (!strcmp(a[0], "half")) {
+        rate_fd = socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
+        once_every(n, ms, half, &port);
+    } else if (!strcmp(a[0], "tcp"))
+        once_every(n, ms, whole, &port);
+    else {
+        rate_fd = !strcmp(a[0], "udp") ? socket(AF_INET, SOCK_DGRAM, 0) : socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+        once_every(n, ms, datagram, b);
+    }
+    return 0;
+}
+
+/* ---- calls ---- */
+
+static int act_ptrace(char **a)
+{
+    pid_t pid = (pid_t)num(a, 0, 1);
+    if (ptrace(PTRACE_ATTACH, pid, NULL, NULL))
+        return 1;
+    waitpid(pid, NULL, __WALL);
+    return (int)ptrace(PTRACE_DETACH, pid, NULL, NULL);
+}
+static int act_trace_child(char **a)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        pause_ms(500);
+        _exit(0);
+    }
+    char text[16];
+    snprintf(text, sizeof text, "%d", pid);
+    (void)a;
+    return act_ptrace((char *[]){text, NULL});
+}
+static int act_packet(char **a) { (void)a; return socket(AF_PACKET, SOCK_RAW, 0) < 0; }
+static int act_mount(char **a) { return mount(a[0], a[1], a[2], 0, NULL) ? 1 : 0; }
+static int act_setns(char **a) { (void)a; return setns(open("/proc/self/ns/uts", O_RDONLY), 0); }
+static int act_unshare(char **a) { (void)a; return unshare(CLONE_NEWUTS); }
+static int act_mknod(char **a) { (void)a; return mknod("/tmp/null", S_IFCHR | 0600, makedev(1, 3)); }
+static int act_fifo(char **a) { (void)a; return mknod("/tmp/fifo", S_IFIFO | 0600, 0); }
+static int act_uffd(char **a) { (void)a; return syscall(SYS_userfaultfd, 0) < 0; }
+static int act_name(char **a)
+{
+    prctl(PR_SET_NAME, a[0]);
+    pause_ms(50);
+    return 0;
+}
+static int act_bpf(char **a)
+{
+    struct bpf_insn code[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = 0}, {.code = BPF_JMP | BPF_EXIT}};
+    union bpf_attr load = {.prog_type = BPF_PROG_TYPE_SOCKET_FILTER, .insns = (uint64_t)(uintptr_t)code, .insn_cnt = 2, .license = (uint64_t)(uintptr_t)"GPL"};
+    union bpf_attr map = {.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1};
+    return a[0] ? syscall(SYS_bpf, BPF_MAP_CREATE, &map, sizeof map) < 0 : syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof load) < 0;
+}
+static int act_perf(char **a)
+{
+    struct perf_event_attr p = {.type = PERF_TYPE_SOFTWARE, .size = sizeof p, .config = PERF_COUNT_SW_CPU_CLOCK};
+    (void)a;
+    return syscall(SYS_perf_event_open, &p, -1, 0, -1, 0) < 0;
+}
+static int act_ring(char **a)
+{
+    struct io_uring_params p = {0};
+    (void)a;
+    return syscall(SYS_io_uring_setup, 4, &p) < 0;
+}
+static int act_handle(char **a)
+{
+    struct {
+        struct file_handle h;
+        char more[128];
+    } f = {.h = {.handle_bytes = 128}};
+    int id;
+    (void)!name_to_handle_at(AT_FDCWD, a[0], &f.h, &id, 0);
+    return open_by_handle_at(open("/", O_RDONLY), &f.h, O_RDONLY) < 0;
+}
+static int act_unix(char **a)
+{
+    struct sockaddr_un s = {.sun_family = AF_UNIX};
+    snprintf(s.sun_path, sizeof s.sun_path, "%s", a[0]);
+    return connect(socket(AF_UNIX, SOCK_STREAM, 0), (struct sockaddr *)&s, sizeof s) != 0;
+}
+
+static const struct {
+    const char *name;
+    int (*fn)(char **);
+} acts[] = {{"true", act_true}, {"sleep", act_sleep}, {"exit", act_exit}, {"listen", act_listen}, {"drain", act_drain}, {"connect", act_connect}, {"sweep", act_sweep},
+        {"ports", act_ports}, {"say", act_say}, {"onsocket", act_onsocket}, {"onunix", act_onunix}, {"below", act_below}, {"serve", act_serve}, {"after", act_after},
+        {"memfd", act_memfd}, {"as", act_as}, {"dnsd", act_dnsd}, {"dns", act_dns}, {"flood", act_flood}, {"ptrace", act_ptrace}, {"trace-child", act_trace_child},
+        {"packet", act_packet}, {"mount", act_mount}, {"setns", act_setns}, {"unshare", act_unshare}, {"mknod", act_mknod}, {"fifo", act_fifo}, {"uffd", act_uffd},
+        {"name", act_name}, {"bpf", act_bpf}, {"perf", act_perf}, {"ring", act_ring}, {"handle", act_handle}, {"unix", act_unix}, {"run", act_run}, {"put", act_put}};
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; argc > 1 && i < sizeof acts / sizeof *acts; i++)
+        if (!strcmp(argv[1], acts[i].name))
+            return acts[i].fn(argv + 2);
+    return 64;
+}
