@@ -31,7 +31,7 @@ clean:
 
 help:
 	@printf '%s\n' 'make            build build/holdfast' \
-	  'make run        scan IMAGE=... (default: this machine) with advisories from ADVISORIES=DIR' \
+	  'make run        scan IMAGE=... with advisories from ADVISORIES=DIR; without IMAGE scan this machine, then watch its containers' \
 	  'make test       build and run every test' \
 	  'make bench      measure (images: tests/bench/make-images)' \
 	  'make fuzz       every fuzz target for FUZZ_SECONDS=600 each, or TARGETS="fuzz-osv ..."' \
