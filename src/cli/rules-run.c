@@ -222,7 +222,8 @@ static int whole(struct hf_rules_run *run, struct hf_recording *r, struct hf_err
     return 0;
 }
 
-int hf_rules_run_recording(struct hf_rules_run *ret, const char *path, struct hf_rules *rules, hf_engine_alert alert, void *ctx, struct hf_err *err)
+int hf_rules_run_recording(struct hf_rules_run *ret, const char *path, struct hf_rules *rules, struct hf_excepts *excepts, hf_engine_alert alert, void *ctx,
+        struct hf_err *err)
 {
     hf_cleanup(hf_recording_closep) struct hf_recording *r = NULL;
     hf_autoclose int opened = -1;
@@ -238,6 +239,7 @@ int hf_rules_run_recording(struct hf_rules_run *ret, const char *path, struct hf
     const struct hf_recording_facts *f = hf_recording_facts(r);
     rc = hf_rules_run_init(ret, rules, f->offset_ns, f->seed, alert, ctx, err);
     if (rc == 0) {
+        hf_engine_excepts(ret->engine, excepts);
         ret->users = (struct hf_users){f->passwd, f->group};
         ret->recording = hf_take(r); /* what the names borrow from */
         rc = whole(ret, ret->recording, err);
