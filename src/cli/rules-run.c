@@ -185,6 +185,7 @@ static void record(struct hf_rules_run *r, struct hf_span bytes)
     int rc = hf_track_event(r->track, &ev, &cred);
     if (ev.type == HF_EV_LOSS)
         r->lost += ev.u.loss.count;
+    r->bad += rc < 0; /* no memory: not joined as it should be */
     if (rc != 0)
         hf_engine_event(r->engine, &ev);
     if (rc == 2)
@@ -216,7 +217,7 @@ static int whole(struct hf_rules_run *run, struct hf_recording *r, struct hf_err
     if (!hf_span_eqz(hf_recording_reason(r), "stopped"))
         return hf_fail(err, HF_E_INCOMPLETE, "the recording ended before the watching did (%.*s)", HF_SPAN_ARG(hf_recording_reason(r)));
     if (run->bad)
-        return hf_fail(err, HF_E_INCOMPLETE, "%llu records could not be read", (unsigned long long)run->bad);
+        return hf_fail(err, HF_E_INCOMPLETE, "%llu records could not be read or kept", (unsigned long long)run->bad);
     if (run->lost)
         return hf_fail(err, HF_E_INCOMPLETE, "%llu events were lost when it was recorded", (unsigned long long)run->lost);
     return 0;

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import pty
 import signal
 import subprocess
 import time
@@ -342,3 +343,16 @@ def test_reload(watch, busybox, run, rules, tmp_path):  # noqa: F811
     assert code == 0 and f'2 alerts of "{TEMPORARY}" fell under the exception' in err
     # sums of the rules that were replaced were told
     assert sum(l["count"] for l in w.lines() if l["type"] == "alert" and l.get("container_name") == "one") == 2
+
+
+def test_hangup_of_the_terminal_ends_it(binary, watch, tmp_path):  # noqa: F811
+    w = watch("--json", "--no-rules")  # whether this kernel can be watched
+    w.end()
+    master, slave = pty.openpty()
+    p = subprocess.Popen([binary, "watch", "--state", tmp_path], stdin=subprocess.DEVNULL, stdout=slave, stderr=subprocess.DEVNULL)
+    os.close(slave)
+    time.sleep(2)
+    assert p.poll() is None
+    os.close(master)
+    p.send_signal(signal.SIGHUP)
+    p.wait(10)
