@@ -48,4 +48,5 @@ void hf_rules_run_done(struct hf_rules_run *r);
 void hf_rules_run_frame(struct hf_rules_run *r, uint64_t boot_ns, struct hf_span records);
 /* All of a recording, "-" is standard input.  0; HF_E_INCOMPLETE when it was cut off, is damaged within or events are missing in it (err says what
  * was read). */
-HF_MUSTUSE int hf_rules_run_recording(struct hf_rules_run *ret, const char *path, struct hf_rules *rules, hf_engine_alert alert, void *ctx, struct hf_err *err);
+HF_MUSTUSE int hf_rules_run_recording(struct hf_rules_run *ret, const char *path, struct hf_rules *rules, struct hf_excepts *excepts_or_null, hf_engine_alert alert, void *ctx,
+        struct hf_err *err);

@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/rules-cli.h"
 #include "detect/print.h"
+#include "sensor/sensor.h"
 
 #define FIELDS_MAX 160u
 #define MACROS_MAX 64u
@@ -170,8 +171,20 @@ static void counting(const struct hf_rule *r, struct hf_buf *b)
     hf_buf_addc(b, '\n');
 }
 
+/* What this kernel has for a capability, when it was asked. */
+static void served(const struct hf_feature *features, size_t n, const char *name, struct hf_buf *b)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(features[i].name, name) != 0)
+            continue;
+        hf_buf_addf(b, ": %s", features[i].hook ? features[i].hook : "nothing on this kernel");
+        if (features[i].not_covered)
+            hf_buf_addf(b, "; not seen: %s", features[i].not_covered);
+    }
+}
+
 /* Kinds of events, each with the capability of `sensor features` that serves it. */
-static void events(const struct hf_rule *r, struct hf_buf *b)
+static void events(const struct hf_rule *r, const struct hf_feature *features, size_t n_features, struct hf_buf *b)
 {
     const char *done[HF_CLASSES];
     size_t n = 0;
@@ -184,7 +197,11 @@ static void events(const struct hf_rule *r, struct hf_buf *b)
         if (seen)
             continue;
         done[n++] = name;
-        hf_buf_addf(b, "    %-20s%s\n", name, hf_class_is_told((enum hf_class)c) ? hf_class_hook((enum hf_class)c) : "not told of by this sensor yet");
+        bool told = hf_class_is_told((enum hf_class)c);
+        hf_buf_addf(b, "    %-20s%s", name, told ? hf_class_hook((enum hf_class)c) : "not told of by this sensor yet");
+        if (told)
+            served(features, n_features, hf_class_hook((enum hf_class)c), b);
+        hf_buf_addc(b, '\n');
     }
     if (!r->is_syscall)
         hf_buf_addz(b, "    none: it is for another source than system calls\n");
@@ -208,7 +225,7 @@ static void cost(const struct hf_rules_run *run, const struct hf_rule *r, struct
         }
 }
 
-static void explain(const struct hf_rule *r, const struct hf_rules_run *run, struct hf_buf *b)
+static void explain(const struct hf_rule *r, const struct hf_rules_run *run, const struct hf_feature *features, size_t n_features, struct hf_buf *b)
 {
     const struct hf_field_def *fields[FIELDS_MAX];
     struct hf_span macros[MACROS_MAX];
@@ -243,7 +260,7 @@ static void explain(const struct hf_rule *r, const struct hf_rules_run *run, str
         hf_buf_add_escaped(b, r->unserved[i], 0);
         hf_buf_addc(b, '\n');
     }
-    events(r, b);
+    events(r, features, n_features, b);
     if (run)
         cost(run, r, b);
 }
@@ -271,12 +288,16 @@ static void ignore(void *ctx, const struct hf_alert *a)
 
 int hf_cmd_rules_explain(int argc, char **argv)
 {
+    bool kernel = false;
     const char *recording = NULL;
+    const struct hf_feature *features = NULL;
+    size_t n_features = 0;
     struct hf_strs paths = {.n = 0};
     struct hf_err err = HF_ERR_INIT;
     const struct hf_opt opts[] = {
             {"rules", 'r', HF_OPT_LIST, &paths, "PATH", NULL, 0, 0, "rule file or folder of them (Falco's language); can be repeated"},
             {"recording", 0, HF_OPT_STR, &recording, "FILE", NULL, 0, 0, "measure what the rule costs on this recording"},
+            {"kernel", 0, HF_OPT_FLAG, &kernel, NULL, NULL, 0, 0, "ask this kernel what serves the events (needs root)"},
             {NULL, 0, HF_OPT_FLAG, NULL, NULL, NULL, 0, 0, NULL},
     };
     const struct hf_command cmd = {"rules explain", "[options] RULE", "what a rule asks, of which events, and what it costs",
@@ -295,12 +316,25 @@ int hf_cmd_rules_explain(int argc, char **argv)
         hf_rules_free(rules);
         return hf_cli_fail(&err, HF_E_NOT_FOUND);
     }
+#ifdef HF_SENSOR
+    hf_cleanup(hf_kernel_closep) struct hf_kernel *k = NULL;
+    if (kernel && (rc = hf_sensor_probe(&k, &err)) < 0) {
+        hf_rules_free(rules);
+        return hf_cli_fail(&err, rc);
+    }
+    features = k ? hf_kernel_features(k, &n_features) : NULL;
+#else
+    if (kernel) {
+        hf_rules_free(rules);
+        return hf_cli_fail(&err, hf_fail(&err, HF_E_UNSUPPORTED, "this program was built without the sensor"));
+    }
+#endif
     if (recording)
-        rc = hf_rules_run_recording(&run, recording, rules, ignore, NULL, &err);
+        rc = hf_rules_run_recording(&run, recording, rules, NULL, ignore, NULL, &err);
     if (rc < 0 && rc != HF_E_INCOMPLETE)
         return hf_cli_fail(&err, rc);
     hf_autobuf out = HF_BUF_INIT(4u << 20);
-    explain(r, recording ? &run : NULL, &out);
+    explain(r, recording ? &run : NULL, features, n_features, &out);
     int written = hf_buf_ok(&out) ? hf_cli_stdout(NULL, hf_buf_span(&out)) : -1;
     if (rc == HF_E_INCOMPLETE) {
         fflush(stdout);

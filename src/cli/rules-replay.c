@@ -20,7 +20,7 @@ struct counts {
     struct row *v;
     size_t n, cap;
     struct hf_arena arena;
-    uint64_t alerts, folded;
+    uint64_t alerts, folded, excepted;
     bool full;
 };
 
@@ -97,9 +97,9 @@ static void text(const struct counts *c, const struct hf_rules_run *run, struct 
                     per_day(c->v[k].alerts, run));
         }
     }
-    hf_buf_addf(b, "%s%llu events in %.1f s against %zu rules: %llu alerts, %llu more folded; %.0f a day if every day is like it\n", c->n ? "\n" : "",
+    hf_buf_addf(b, "%s%llu events in %.1f s against %zu rules: %llu alerts, %llu more folded, %llu excepted; %.0f a day if every day is like it\n", c->n ? "\n" : "",
             (unsigned long long)run->events, seconds_of(run), hf_rules_count(hf_engine_rules(run->engine)), (unsigned long long)c->alerts, (unsigned long long)c->folded,
-            per_day(c->alerts, run));
+            (unsigned long long)c->excepted, per_day(c->alerts, run));
 }
 
 static void numbers(struct hf_jw *w, uint64_t alerts, uint64_t folded, const struct hf_rules_run *run)
@@ -122,6 +122,7 @@ static void json(const struct counts *c, const struct hf_rules_run *run, struct 
     hf_jw_key(&w, "seconds");
     hf_jw_fixed(&w, seconds_of(run), 3);
     numbers(&w, c->alerts, c->folded, run);
+    hf_jw_ku64(&w, "excepted", c->excepted);
     hf_jw_key(&w, "rules");
     hf_jw_array(&w);
     for (size_t i = 0, end; i < c->n; i = end) {
@@ -149,10 +150,12 @@ static void json(const struct counts *c, const struct hf_rules_run *run, struct 
 int hf_cmd_rules_replay(int argc, char **argv)
 {
     bool as_json = false;
-    struct hf_strs paths = {.n = 0};
+    struct hf_strs paths = {.n = 0}, exceptions = {.n = 0};
+    hf_cleanup(hf_excepts_freep) struct hf_excepts *excepts = NULL;
     struct hf_err err = HF_ERR_INIT;
     const struct hf_opt opts[] = {
             {"rules", 'r', HF_OPT_LIST, &paths, "PATH", NULL, 0, 0, "rule file or folder of them (Falco's language); can be repeated"},
+            {"exceptions", 0, HF_OPT_LIST, &exceptions, "PATH", NULL, 0, 0, "exceptions from them, file or folder (" HF_EXCEPTIONS_DIR "); can be repeated"},
             {"json", 0, HF_OPT_FLAG, &as_json, NULL, NULL, 0, 0, "as JSON"},
             {NULL, 0, HF_OPT_FLAG, NULL, NULL, NULL, 0, 0, NULL},
     };
@@ -163,17 +166,21 @@ int hf_cmd_rules_replay(int argc, char **argv)
     struct hf_rules *rules = NULL;
     int rc = hf_opts_parse(&cmd, argc, argv, args, &n, &err);
     if (rc == 0)
+        rc = hf_cli_excepts(&exceptions, &excepts, &err);
+    if (rc == 0)
         rc = hf_cli_rules(&paths, &rules, &err);
     if (rc != 0)
         return rc > 0 ? HF_EXIT_OK : hf_cli_fail(&err, rc);
     struct counts c = {.n = 0};
     struct hf_rules_run run;
     hf_arena_init(&c.arena, 16u << 20);
-    rc = hf_rules_run_recording(&run, args[0], rules, count, &c, &err);
+    rc = hf_rules_run_recording(&run, args[0], rules, excepts, count, &c, &err);
     if (rc < 0 && rc != HF_E_INCOMPLETE)
         return hf_cli_fail(&err, rc);
     if (c.n)
         qsort(c.v, c.n, sizeof *c.v, by_rule);
+    for (size_t i = 0; i < hf_excepts_count(excepts); i++)
+        c.excepted += hf_excepts_at(excepts, i)->used;
     hf_autobuf out = HF_BUF_INIT(64u << 20);
     (as_json ? json : text)(&c, &run, &out);
     int written = hf_buf_ok(&out) ? hf_cli_stdout(NULL, hf_buf_span(&out)) : HF_E_LIMIT;

@@ -185,6 +185,7 @@ static void record(struct hf_rules_run *r, struct hf_span bytes)
     int rc = hf_track_event(r->track, &ev, &cred);
     if (ev.type == HF_EV_LOSS)
         r->lost += ev.u.loss.count;
+    r->bad += rc < 0; /* no memory: not joined as it should be */
     if (rc != 0)
         hf_engine_event(r->engine, &ev);
     if (rc == 2)
@@ -216,13 +217,14 @@ static int whole(struct hf_rules_run *run, struct hf_recording *r, struct hf_err
     if (!hf_span_eqz(hf_recording_reason(r), "stopped"))
         return hf_fail(err, HF_E_INCOMPLETE, "the recording ended before the watching did (%.*s)", HF_SPAN_ARG(hf_recording_reason(r)));
     if (run->bad)
-        return hf_fail(err, HF_E_INCOMPLETE, "%llu records could not be read", (unsigned long long)run->bad);
+        return hf_fail(err, HF_E_INCOMPLETE, "%llu records could not be read or kept", (unsigned long long)run->bad);
     if (run->lost)
         return hf_fail(err, HF_E_INCOMPLETE, "%llu events were lost when it was recorded", (unsigned long long)run->lost);
     return 0;
 }
 
-int hf_rules_run_recording(struct hf_rules_run *ret, const char *path, struct hf_rules *rules, hf_engine_alert alert, void *ctx, struct hf_err *err)
+int hf_rules_run_recording(struct hf_rules_run *ret, const char *path, struct hf_rules *rules, struct hf_excepts *excepts, hf_engine_alert alert, void *ctx,
+        struct hf_err *err)
 {
     hf_cleanup(hf_recording_closep) struct hf_recording *r = NULL;
     hf_autoclose int opened = -1;
@@ -238,6 +240,7 @@ int hf_rules_run_recording(struct hf_rules_run *ret, const char *path, struct hf
     const struct hf_recording_facts *f = hf_recording_facts(r);
     rc = hf_rules_run_init(ret, rules, f->offset_ns, f->seed, alert, ctx, err);
     if (rc == 0) {
+        hf_engine_excepts(ret->engine, excepts);
         ret->users = (struct hf_users){f->passwd, f->group};
         ret->recording = hf_take(r); /* what the names borrow from */
         rc = whole(ret, ret->recording, err);

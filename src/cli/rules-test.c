@@ -123,6 +123,8 @@ static int one_file(const char *file, const struct hf_strs *paths, struct raised
             hf_buf_adds(out, hf_buf_span(&difference));
             ++*ret_n;
             *ret_failed += bad;
+            if (!hf_buf_ok(&difference))
+                rc = hf_fail(err, HF_E_LIMIT, "%s:%u: the differences take more memory than they may", file, c->line);
         }
         hf_arena_done(&raised->arena);
     }
@@ -154,6 +156,8 @@ int hf_cmd_rules_test(int argc, char **argv)
         hf_buf_addf(&out, "\n%zu tests, %zu failed\n", tests, failed);
     if (hf_buf_ok(&out) && hf_cli_stdout(NULL, hf_buf_span(&out)) < 0)
         return HF_EXIT_FAILED;
+    if (rc == 0 && !hf_buf_ok(&out))
+        rc = hf_fail(&err, HF_E_LIMIT, "the result takes more memory than it may");
     if (rc < 0)
         return hf_cli_fail(&err, rc);
     return failed ? HF_EXIT_FINDINGS : HF_EXIT_OK;

@@ -229,6 +229,7 @@ static void record(struct watch *w, struct hf_span bytes)
     ev.seq = ++w->seq;
     ev.time_ns = ev.h->time_ns + w->offset_ns;
     int rc = hf_track_event(w->track, &ev, &cred);
+    w->bad += rc < 0; /* no memory: not joined as it should be */
     if (ev.type == HF_EV_LOSS)
         w->lost += ev.u.loss.count;
     if (ev.type == HF_EV_STATUS)
@@ -479,7 +480,7 @@ static void done(struct watch *w)
 static int losses(const struct watch *w, struct hf_err *err)
 {
     if (w->bad)
-        return hf_fail(err, HF_E_INCOMPLETE, "%llu records could not be read", (unsigned long long)w->bad);
+        return hf_fail(err, HF_E_INCOMPLETE, "%llu records could not be read or kept", (unsigned long long)w->bad);
     if (w->lost)
         return hf_fail(err, HF_E_INCOMPLETE, "%llu events were lost", (unsigned long long)w->lost);
     return 0;
@@ -513,8 +514,11 @@ int hf_watch_replay(const struct hf_watch_opts *o, int fd, struct hf_err *err)
     hf_cleanup(hf_recording_closep) struct hf_recording *r = NULL;
     int rc = confine(o, err); /* what is read is hostile */
     rc = rc < 0 ? rc : hf_recording_open(&r, hf_recording_read_fd, &fd, err);
-    if (rc < 0)
+    if (rc < 0) {
+        hf_rules_free(o->rules);
+        hf_excepts_free(o->excepts);
         return rc;
+    }
     const struct hf_recording_facts *facts = hf_recording_facts(r);
     w.offset_ns = facts->offset_ns;
     w.seed = facts->seed;

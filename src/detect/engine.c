@@ -739,7 +739,7 @@ int hf_engine_new(struct hf_engine **ret, struct hf_rules *rules, const struct h
     e->seed = o->seed;
     if (!e->seed && getrandom(&e->seed, sizeof e->seed, GRND_NONBLOCK) < 0)
         e->seed = (uint64_t)(uintptr_t)e;
-    if (!e->memos || !hf_buf_reserve(&e->why_text, WHY_TEXT))
+    if (!e->memos || !e->look.scratch.cap || !hf_buf_reserve(&e->why_text, WHY_TEXT))
         return hf_fail(err, -ENOMEM, "no memory for the engine");
     e->rules = rules;
     rc = index_rules(e, err);

@@ -3,7 +3,7 @@
 link and path exists.
 
 Examples are the blocks fenced as sh or console in the Markdown files, and the literal blocks of EXAMPLES in the manual pages.  The blocks of a file
-run one line after another in a folder of their own that holds image.tar (tests/tools/mkimage.py), demo.hfdb (the demonstration database, also the
+run one line after another in a folder of their own that holds image.tar (tests/tools/mkimage.py), night.hfrec (tests/recordings), demo.hfdb (the demonstration database, also the
 default of db.path) and data/.  "# exit N" behind a command is its exit code, else 0.  In console blocks "$ " marks commands; what is shown under one is
 compared, "..." standing for any number of lines.  Other literal blocks whose first line is "# NAME.yaml" are written to that file first.  What
 cannot run here is in CANNOT_RUN with its reason."""
@@ -216,6 +216,7 @@ def kit(run, binary, tmp_path_factory):
     """A folder with what the examples speak of."""
     path = tmp_path_factory.mktemp("kit")
     mkimage.write_image(str(path / "image.tar"), [BASE, TOP])
+    shutil.copy(ROOT / "tests/recordings/drop-and-run.hfrec", path / "night.hfrec")
     rc, _, err = run("db", "build", "--from", ROOT / "data/demo-advisories", "--output", path / "demo.hfdb", env={"SOURCE_DATE_EPOCH": NOW})
     assert rc == 0, err
     (path / "bin").mkdir()
@@ -228,7 +229,7 @@ SOURCES = [p for p in [*MAN, *MARKDOWN] if any(b[1] in ("sh", "console") for b i
 
 @pytest.mark.parametrize("path", SOURCES, ids=[str(p.relative_to(ROOT)) for p in SOURCES])
 def test_examples_run(kit, tmp_path, path):
-    for name in ("image.tar", "demo.hfdb"):
+    for name in ("image.tar", "demo.hfdb", "night.hfrec"):
         shutil.copy(kit / name, tmp_path)
     (tmp_path / "data").symlink_to(ROOT / "data")
     (tmp_path / "home").mkdir()

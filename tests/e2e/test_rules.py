@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recordings, and the commands of `rules` on them: a real recording made here from containers of a real dockerd, and the one kept in the tests."""
 import json
+import os
 import pathlib
+import pty
 import signal
 import subprocess
 import time
@@ -127,7 +129,7 @@ def test_rules_replay(run, rules, tmp_path):
     code, out, err = run("rules", "replay", "-", "--rules", rules, input=REC.read_bytes(), text=False)
     lines = out.decode().splitlines()
     assert code == 0 and lines[1].split()[:8] == ["Program", "from", "a", "temporary", "folder", "critical", "1", "1"] and lines[2].split()[:3] == ["kept", "1", "1"]
-    assert lines[-1].startswith("19 events in 0.4 s against 3 rules: 2 alerts, 1 more folded; ")
+    assert lines[-1].startswith("19 events in 0.4 s against 3 rules: 2 alerts, 1 more folded, 0 excepted; ")
     part = tmp_path / "part.hfrec"
     part.write_bytes(REC.read_bytes()[:-100])
     code, out, err = run("rules", "replay", part, "--rules", rules)
@@ -193,6 +195,15 @@ CASES = """
 """
 
 
+def test_rules_explain_asks_the_kernel(run, rules):
+    if os.geteuid() != 0:
+        pytest.skip("the sensor needs root")
+    code, out, err = run("rules", "explain", TEMPORARY, "--rules", rules, "--kernel")
+    if code == 3 and "type information" in err:
+        pytest.skip(err.strip())
+    assert (code, err) == (0, "") and "    execve              exec: tp_btf/sched_process_exec" in out
+
+
 def test_rules_test(run, rules, tmp_path):
     (tmp_path / "good.yaml").write_text(CASES)
     code, out, err = run("rules", "test", "--rules", rules, tmp_path / "good.yaml")
@@ -252,6 +263,8 @@ def test_rules_except(run, rules, told, tmp_path):
     code, out, err = run("watch", "--replay", REC, "--alerts-only", "--json", "--rules", rules, "--exceptions", file)
     assert code == 0 and [json.loads(l)["rule"] for l in out.splitlines()] == ["Of root"]
     assert f'2 alerts of "{TEMPORARY}" fell under the exception {file}:2' in err
+    told_of = json.loads(run("rules", "replay", REC, "--rules", rules, "--exceptions", file, "--json")[1])
+    assert (told_of["alerts"], told_of["folded"], told_of["excepted"]) == (1, 0, 2)
     # another program, an expired one
     text = file.read_text()
     file.write_text(text.replace("/bin/sh", "/bin/bash"))
@@ -330,3 +343,16 @@ def test_reload(watch, busybox, run, rules, tmp_path):  # noqa: F811
     assert code == 0 and f'2 alerts of "{TEMPORARY}" fell under the exception' in err
     # sums of the rules that were replaced were told
     assert sum(l["count"] for l in w.lines() if l["type"] == "alert" and l.get("container_name") == "one") == 2
+
+
+def test_hangup_of_the_terminal_ends_it(binary, watch, tmp_path):  # noqa: F811
+    w = watch("--json", "--no-rules")  # whether this kernel can be watched
+    w.end()
+    master, slave = pty.openpty()
+    p = subprocess.Popen([binary, "watch", "--state", tmp_path], stdin=subprocess.DEVNULL, stdout=slave, stderr=subprocess.DEVNULL)
+    os.close(slave)
+    time.sleep(2)
+    assert p.poll() is None
+    os.close(master)
+    p.send_signal(signal.SIGHUP)
+    p.wait(10)
