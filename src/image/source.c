@@ -24,18 +24,24 @@ static void split_file(const char *text, struct hf_buf *file, struct hf_span *re
     *ref = hf_span("", 0);
 }
 
+/* A folder that is no image layout has no ":12" in it: "debian:12" means an image, also beside a folder "debian". */
+static bool is_plain_folder(const char *path)
+{
+    struct stat st;
+    hf_autobuf layout = HF_BUF_INIT(8192);
+    hf_buf_addf(&layout, "%s/oci-layout", path);
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode) && stat(hf_buf_z(&layout), &st) != 0;
+}
+
 static int open_path(const char *path, struct hf_span ref, const struct hf_image_opts *o, bool all, hf_image_cb cb, void *ctx, struct hf_err *err)
 {
     struct stat st;
     if (stat(path, &st) < 0)
         return hf_fail(err, -errno, "%s: %s", path, hf_err_name(-errno));
-    if (S_ISDIR(st.st_mode)) {
-        hf_autobuf layout = HF_BUF_INIT(8192);
-        hf_buf_addf(&layout, "%s/oci-layout", path);
-        if (stat(hf_buf_z(&layout), &st) == 0)
-            return hf_source_oci_dir(path, ref, o, all, cb, ctx, err);
+    if (is_plain_folder(path))
         return hf_source_dir(path, o, cb, ctx, err);
-    }
+    if (S_ISDIR(st.st_mode))
+        return hf_source_oci_dir(path, ref, o, all, cb, ctx, err);
     return hf_source_archive(path, ref, "", o, all, cb, ctx, err);
 }
 
@@ -79,7 +85,7 @@ int hf_image_open(const char *target, const struct hf_image_opts *o, bool all, h
         break;
     }
     struct stat st;
-    if (stat(hf_buf_z(&file), &st) == 0)
+    if (stat(hf_buf_z(&file), &st) == 0 && !(ref.n && is_plain_folder(hf_buf_z(&file))))
         return open_path(hf_buf_z(&file), ref, o, all, cb, ctx, err);
     struct hf_err daemon = HF_ERR_INIT;
     int rc = hf_docker_has_image(target, o, &daemon);

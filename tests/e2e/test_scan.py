@@ -194,6 +194,15 @@ def test_a_layer_in_another_compression_is_named(scan, tmp_path):
     assert rc == 4 and "compressed with xz" in result["incomplete"][0]["reason"], err
 
 
+def test_a_reference_is_not_the_folder_of_its_name(holdfast, advdb, tmp_path):
+    """A source tree of Debian has a folder "debian": "debian:12" must not be that."""
+    (tmp_path / "debian").mkdir()
+    path = str(tmp_path / "debian") + ":12"
+    rc, out, err = holdfast("scan", "--db", advdb, path, env={"DOCKER_HOST": f"unix://{tmp_path}/none"})
+    assert rc == 3 and "no file or folder" in err and not out
+    assert holdfast("scan", "--db", advdb, "--no-cache", tmp_path / "debian")[0] == 0
+
+
 def test_stores_of_engines_in_a_directory_are_named(scan, tmp_path):
     for name in ("app/a", "var/lib/docker/volumes/v"):
         (tmp_path / "root" / name).mkdir(parents=True)
