@@ -58,6 +58,7 @@ struct hf_file_watch {
     __u32 what;  /* HF_W_*, of the object and of what lies in it */
     __u32 watch; /* HF_WATCH_*; 0: it only leads to a watched one */
 };
+#define HF_WATCH_ITSELF 0x80000000u /* in a record's `watch` until it is judged: the file is watched, not only its folder */
 static inline __u32 hf_file_bit(__u64 inode)
 {
     return (__u32)(inode * 0x9e3779b97f4a7c15ull >> 48) & (HF_FILE_BITS - 1);

@@ -48,6 +48,7 @@ static __always_inline bool watched(struct dentry *dentry, u32 what, struct hf_f
     struct hf_file_watch *w = entry(BPF_CORE_READ(dentry, d_inode));
     if (w && (w->what & what)) {
         *ret = *w;
+        ret->watch |= HF_WATCH_ITSELF;
         return true;
     }
     w = entry(BPF_CORE_READ(dentry, d_parent, d_inode));
@@ -92,7 +93,8 @@ static __always_inline void send(const struct act *a)
         return;
     if (!first)
         w = w2;
-    bool urgent = w.watch == HF_WATCH_CREDENTIAL || w.watch == HF_WATCH_ESCAPE || w.watch == HF_WATCH_DEVICE || w.watch == HF_WATCH_PERSISTENCE;
+    u32 why = w.watch & ~HF_WATCH_ITSELF;
+    bool urgent = why == HF_WATCH_CREDENTIAL || why == HF_WATCH_ESCAPE || why == HF_WATCH_DEVICE || why == HF_WATCH_PERSISTENCE;
     if ((u32)(bpf_get_current_pid_tgid() >> 32) == hf_self_pid || !hf_wanted(hf_cgroup_here(), HF_EV_FILE, urgent, &want))
         return;
     struct hf_scratch *s = hf_scratch_get(HF_EV_FILE);

@@ -731,8 +731,10 @@ bool hf_files_judge(struct hf_files *f, struct hf_wire_file *e, struct hf_span p
         new_name(f, root, &w2, path2);
     struct happened h = {.f = f, .root = (struct hf_root *)(uintptr_t)root, .pid = e->h.pid, .path = path};
     bool asks = row_asks(&w, e), asks2 = w2.watch_class && row_asks(&w2, e);
-    if (!asks && !asks2) /* by another name or from another root: what its own name is watched for */
-        asks = !w.watch_class && e->watch && e->watch != HF_WATCH_BINARY && e->watch != HF_WATCH_LOG && e->watch != HF_WATCH_TEMP && e->watch != HF_WATCH_WEB;
+    bool itself = e->watch & HF_WATCH_ITSELF;
+    e->watch &= ~HF_WATCH_ITSELF;
+    if (!asks && !asks2) /* by another name (a link, another mount) or from another root: what its own name is watched for */
+        asks = (itself || !w.watch_class) && e->watch && e->watch != HF_WATCH_BINARY && e->watch != HF_WATCH_LOG && e->watch != HF_WATCH_TEMP && e->watch != HF_WATCH_WEB;
     else
         e->watch = asks && w.watch_class ? w.watch_class : w2.watch_class;
     return (asks || asks2) && !repeated(f, hf_boot_ns(), &h, e->op);
