@@ -46,6 +46,8 @@ struct hf_root {
 struct hf_job {
     uint64_t root;
     uint32_t pid;   /* look through /proc/PID/root; 0, or when it has ended: through the root's path */
+    uint64_t due_ns; /* not before: hooks tell of what is about to be made */
+    unsigned tries;
     char path[512]; /* only rows that concern this path; empty: all */
 };
 
@@ -91,7 +93,7 @@ void hf_root_free(struct hf_root *r);
 struct hf_object *hf_files_object(const struct hf_files *f, const struct hf_object_key *key);
 void hf_object_key(struct hf_object_key *k, const void *fsid /* 8 bytes */, int type, const void *handle, size_t n);
 /* Asks the thread; the caller holds the lock. */
-void hf_files_ask(struct hf_files *f, uint64_t root, uint32_t pid, struct hf_span path);
+void hf_files_ask(struct hf_files *f, uint64_t root, uint32_t pid, struct hf_span path, uint64_t due_ns, unsigned tries);
 int hf_marks_start(struct hf_files *f);
 /* Opens the root of a container (O_PATH), through the process if it is still there, else by its path (may be NULL); -errno. */
 int hf_files_open_root(const char *path_or_null, uint32_t pid);

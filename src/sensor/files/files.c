@@ -25,6 +25,7 @@
 #define BUDGET_PER_S 2000u       /* events of one container about what matters less */
 #define BUDGET_BURST 10000u
 #define AGAIN_NS 1000000000ull   /* looked through again at most this often for mounts */
+#define SOON_NS 1000000ull        /* until what a hook announced is there; looked for again if not */
 #define FDS_MAX 256u             /* descriptors of a process that are looked at */
 #define READS_MAX 64u            /* buffers in one call */
 #define FUSE_MAGIC 0x65735546u
@@ -180,7 +181,7 @@ struct hf_object *hf_files_object(const struct hf_files *f, const struct hf_obje
     return NULL;
 }
 
-void hf_files_ask(struct hf_files *f, uint64_t root, uint32_t pid, struct hf_span path)
+void hf_files_ask(struct hf_files *f, uint64_t root, uint32_t pid, struct hf_span path, uint64_t due_ns, unsigned tries)
 {
     struct hf_job *j = &f->jobs[(f->job_at + f->n_jobs) % HF_JOBS_MAX];
     if (path.n >= sizeof j->path)
@@ -194,7 +195,7 @@ void hf_files_ask(struct hf_files *f, uint64_t root, uint32_t pid, struct hf_spa
         if (w->root == root && w->pid == pid && hf_span_eqz(path, w->path))
             return;
     }
-    *j = (struct hf_job){.root = root, .pid = pid};
+    *j = (struct hf_job){.root = root, .pid = pid, .due_ns = due_ns, .tries = tries};
     memcpy(j->path, path.n ? path.p : "", path.n);
     f->n_jobs++;
     pthread_cond_signal(&f->work);
@@ -229,11 +230,11 @@ void hf_files_container(struct hf_files *f, uint64_t cgroup_id, struct hf_span p
         if (!r->path && rootfs.n && rootfs.p[0] == '/') {
             r->path = hf_span_dupz(rootfs);
             if (r->path)
-                hf_files_ask(f, cgroup_id, 0, hf_span(NULL, 0));
+                hf_files_ask(f, cgroup_id, 0, hf_span(NULL, 0), 0, 0);
         }
         if (pid && running && r->pid != pid) {
             r->pid = (uint32_t)pid;
-            hf_files_ask(f, cgroup_id, r->pid, hf_span(NULL, 0));
+            hf_files_ask(f, cgroup_id, r->pid, hf_span(NULL, 0), 0, 0);
         }
     }
     pthread_mutex_unlock(&f->lock);
@@ -248,7 +249,7 @@ void hf_files_look_again(struct hf_files *f, uint64_t cgroup_id, uint32_t pid)
         r->pid = r->pid ? r->pid : pid;
         r->again_ns = now;
         r->running = true;
-        hf_files_ask(f, cgroup_id, pid, hf_span(NULL, 0));
+        hf_files_ask(f, cgroup_id, pid, hf_span(NULL, 0), 0, 0);
     }
     pthread_mutex_unlock(&f->lock);
 }
@@ -300,19 +301,24 @@ struct names {
     bool has_name;
 };
 
-static void info(struct hf_files *f, const struct fanotify_event_info_header *h, struct names *n)
+/* One information record.  Records are aligned to 4 bytes only, so everything is copied. */
+static void info(struct hf_files *f, unsigned type, struct hf_span record, struct names *n)
 {
-    const struct fanotify_event_info_fid *fid = (const void *)h;
-    const struct file_handle *fh = (const void *)fid->handle;
-    const char *end = (const char *)h + h->len;
+    const size_t fsid_at = sizeof(struct fanotify_event_info_header), handle_at = fsid_at + 8, bytes_at = handle_at + 8;
     struct hf_object_key key;
-    if (h->len < sizeof *fid + sizeof *fh || (const char *)fh->f_handle + fh->handle_bytes > end)
+    uint32_t bytes;
+    int handle_type;
+    if (record.n < bytes_at)
         return;
-    hf_object_key(&key, &fid->fsid, fh->handle_type, fh->f_handle, fh->handle_bytes);
-    const char *text = (const char *)fh->f_handle + fh->handle_bytes;
-    struct hf_span name = hf_span(text, strnlen(text, (size_t)(end - text)));
+    memcpy(&bytes, record.p + handle_at, sizeof bytes);
+    memcpy(&handle_type, record.p + handle_at + 4, sizeof handle_type);
+    if (bytes > record.n - bytes_at)
+        return;
+    hf_object_key(&key, record.p + fsid_at, handle_type, record.p + bytes_at, bytes);
+    struct hf_span name = hf_span_from(record, bytes_at + bytes);
+    name.n = name.n ? strnlen(name.p, name.n) : 0;
     struct hf_object *o = hf_files_object(f, &key);
-    switch (h->info_type) {
+    switch (type) {
     case FAN_EVENT_INFO_TYPE_DFID_NAME:
         n->dir = o;
         n->name = name;
@@ -594,12 +600,12 @@ static void changed(struct happened *h, const struct hf_watch_found *w, struct h
 }
 
 /* A name that is new may be that of a watched object. */
-static void new_name(struct hf_files *f, const struct hf_root *root, const struct hf_watch_found *w, struct hf_span path)
+static void new_name(struct hf_files *f, const struct hf_root *root, const struct hf_watch_found *w, struct hf_span path, bool to_be)
 {
     if (!w->leads && !w->watch_class)
         return;
     pthread_mutex_lock(&f->lock);
-    hf_files_ask(f, root->id, root->pid, path);
+    hf_files_ask(f, root->id, root->pid, path, to_be ? hf_boot_ns() + SOON_NS : 0, 0);
     pthread_mutex_unlock(&f->lock);
 }
 
@@ -623,10 +629,10 @@ static void renamed(struct happened *h, const struct names *n, unsigned where)
     h->path2 = hf_buf_span(&to);
     if (both && (!only_programs || is_program(h)))
         tell(h, from.n ? HF_FILE_RENAME : HF_FILE_CREATE, 0, wt.watch_class && wt.watch_class != HF_WATCH_TEMP ? &wt : wf.watch_class ? &wf : &wt);
-    new_name(h->f, h->root, &wt, hf_buf_span(&to));
+    new_name(h->f, h->root, &wt, hf_buf_span(&to), false);
 }
 
-static void event(struct hf_files *f, const struct fanotify_event_metadata *m, unsigned group)
+static void event(struct hf_files *f, const struct fanotify_event_metadata *m, struct hf_span bytes, unsigned group)
 {
     struct names n = {.dir = NULL};
     if (m->mask & FAN_Q_OVERFLOW) {
@@ -636,12 +642,13 @@ static void event(struct hf_files *f, const struct fanotify_event_metadata *m, u
     if ((uint32_t)m->pid == f->ignored[0] || (uint32_t)m->pid == f->ignored[1] || m->pid <= 0)
         return;
     pthread_mutex_lock(&f->lock); /* objects and roots are only taken away by this thread: they may be used after */
-    for (size_t at = m->metadata_len; at + sizeof(struct fanotify_event_info_header) <= m->event_len;) {
-        const struct fanotify_event_info_header *h = (const void *)((const char *)m + at);
-        if (h->len < sizeof *h || at + h->len > m->event_len)
+    for (struct hf_span rest = hf_span_from(bytes, m->metadata_len); rest.n >= sizeof(struct fanotify_event_info_header);) {
+        struct fanotify_event_info_header h;
+        memcpy(&h, rest.p, sizeof h);
+        if (h.len < sizeof h || h.len > rest.n)
             break;
-        info(f, h, &n);
-        at += h->len;
+        info(f, h.info_type, hf_span_sub(rest, 0, h.len), &n);
+        rest = hf_span_from(rest, h.len);
     }
     struct hf_object *dir = n.dir ? n.dir : n.new_dir ? n.new_dir : n.old_dir, *object = n.target && !S_ISDIR(n.target->mode) ? n.target : dir ? dir : n.target;
     struct hf_root *root = object ? hf_files_root(f, object->root) : NULL;
@@ -670,7 +677,7 @@ static void event(struct hf_files *f, const struct fanotify_event_metadata *m, u
         if (object != dir && !made_w.watch_class)
             made_w = w;
         made(&h, &made_w, object != dir ? object : NULL);
-        new_name(f, root, &made_w, h.path);
+        new_name(f, root, &made_w, h.path, false);
         h.path = target;
     }
     if ((m->mask & FAN_OPEN) && !(m->mask & (FAN_MODIFY | FAN_CLOSE_WRITE)))
@@ -726,9 +733,9 @@ bool hf_files_judge(struct hf_files *f, struct hf_wire_file *e, struct hf_span p
     if (e->op == HF_FILE_RENAME || e->op == HF_FILE_LINK)
         w2 = hf_watch_match(f->watch, &root->homes, where, path2);
     if (e->op == HF_FILE_CREATE || e->op == HF_FILE_MKDIR || e->op == HF_FILE_SYMLINK)
-        new_name(f, root, &w, path);
+        new_name(f, root, &w, path, true);
     if (e->op == HF_FILE_RENAME || e->op == HF_FILE_LINK)
-        new_name(f, root, &w2, path2);
+        new_name(f, root, &w2, path2, true);
     struct happened h = {.f = f, .root = (struct hf_root *)(uintptr_t)root, .pid = e->h.pid, .path = path};
     bool asks = row_asks(&w, e), asks2 = w2.watch_class && row_asks(&w2, e);
     bool itself = e->watch & HF_WATCH_ITSELF;
@@ -767,16 +774,19 @@ static void tell_found(struct hf_files *f)
 
 size_t hf_files_read(struct hf_files *f)
 {
-    static _Alignas(struct fanotify_event_metadata) char buf[65536];
+    static char buf[65536];
     size_t count = 0;
     for (unsigned g = 0; g < HF_GROUPS && f->fanotify; g++)
         for (unsigned i = 0; i < READS_MAX; i++) {
             ssize_t n = read(f->fd[g], buf, sizeof buf);
             if (n <= 0)
                 break;
-            const struct fanotify_event_metadata *m = (const void *)buf;
-            for (; FAN_EVENT_OK(m, n); m = FAN_EVENT_NEXT(m, n)) {
-                event(f, m, g);
+            struct fanotify_event_metadata m;
+            for (struct hf_span rest = hf_span(buf, (size_t)n); rest.n >= sizeof m; rest = hf_span_from(rest, m.event_len)) {
+                memcpy(&m, rest.p, sizeof m);
+                if (m.event_len < sizeof m || m.event_len > rest.n)
+                    break;
+                event(f, &m, hf_span_sub(rest, 0, m.event_len), g);
                 count++;
             }
         }

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 
 #include "base/fs.h"
 #include "base/mem.h"
@@ -18,6 +19,8 @@
 #define HANDLE_FID 0x200 /* AT_HANDLE_FID (Linux 6.5): a handle for comparing, where none for opening can be had */
 #define ENTRIES_MAX 8192u /* of a directory that is looked through */
 #define PASSWD_MAX 65536u
+#define RETRY_NS 4000000ull /* then twice as long each time */
+#define TRIES_MAX 4u
 #ifndef FAN_RENAME
 #define FAN_RENAME 0x10000000
 #endif
@@ -392,6 +395,13 @@ static void work(struct hf_files *f, const struct hf_job *job)
             if ((v.row->where & where) && (!only.n || hf_watch_fit(v.row, v.homes, only) != HF_FIT_NO))
                 row(&v);
     }
+    struct hf_span awaited = hf_span_z(job->path);
+    hf_autoclose int made = v.root_fd >= 0 && awaited.n ? open_at(&v, awaited, O_PATH | O_NOFOLLOW) : -1;
+    if (made < 0 && v.root_fd >= 0 && awaited.n && job->due_ns && job->tries < TRIES_MAX) { /* announced by a hook, not there yet */
+        pthread_mutex_lock(&f->lock);
+        hf_files_ask(f, job->root, job->pid, awaited, hf_boot_ns() + (RETRY_NS << job->tries), job->tries + 1);
+        pthread_mutex_unlock(&f->lock);
+    }
     if (v.root_fd >= 0)
         close(v.root_fd);
     hf_homes_done(&homes);
@@ -411,6 +421,16 @@ static void *thread(void *arg)
     while (!f->stop && f->generation == mine) {
         if (!f->n_jobs) {
             pthread_cond_wait(&f->work, &f->lock);
+            continue;
+        }
+        uint64_t due = f->jobs[f->job_at].due_ns, now = hf_boot_ns();
+        if (due > now) { /* those behind it can wait as long */
+            struct timespec until;
+            clock_gettime(CLOCK_MONOTONIC, &until);
+            uint64_t ns = (uint64_t)until.tv_nsec + (due - now);
+            until.tv_sec += (time_t)(ns / 1000000000u);
+            until.tv_nsec = (long)(ns % 1000000000u);
+            pthread_cond_clockwait(&f->work, &f->lock, CLOCK_MONOTONIC, &until);
             continue;
         }
         struct hf_job job = f->jobs[f->job_at];
