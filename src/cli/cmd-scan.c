@@ -30,6 +30,7 @@ struct job {
     struct hf_examine_opts examine;
     struct hf_ignore *ignore;
     const char *why_not;
+    const struct hf_platform *platform; /* asked for; NULL: any that the source gives */
     enum hf_severity fail_on; /* HF_SEV_UNKNOWN: none */
     int exit_code;
 };
@@ -140,9 +141,20 @@ static int one(struct job *j, struct hf_image *img, const char *path, struct hf_
     return rc;
 }
 
+static bool differs(struct hf_span want, struct hf_span have)
+{
+    return want.n && have.n && !hf_span_eq(want, have);
+}
+
+/* Not every source has platforms to choose from; an image of another than was asked for is not the answer. */
 static int on_image(void *ctx, struct hf_image *img, struct hf_err *err)
 {
-    return one(ctx, img, NULL, err);
+    struct job *j = ctx;
+    const struct hf_platform *p = j->platform;
+    if (p && (differs(p->os, img->os) || differs(p->arch, img->arch) || differs(p->variant, img->variant)))
+        return hf_fail(err, HF_E_NOT_FOUND, "the image is for " HF_SPAN_FMT "/" HF_SPAN_FMT ", not for " HF_SPAN_FMT "/" HF_SPAN_FMT, HF_SPAN_ARG(img->os), HF_SPAN_ARG(img->arch),
+                HF_SPAN_ARG(p->os), HF_SPAN_ARG(p->arch));
+    return one(j, img, NULL, err);
 }
 
 static int scan_target(struct job *j, const char *target, const struct hf_image_opts *io, bool all_platforms, struct hf_err *err)
@@ -284,6 +296,7 @@ int hf_cmd_scan(int argc, char **argv)
     j.config = config;
     j.db = db;
     j.why_not = why_not;
+    j.platform = platform && !all_platforms ? &io.platform : NULL;
     j.ignore = ignore;
     j.fail_on = fail_on < 0 ? HF_SEV_UNKNOWN : (enum hf_severity)(fail_on + 1); /* the choices begin at negligible */
     j.report = (struct hf_report_opts){.why = why, .only_fixed = only_fixed, .all_rows = all_rows, .width = terminal_width(),

@@ -194,6 +194,19 @@ def test_a_layer_in_another_compression_is_named(scan, tmp_path):
     assert rc == 4 and "compressed with xz" in result["incomplete"][0]["reason"], err
 
 
+@pytest.mark.parametrize("fmt", ["docker", "oci-archive"])
+def test_an_image_of_another_platform_is_not_the_answer(scan, tmp_path, fmt):
+    files = mkimage.docker_files([BASE]) if fmt == "docker" else mkimage.oci_files([([BASE], "linux/amd64")])
+    if fmt != "docker":  # a descriptor need not say its platform
+        index = json.loads(files["index.json"])
+        del index["manifests"][0]["platform"]
+        files["index.json"] = json.dumps(index).encode()
+    mkimage.write_tar(str(tmp_path / "image.tar"), files)
+    rc, result, err = scan(tmp_path / "image.tar", "--platform", "linux/arm64")
+    assert rc == 3 and "the image is for linux/amd64, not for linux/arm64" in err and result is None
+    assert scan(tmp_path / "image.tar", "--platform", "linux/amd64")[0] == 0
+
+
 def test_a_reference_is_not_the_folder_of_its_name(holdfast, advdb, tmp_path):
     """A source tree of Debian has a folder "debian": "debian:12" must not be that."""
     (tmp_path / "debian").mkdir()
