@@ -26,7 +26,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PACK = ROOT / "data" / "rules"
 LEARN = 4  # seconds
 LATER = LEARN + 3
-LEARNING = ("Server started a program for the first time", "New listener", "Container reaches for an admin port", "Cloud metadata asked", "Token of a service account read anew")
+LEARNING = ("Application started a shell with a new command", "Server started a program for the first time", "New listener", "Container reaches for an admin port", "Cloud metadata asked", "Token of a service account read anew")
 SYS_ADMIN = ("--cap-add", "SYS_ADMIN", "--security-opt", "apparmor=unconfined")
 COPY = "/bin/cp /bin/actor /usr/local/bin/x"
 INSTALLED = "Software installed or compiled in a container"  # by who is slow
@@ -68,6 +68,7 @@ CASES = [
     Case("Shell below a connected process", "actor listen 4446 2000 & actor below 4446 /bin/sh", "actor listen 4446 2000 & actor below 4446 /bin/sh -c true"),
     Case("Shell fed by a pipe", "echo true | /bin/sh -i", "echo true | /bin/sh"),
     Case("Server started a shell", "/usr/sbin/nginx serve 8081 100 /bin/sh -c true", "/bin/sh -c true; /usr/sbin/nginx serve 8081 100 /usr/sbin/nginx true"),
+    Case("Application started a shell with a new command", f"/bin/node serve 8092 {LATER}000 /bin/sh -c id", f"/bin/node serve 8093 50 /bin/sh -c true; /bin/node serve 8094 {LATER}000 /bin/sh -c true"),
     Case("Server started a program for the first time", f"actor serve 8082 {LATER}000 /bin/id", "/usr/sbin/app serve 8083 50 /bin/true; " + f"/usr/sbin/app serve 8084 {LATER}000 /bin/true"),
     Case("New listener", f"/bin/sleep {LATER}; actor listen 7001 300", f"actor listen 7002 100; /bin/sleep {LATER}; actor listen 7002 100"),
     Case("Setuid program from outside the image ran", "/bin/cp /bin/actor /usr/local/bin/r; /bin/chmod 4755 /usr/local/bin/r; actor as 1000 /usr/local/bin/r true", "actor as 1000 /bin/rootly true",
@@ -136,7 +137,7 @@ CASES = [
     Case("Program posing as the kernel", "actor name '[kworker/0:1]'", "actor name worker"),
 ]
 BY_HAND = "Shell opened by hand"  # needs a terminal: see test_shell_opened_by_hand
-PROGRAMS = ("nmap", "su", "ld", "useradd", "ssh", "iptables", "kubectl")  # of the actor, by another name
+PROGRAMS = ("nmap", "su", "ld", "useradd", "ssh", "iptables", "kubectl", "node")  # of the actor, by another name
 
 
 def image():
