@@ -30,6 +30,8 @@ LEARNING = ("Application started a shell with a new command", "Server started a 
 SYS_ADMIN = ("--cap-add", "SYS_ADMIN", "--security-opt", "apparmor=unconfined")
 COPY = "/bin/cp /bin/actor /usr/local/bin/x"
 INSTALLED = "Software installed or compiled in a container"  # by who is slow
+LOADER = "lib64/ld-linux-x86-64.so.2"
+OWN = f"-{os.getpid()}"  # at the end of our containers' names: watch sees those of other runs on this machine too
 TOKEN = "/run/secrets/kubernetes.io/serviceaccount/token"
 SOON = "/bin/sleep 1; "  # until the files of the container are watched
 MADE_UP = "'#.com'"
@@ -50,6 +52,9 @@ def talk(port, text, times=1, server=True):
 CASES = [
     Case("Program from outside the image ran", f"{COPY}; /usr/local/bin/x true", "actor true; /usr/bin/dpkg true; /usr/bin/dpkg run /bin/cp /bin/actor /usr/bin/y; /usr/bin/y true"),
     Case("Dropped program ran from a loose place", "/bin/cp /bin/actor /tmp/.x; /tmp/.x true", "ld true; /bin/cp /bin/actor /tmp/conftest; /tmp/conftest true"),
+    Case("Script ran from a loose place", "printf '#!/bin/sh\\ntrue\\n' >/tmp/s; /bin/chmod 755 /tmp/s; /tmp/s", "echo true >/root/s; /bin/sh /root/s; /bin/sh -c 'true /tmp/s'"),
+    Case("Script ran from a loose place", "echo true >/dev/shm/s; /bin/sh /dev/shm/s x", "/bin/cat /dev/null /tmp"),
+    Case("Program run through the loader", "/lib64/ld-linux-x86-64.so.2 /bin/actor true", "/lib64/ld-linux-x86-64.so.2 --verify /bin/actor; LD_TRACE_LOADED_OBJECTS=1 /lib64/ld-linux-x86-64.so.2 /bin/actor"),
     Case("Program without a file ran", "actor memfd", "actor true"),
     Case("Dropped program connects", f"{COPY}; /usr/local/bin/x connect 10.9.0.5 8080", "actor connect 10.9.0.5 8080", also=["Program from outside the image ran"]),
     Case("Dropped program listens", f"{COPY}; /usr/local/bin/x listen 7000 500", "actor listen 7000 500", also=["Program from outside the image ran"]),
@@ -151,9 +156,10 @@ def image():
     actor.unlink()
     for name in ("bin/actor", "usr/sbin/nginx", "usr/sbin/app", "usr/bin/dpkg", "usr/sbin/sshd", "bin/rootly"):
         programs[name] = code
+    programs[LOADER] = pathlib.Path("/" + LOADER).read_bytes()
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
-        for name in ("bin", "usr", "usr/bin", "usr/sbin", "usr/local", "usr/local/bin", "tmp", "etc", "root", "mnt", "host", "proc", "sys", "dev", "etc/cron.d", "etc/apt", "etc/systemd", "etc/systemd/system", "etc/pam.d", "root/.ssh", "root/.aws", "root/.docker",
+        for name in ("bin", "usr", "usr/bin", "usr/sbin", "usr/local", "usr/local/bin", "tmp", "etc", "root", "mnt", "host", "proc", "sys", "dev", "lib64", "etc/cron.d", "etc/apt", "etc/systemd", "etc/systemd/system", "etc/pam.d", "root/.ssh", "root/.aws", "root/.docker",
                      "root/.kube", "var", "var/www", "var/www/html", "run", "run/secrets", "run/secrets/kubernetes.io", "run/secrets/kubernetes.io/serviceaccount"):
             info = tarfile.TarInfo(name)
             info.type, info.mode = tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755
@@ -192,7 +198,7 @@ class Host:
 
     def start(self, name, options, command):
         options = [o.replace("HOST", str(self.sockets)) for o in options]
-        p = subprocess.run(self.docker.command("run", "--rm", "--name", name, "--network", "none", *options, "pack:1", *command), env=self.docker.env(), capture_output=True, text=True, timeout=60)
+        p = subprocess.run(self.docker.command("run", "--rm", "--name", name + OWN, "--network", "none", *options, "pack:1", *command), env=self.docker.env(), capture_output=True, text=True, timeout=60)
         assert p.returncode != 125, p.stderr
         return p
 
@@ -202,8 +208,8 @@ class Host:
     def alerts(self):
         found = {}
         for line in self.watch.lines():
-            if line["type"] == "alert" and "container" in line:
-                found.setdefault(line["container"]["name"], []).append(line)
+            if line["type"] == "alert" and "container" in line and (line["container"]["name"].endswith(OWN) or line["container"].get("image", "").startswith("sha256:")):
+                found.setdefault(line["container"]["name"].removesuffix(OWN), []).append(line)
         return found
 
 
@@ -284,12 +290,12 @@ def test_twins(told):
 
 def test_shell_opened_by_hand(host):
     """A person's shell through `docker exec -it` is told of, once; a command through `docker exec` is not."""
-    host.docker("run", "-d", "--rm", "--name", "by-hand", "--network", "none", "pack:1", "/bin/sleep", "60")
-    host.docker("run", "-d", "--rm", "--name", "not-by-hand", "--network", "none", "pack:1", "/bin/sleep", "60")
+    host.docker("run", "-d", "--rm", "--name", "by-hand" + OWN, "--network", "none", "pack:1", "/bin/sleep", "60")
+    host.docker("run", "-d", "--rm", "--name", "not-by-hand" + OWN, "--network", "none", "pack:1", "/bin/sleep", "60")
     for command in (["/bin/sh", "-c", "/bin/ls /; /bin/ps"], ["/bin/true"]):
-        host.docker("exec", "not-by-hand", *command)
+        host.docker("exec", "not-by-hand" + OWN, *command)
     master, slave = pty.openpty()
-    p = subprocess.Popen(host.docker.command("exec", "-it", "by-hand", "/bin/sh"), env=host.docker.env(), stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+    p = subprocess.Popen(host.docker.command("exec", "-it", "by-hand" + OWN, "/bin/sh"), env=host.docker.env(), stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
     os.close(slave)
     os.write(master, b"/bin/ls /\n/bin/ps\n/bin/sh\nexit\nexit\n")
     end = time.monotonic() + 20
@@ -300,10 +306,10 @@ def test_shell_opened_by_hand(host):
             break
     assert p.wait(10) == 0
     os.close(master)
-    host.watch.wait_for(lambda l: l["type"] == "alert" and l.get("container", {}).get("name") == "by-hand")
+    host.watch.wait_for(lambda l: l["type"] == "alert" and l.get("container", {}).get("name") == "by-hand" + OWN)
     alerts = host.alerts()
     assert [a["rule"] for a in alerts["by-hand"]] == [BY_HAND] and "not-by-hand" not in alerts
-    host.docker("rm", "-f", "by-hand", "not-by-hand")
+    host.docker("rm", "-f", "by-hand" + OWN, "not-by-hand" + OWN)
 
 
 # ---- ordinary work ----
@@ -427,14 +433,14 @@ def test_ordinary_work(host, tmp_path):
     def work(name):
         image, options, script = WORK[name]
         options = [o.replace("PKG", str(tmp_path)) for o in options]
-        p = subprocess.run(host.docker.command("run", "--rm", "--name", "work-" + name, "--network", "none", *options, image, "/bin/sh", "-c", script),
+        p = subprocess.run(host.docker.command("run", "--rm", "--name", "work-" + name + OWN, "--network", "none", *options, image, "/bin/sh", "-c", script),
                            env=host.docker.env(), capture_output=True, text=True, timeout=60)
         assert p.returncode == 0, (name, p.returncode, p.stderr[-800:])
 
     def build():
         (tmp_path / "Dockerfile").write_text(DOCKERFILE)
         host.docker("build", "-q", "--network", "none", "-t", "built:1", tmp_path)
-        host.docker("run", "--rm", "--name", "work-built", "--network", "none", "built:1")
+        host.docker("run", "--rm", "--name", "work-built" + OWN, "--network", "none", "built:1")
     with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
         for r in [*(pool.submit(work, name) for name in WORK if name != "postgres" or list(pathlib.Path("/usr/lib/postgresql").glob("*/bin/initdb"))), pool.submit(build)]:
             r.result()
@@ -468,8 +474,8 @@ def test_rules_that_come_with_the_program(host, run, binary, tmp_path):
             watches.append(Watch(program, tmp_path / name, "--json", *args))
         host.shell("defaults", (), "/bin/cp /bin/actor /tmp/x; /tmp/x true")
         for w in watches:
-            w.wait_for(lambda l: l["type"] == "container_end" and l["container"]["name"] == "defaults")
-        rules = [{l["rule"] for l in w.lines() if l["type"] == "alert" and l.get("container", {}).get("name") == "defaults"} for w in watches]
+            w.wait_for(lambda l: l["type"] == "container_end" and l["container"]["name"] == "defaults" + OWN)
+        rules = [{l["rule"] for l in w.lines() if l["type"] == "alert" and l.get("container", {}).get("name") == "defaults" + OWN} for w in watches]
         assert rules == [{"Dropped program ran from a loose place"}] * 2 + [set()]
     finally:
         for w in watches:
