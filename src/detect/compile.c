@@ -520,6 +520,22 @@ static int split_tags(struct compiler *c, struct hf_rule *r)
     return 0;
 }
 
+/* What state depends on: rules that differ in any of it do not take over each other's. */
+static uint64_t definition(const struct hf_raw_rule *raw, struct hf_span text)
+{
+    const struct hf_rule *r = &raw->r;
+    const uint64_t numbers[] = {(uint64_t)r->kind, r->count, r->window_ns, r->min_ns, r->max_ns, r->samples, r->jitter_pct, r->above, r->times, raw->n_steps, raw->n_key};
+    uint64_t h = hf_span_hash(text) ^ hf_span_hash(hf_span((const char *)numbers, sizeof numbers));
+    const struct hf_span texts[] = {r->name, raw->distinct, raw->first, raw->surge, r->remember};
+    for (size_t i = 0; i < HF_ARRAY_LEN(texts); i++)
+        h = (h << 9 | h >> 55) ^ hf_span_hash(texts[i]);
+    for (size_t i = 0; i < raw->n_steps; i++)
+        h = (h << 9 | h >> 55) ^ hf_span_hash(raw->steps[i]);
+    for (size_t i = 0; i < raw->n_key; i++)
+        h = (h << 9 | h >> 55) ^ hf_span_hash(raw->key[i]);
+    return h;
+}
+
 static int compile_rule(struct compiler *c, struct hf_raw_rule *raw)
 {
     struct hf_rule *r = &raw->r;
@@ -554,7 +570,7 @@ static int compile_rule(struct compiler *c, struct hf_raw_rule *raw)
         rc = hf_fail(c->err, HF_E_USAGE, "%s: surge: %s is no number", c->where, r->value.field->name);
     r->unserved = c->unserved;
     r->n_unserved = c->n_unserved;
-    r->definition = hf_span_hash(text) ^ hf_span_hash(r->name) ^ (uint64_t)r->kind << 56 ^ r->count << 32 ^ r->window_ns;
+    r->definition = definition(raw, text);
     return rc;
 }
 

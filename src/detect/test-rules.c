@@ -285,6 +285,28 @@ static void memory(void)
     EQ_U(e ? hf_engine_event(e, &rate) : 9, 1);
 }
 
+/* Reloaded: what is unchanged goes on where it was, what is changed begins anew. */
+static void reloaded(void)
+{
+    static const char *const texts[] = {
+            "- rule: two\n  sequence: [\"evt.type = openat\", \"evt.type = unlink\", \"evt.type = connect\"]\n  output: o\n- rule: once\n  condition: evt.type = openat\n  output: o\n  count: 2\n",
+            "- rule: two\n  sequence: [\"evt.type = openat\", \"evt.type = connect\"]\n  output: o\n- rule: once\n  condition: evt.type = openat\n  output: o\n  count: 2\n"};
+    struct hf_err err = HF_ERR_INIT;
+    struct hf_event f = file_event(&shell, HF_FILE_OPEN, "/a"), u = file_event(&shell, HF_FILE_UNLINK, "/a");
+    struct hf_engine *e = engine(texts[0], &err), *next = NULL;
+    struct hf_rules *r = NULL;
+    struct hf_engine_opts o = {.alert = take};
+    f.h = &f.u.hdr;
+    u.h = &u.u.hdr;
+    OK(e != NULL);
+    EQ_U(e ? hf_engine_event(e, &f) : 9, 0);
+    EQ_U(e ? hf_engine_event(e, &u) : 9, 0); /* two of three steps */
+    OK(hf_rules_new(&r, NULL, &err) == 0 && hf_rules_add(r, "test.yaml", hf_span_z(texts[1]), &err) == 0 && hf_engine_new(&next, r, &o, e, &err) == 0);
+    EQ_U(next ? hf_engine_event(next, &u) : 9, 0); /* the other sequence is not where the old one was */
+    EQ_U(next ? hf_engine_event(next, &f) : 9, 1); /* the count went on */
+    hf_engine_free(next);
+}
+
 static bool refused(const char *text, const char *message)
 {
     struct hf_err err = HF_ERR_INIT;
@@ -352,6 +374,7 @@ int main(void)
     secrets();
     behaviour();
     memory();
+    reloaded();
     errors();
     falco();
     return tap_done();
