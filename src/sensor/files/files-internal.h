@@ -40,7 +40,7 @@ struct hf_root {
     bool gone, running, full; /* full: not everything is marked, told once */
     bool has_homes;
     struct hf_homes homes; /* written once, before the first object */
-    uint64_t tokens, tokens_ns, lost, again_ns;
+    uint64_t tokens, tokens_ns, lost, again_ns, ended_ns; /* ended_ns: 0: not; its last events may still wait */
 };
 
 struct hf_job {

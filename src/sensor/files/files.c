@@ -25,6 +25,7 @@
 #define BUDGET_PER_S 2000u       /* events of one container about what matters less */
 #define BUDGET_BURST 10000u
 #define AGAIN_NS 1000000000ull   /* looked through again at most this often for mounts */
+#define LINGER_NS 2000000000ull     /* after the end of a container, for events that wait */
 #define SOON_NS 1000000ull        /* until what a hook announced is there; looked for again if not */
 #define FDS_MAX 256u             /* descriptors of a process that are looked at */
 #define READS_MAX 64u            /* buffers in one call */
@@ -266,30 +267,35 @@ bool hf_files_running(struct hf_files *f, uint64_t cgroup_id)
 void hf_files_gone(struct hf_files *f, uint64_t cgroup_id)
 {
     pthread_mutex_lock(&f->lock);
-    for (size_t i = 0; i < f->n_roots; i++)
-        if (f->roots[i]->id == cgroup_id && cgroup_id) {
-            struct hf_root *r = f->roots[i];
-            f->roots[i] = f->roots[--f->n_roots];
-            r->gone = true;
-            if (!r->users)
-                hf_root_free(r);
-            break;
-        }
-    for (size_t i = 0; i < HF_OBJECT_BUCKETS; i++)
-        for (struct hf_object **at = &f->buckets[i]; *at;) {
-            struct hf_object *o = *at;
-            if (o->root != cgroup_id) {
-                at = &o->next;
+    struct hf_root *r = cgroup_id ? hf_files_root(f, cgroup_id) : NULL;
+    if (r)
+        r->ended_ns = hf_boot_ns();
+    pthread_mutex_unlock(&f->lock);
+}
+
+/* Forgets an ended container and its objects.  Lock held. */
+static void forget(struct hf_files *f, size_t at)
+{
+    struct hf_root *r = f->roots[at];
+    f->roots[at] = f->roots[--f->n_roots];
+    for (size_t i = 0; i < HF_OBJECT_BUCKETS && r->objects; i++)
+        for (struct hf_object **slot = &f->buckets[i]; *slot;) {
+            struct hf_object *o = *slot;
+            if (o->root != r->id) {
+                slot = &o->next;
                 continue;
             }
-            *at = o->next;
+            *slot = o->next;
             const struct hf_file_key key = {.inode = o->inode, .dev = o->dev};
             if (f->map_fd >= 0)
                 (void)bpf_map_delete_elem(f->map_fd, &key);
             free(o);
             f->n_objects--;
+            r->objects--;
         }
-    pthread_mutex_unlock(&f->lock);
+    r->gone = true;
+    if (!r->users)
+        hf_root_free(r);
 }
 
 /* ---- events ---- */
@@ -431,7 +437,7 @@ static bool link_text(struct happened *h, struct hf_span path, struct hf_buf *ou
 }
 
 /* The same act again within a second: the engine would only count it. */
-static struct hf_recent *slot(struct hf_files *f, uint64_t now, const struct happened *h, uint32_t pid, unsigned op, uint64_t *ret_key)
+static struct hf_recent *recent_at(struct hf_files *f, uint64_t now, const struct happened *h, uint32_t pid, unsigned op, uint64_t *ret_key)
 {
     *ret_key = hf_span_hash(h->path) ^ ((uint64_t)pid << 20 | op) * 0x9e3779b97f4a7c15ull ^ h->root->id;
     struct hf_recent *r = &f->recent[(*ret_key >> 40) & (RECENT - 1)];
@@ -443,7 +449,7 @@ static struct hf_recent *slot(struct hf_files *f, uint64_t now, const struct hap
 static bool recent(struct hf_files *f, uint64_t now, const struct happened *h, uint32_t pid, unsigned op)
 {
     uint64_t key;
-    struct hf_recent *r = slot(f, now, h, pid, op, &key);
+    struct hf_recent *r = recent_at(f, now, h, pid, op, &key);
     bool it = r->key == key;
     if (!it)
         *r = (struct hf_recent){key, now};
@@ -454,7 +460,7 @@ static bool recent(struct hf_files *f, uint64_t now, const struct happened *h, u
 static bool made_it(struct happened *h)
 {
     uint64_t key;
-    return slot(h->f, hf_boot_ns(), h, h->pid, HF_FILE_CREATE, &key)->key == key;
+    return recent_at(h->f, hf_boot_ns(), h, h->pid, HF_FILE_CREATE, &key)->key == key;
 }
 
 static bool repeated(struct hf_files *f, uint64_t now, const struct happened *h, unsigned op)
@@ -535,12 +541,28 @@ static void opened(struct happened *h, const struct hf_watch_found *w)
     tell(h, flags > 0 && (flags & O_ACCMODE) ? HF_FILE_WRITE : HF_FILE_OPEN, flags > 0 ? (uint32_t)flags : 0, w);
 }
 
+/* Whether the file became empty just now, rather than being new or having been empty all the time. */
+static bool just_emptied(const struct happened *h)
+{
+    struct hf_err ignored = HF_ERR_INIT;
+    struct statx x;
+    struct timespec now;
+    if (!h->has_stat || h->st.st_size != 0)
+        return false;
+    hf_autoclose int root = hf_files_open_root(h->root->path, h->root->pid);
+    hf_autoclose int fd = root >= 0 ? hf_open_in_root(root, h->path, O_PATH | O_NOFOLLOW, &ignored) : -1;
+    if (fd < 0 || statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BTIME | STATX_MTIME, &x) < 0)
+        return true;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return x.stx_mtime.tv_sec + 2 >= now.tv_sec && (!(x.stx_mask & STATX_BTIME) || x.stx_btime.tv_sec + 1 < x.stx_mtime.tv_sec);
+}
+
 static void written(struct happened *h, const struct hf_watch_found *w)
 {
     if (h->ondir || !(w->what & HF_W_WRITE))
         return;
     look(h, h->path);
-    bool emptied = h->has_stat && h->st.st_size == 0;
+    bool emptied = just_emptied(h);
     if ((w->what & HF_W_EXEC) && !is_program(h))
         return;
     if (w->watch_class == HF_WATCH_LOG && !emptied)
@@ -812,6 +834,9 @@ int hf_files_tick(struct hf_files *f, uint64_t now_ns, struct hf_err *err)
         f->lost_told = f->lost;
     }
     pthread_mutex_lock(&f->lock);
+    for (size_t i = f->n_roots; i-- > 0;)
+        if (f->roots[i]->ended_ns && now_ns > f->roots[i]->ended_ns + LINGER_NS)
+            forget(f, i);
     for (size_t i = 0; i < f->n_roots; i++) {
         struct hf_root *r = f->roots[i];
         if (r->lost)
