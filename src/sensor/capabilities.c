@@ -56,7 +56,7 @@ const struct hf_capability hf_capabilities[] = {
         /* files: files/ (watch.c says which) */
         {"file-open", "sensitive files read, watched files written", false, "files that are opened",
                 {SECURITY("file_open"),
-                        FANOTIFY("whether a file was opened for reading or writing when it was closed at once; folders nobody watches; on overlay file systems before Linux 6.6 nothing")}},
+                        FANOTIFY("whether a file was opened for reading or writing when it was closed at once; for some ms, what is read of a file that replaces a watched one; folders nobody watches; on overlay file systems before Linux 6.6 nothing")}},
         {"file-create", "watched files made", false, "files that are made", {SECURITY("path_mknod"), FANOTIFY(NULL)}},
         {"file-unlink", "watched files removed", false, "files that are removed", {SECURITY("path_unlink"), FANOTIFY(NULL)}},
         {"file-rename", "watched files renamed", false, "files that are renamed", {SECURITY("path_rename"), FANOTIFY(NULL)}},

@@ -221,7 +221,7 @@ ln -s /etc/shadow /tmp/soft; cat /tmp/soft
 cd /etc/cron.d; cat ../shadow; cat /proc/self/root/etc/shadow
 cp /bin/true /tmp/prog; chmod 4755 /bin/true
 mv /bin/cp /bin/cp2; rm /bin/cp2
-rm /etc/shadow; echo new > /etc/shadow; cat /etc/shadow
+rm /etc/shadow; echo new > /etc/shadow; sleep 0.3; cat /etc/shadow
 cat /vol/shadow; echo y > /etc/unwatched.d/plain; cat /unwatched
 sleep 0.5
 """
