@@ -6,6 +6,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -356,6 +357,7 @@ int hf_kernel_open(struct hf_kernel **ret, const struct hf_kernel_opts *o, struc
         rc = attach(k, err);
     if (rc < 0)
         return rc;
+    malloc_trim(0); /* the kernel's type information, parsed for every load, is not needed any more */
     *ret = hf_take(k);
     return 0;
 }
