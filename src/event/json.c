@@ -552,6 +552,8 @@ static void begin(struct hf_jw *w, struct hf_buf *out, uint64_t time_ns, const c
 static void subject(struct hf_jw *w, const struct hf_event *ev)
 {
     const char *type = hf_event_json_type(ev);
+    if (ev->h->flags & HF_F_TRUNCATED)
+        hf_jw_kbool(w, "truncated", true); /* some text was longer than is shown */
     container(w, "container", ev->container);
     process(w, ev);
     hf_jw_key(w, ev->type == HF_EV_CONTAINER ? "facts" : type); /* "container" is there already, as on every line */

@@ -283,6 +283,8 @@ static struct hf_node *exec(struct hf_track *t, struct hf_event *ev, struct hf_n
     struct hf_node *parent = find(t, ev->h->ppid, x->parent_start_ns);
     set_parent(n, parent);
     const struct hf_span texts[7] = {ev->path, comm_of(ev->h->comm), ev->args, ev->cwd, ev->env, ev->path2, ev->text};
+    if (ev->args.n > t->max.max_args_bytes || ev->env.n > t->max.max_args_bytes)
+        ev->u.hdr.flags |= HF_F_TRUNCATED;
     if (!set_texts(t, n, texts))
         return n;
     n->p.inode = x->inode;

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Watch under pressure: many short containers, a fork bomb, huge arguments and environments.  Nothing that matters is lost, memory stays flat."""
+import subprocess
+
+from test_docker import overlay  # noqa: F401 (a fixture)
+from test_watch import busybox, watch  # noqa: F401 (fixtures)
+
+CONTAINERS = 30
+BULK = {"fork", "exit", "rename", "payload", "io_uring", "capability", "memory"}
+
+
+def resident(w):
+    pids = [w.process.pid, *map(int, open(f"/proc/{w.process.pid}/task/{w.process.pid}/children").read().split())]
+    return sum(int(open(f"/proc/{pid}/statm").read().split()[1]) * 4 for pid in pids)
+
+
+def docker(busybox, *args, **kw):  # noqa: F811
+    return subprocess.run(busybox.command("run", "--rm", "--network", "none", *args), env=busybox.env(), capture_output=True, timeout=60, **kw)
+
+
+def dropped(w):
+    return {(l["drop"]["type"], l["drop"]["reason"]) for l in w.lines() if l["type"] == "drop"}
+
+
+def test_many_short_containers(watch, busybox):  # noqa: F811
+    w = watch("--json")
+    docker(busybox, "--name", "warm", "box:1", "/bin/true")
+    before = resident(w)
+    for i in range(0, CONTAINERS, 3):
+        started = [subprocess.Popen(busybox.command("run", "--rm", "--network", "none", "--name", f"short{j}", "box:1", "/bin/cp", "/bin/true", f"/tmp/{j}"),
+                                    env=busybox.env(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for j in range(i, i + 3)]
+        assert [p.wait(60) for p in started] == [0, 0, 0]
+    names = {f"short{i}" for i in range(CONTAINERS)}
+    w.wait_for(lambda l: l["type"] == "container_end" and names <= {e["container"]["name"] for e in w.lines() if e["type"] == "container_end"})
+    ran = {(l["container"]["name"], l["container"]["image"], l["exec"]["path"]) for l in w.lines() if l["type"] == "exec" and (l.get("container") or {}).get("name", "").startswith("short")}
+    assert {(n, "box:1", "/bin/cp") for n in names} <= ran
+    assert resident(w) - before < 4096, "KiB more than before"
+    assert dropped(w) == set()
+    assert w.end() == (0, "")
+
+
+def test_fork_bomb_hides_nothing(watch, busybox):  # noqa: F811
+    w = watch("--json")
+    docker(busybox, "--name", "warm", "box:1", "/bin/true")
+    before = resident(w)
+    bomb = "b() { b | b & }; for i in 1 2 3 4; do b; done; /bin/sleep 2; /bin/cp /bin/true /tmp/evil || true"
+    docker(busybox, "--name", "bomb", "--pids-limit", "120", "box:1", "/bin/sh", "-c", bomb)
+    docker(busybox, "--name", "after", "box:1", "/bin/cp", "/bin/true", "/tmp/x")
+    w.wait_for(lambda l: l["type"] == "container_end" and l["container"]["name"] == "after")
+    told = w.lines()
+    assert [l for l in told if l["type"] == "container_end" and l["container"]["name"] == "bomb"]
+    assert [l for l in told if l["type"] == "exec" and (l.get("container") or {}).get("name") == "bomb" and l["exec"]["path"] == "/bin/sleep"]
+    assert [l for l in told if l["type"] == "exec" and (l.get("container") or {}).get("name") == "after" and l["exec"]["path"] == "/bin/cp"]
+    assert {t for t, _ in dropped(w)} <= BULK
+    assert resident(w) - before < 12288, "KiB more than before"
+    code, _ = w.end()
+    assert code == (4 if dropped(w) else 0)
+
+
+def test_huge_arguments_and_environments(watch, busybox, tmp_path):  # noqa: F811
+    (tmp_path / "env").write_text("".join(f"V{i}={'x' * 500}\n" for i in range(200)))
+    w = watch("--json")
+    docker(busybox, "--name", "huge", "--env-file", tmp_path / "env", "box:1", "/bin/true", *["a" * 16000] * 4)
+    end = w.wait_for(lambda l: l["type"] == "container_end" and l["container"]["name"] == "huge")
+    ran = [l for l in w.lines() if l["type"] == "exec" and (l.get("container") or {}).get("name") == "huge"]
+    assert end and [l["exec"]["path"] for l in ran] == ["/bin/true"]
+    assert ran[0]["process"]["args"][1].startswith("aaaa") and ran[0]["truncated"] is True
+    assert w.end()[0] == 0
