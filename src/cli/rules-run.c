@@ -184,7 +184,7 @@ static void record(struct hf_rules_run *r, struct hf_span bytes)
     ev.time_ns = ev.h->time_ns + r->offset_ns;
     int rc = hf_track_event(r->track, &ev, &cred);
     if (ev.type == HF_EV_LOSS)
-        r->lost += ev.u.loss.count;
+        r->lost += hf_event_loss_is_share(&ev) ? 0 : ev.u.loss.count;
     r->bad += rc < 0; /* no memory: not joined as it should be */
     if (rc != 0)
         hf_engine_event(r->engine, &ev);

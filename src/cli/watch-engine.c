@@ -174,7 +174,7 @@ static bool words(const struct hf_event *ev, struct hf_buf *b)
         }
         return true;
     case HF_EV_LOSS:
-        hf_buf_addf(b, "LOST %llu events of type %s", (unsigned long long)ev->u.loss.count, hf_event_type_name(ev->u.loss.lost_type));
+        hf_buf_addf(b, "LOST %llu events of type %s", (unsigned long long)ev->u.loss.count, ev->u.loss.lost_type ? hf_event_type_name(ev->u.loss.lost_type) : "several");
         return true;
     default:
         return false;
@@ -230,7 +230,7 @@ static void record(struct watch *w, struct hf_span bytes)
     ev.time_ns = ev.h->time_ns + w->offset_ns;
     int rc = hf_track_event(w->track, &ev, &cred);
     w->bad += rc < 0; /* no memory: not joined as it should be */
-    if (ev.type == HF_EV_LOSS)
+    if (ev.type == HF_EV_LOSS && !hf_event_loss_is_share(&ev))
         w->lost += ev.u.loss.count;
     if (ev.type == HF_EV_STATUS)
         status(w, &ev);

@@ -206,3 +206,8 @@ void hf_event_addr(const uint8_t addr[16], struct hf_buf *out)
     if (inet_ntop(hf_event_addr_is_v4(addr) ? AF_INET : AF_INET6, hf_event_addr_is_v4(addr) ? addr + 12 : addr, text, sizeof text))
         hf_buf_addz(out, text);
 }
+
+bool hf_event_loss_is_share(const struct hf_event *ev)
+{
+    return ev->type == HF_EV_LOSS && ev->u.loss.lost_type == 0 && ev->h->cgroup_id != 0;
+}

@@ -85,6 +85,8 @@ HF_MUSTUSE int hf_event_frame(struct hf_span stream, size_t *ret, struct hf_err 
 bool hf_event_pair(struct hf_span *rest, struct hf_span *ret_name, struct hf_span *ret_value);
 /* "exec", "fork", "exit", "cgroup", "file", ... the `type` of the JSON; never NULL. */
 const char *hf_event_type_name(unsigned type);
+/* Whether a LOSS tells how much of sums that are told as well (by type, of all groups) fell to one container: not to be added to them. */
+bool hf_event_loss_is_share(const struct hf_event *ev);
 /* "open", "write", ... of a FILE; "connect", ... of a NET.  Never NULL. */
 const char *hf_event_file_op_name(unsigned op);
 const char *hf_event_net_op_name(unsigned op);

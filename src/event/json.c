@@ -502,7 +502,7 @@ static void own_part(struct hf_jw *w, const struct hf_event *ev)
         break;
     case HF_EV_LOSS:
         hf_jw_ku64(w, "count", ev->u.loss.count);
-        hf_jw_kstrz(w, "lost_type", hf_event_type_name(ev->u.loss.lost_type));
+        hf_jw_kstrz(w, "lost_type", ev->u.loss.lost_type ? hf_event_type_name(ev->u.loss.lost_type) : "several");
         hf_jw_kstrz(w, "reason", hf_name_loss(ev->u.loss.reason));
         break;
     case HF_EV_CONTAINER:

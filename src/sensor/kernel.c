@@ -421,6 +421,20 @@ int hf_kernel_policy_set(struct hf_kernel *k, uint64_t cgroup_id, uint64_t conta
     return 0;
 }
 
+void hf_kernel_each_loss(struct hf_kernel *k, void (*fn)(void *ctx, uint64_t cgroup_id, uint64_t lost_budget, uint64_t lost_ring), void *ctx)
+{
+    int fd = bpf_map__fd(k->skel->maps.hf_policies);
+    uint64_t key, next;
+    struct hf_policy p;
+    int rc = bpf_map_get_next_key(fd, NULL, &next);
+    for (unsigned i = 0; rc == 0 && i < 2 * HF_MAX_CGROUPS; i++) { /* groups that go meanwhile make it begin again: hence the bound */
+        key = next;
+        if (bpf_map_lookup_elem(fd, &key, &p) == 0 && (p.lost_budget || p.lost_ring))
+            fn(ctx, key, p.lost_budget, p.lost_ring);
+        rc = bpf_map_get_next_key(fd, &key, &next);
+    }
+}
+
 void hf_kernel_policy_delete(struct hf_kernel *k, uint64_t cgroup_id)
 {
     bpf_map_delete_elem(bpf_map__fd(k->skel->maps.hf_policies), &cgroup_id);

@@ -50,6 +50,8 @@ int hf_kernel_watched_fd(struct hf_kernel *k, volatile uint64_t **ret_bits);
 /* A group of the containers' hierarchy becomes (part of) a container; also refreshes one that is known. */
 HF_MUSTUSE int hf_kernel_policy_set(struct hf_kernel *k, uint64_t cgroup_id, uint64_t container_id, struct hf_err *err);
 void hf_kernel_policy_delete(struct hf_kernel *k, uint64_t cgroup_id);
+/* Events of each group that were lost since it is known: over its budget, for want of room. */
+void hf_kernel_each_loss(struct hf_kernel *k, void (*fn)(void *ctx, uint64_t cgroup_id, uint64_t lost_budget, uint64_t lost_ring), void *ctx);
 HF_MUSTUSE int hf_kernel_settings(struct hf_kernel *k, const struct hf_settings *s, struct hf_err *err);
 /* Writes owners into the sockets that are there.  Call when the policies of the running containers are set, and again when a
  * group turned out to be a container later.  0, also where the kernel has no such iterator (capability "sockets-before"). */

@@ -25,6 +25,7 @@
 #define BULK_BEFORE_CRITICAL 1024u /* older bulk records that a critical one waits for */
 #define COSTS_EVERY 10u         /* statistics are on for one of so many status intervals */
 #define HOOKS_MAX 160u
+#define LOSERS_MAX 64u
 #define FILE_RECORDS_MAX (8u << 20)
 
 struct sensor {
@@ -43,6 +44,8 @@ struct sensor {
     uint64_t now_ns, status_ns, started_ns, cpu_ns, ticks;
     uint64_t told_lost[HF_COUNTER_TYPES]; /* losses that were told already */
     uint64_t frames_lost_told;
+    struct group_told { uint64_t id, budget, ring; } losers[LOSERS_MAX]; /* containers whose losses were told, and how many */
+    size_t next_loser;
     uint64_t wait_containers_ns;          /* when the table wants to be called */
     struct hf_settings settings;
     unsigned over_budget, shed;
@@ -265,9 +268,32 @@ static void tell_loss(struct sensor *s, uint64_t cgroup_id, unsigned type, unsig
     hf_frames_add(&s->frames, hf_span((const char *)&l, sizeof l));
 }
 
+/* Which containers lost events: besides the sums by type, which count (lost_type 0 does not). */
+static void group_loss(void *ctx, uint64_t cgroup_id, uint64_t lost_budget, uint64_t lost_ring)
+{
+    struct sensor *s = ctx;
+    struct group_told *free_one = NULL, *t = NULL;
+    for (size_t i = 0; i < LOSERS_MAX && !t; i++) {
+        if (s->losers[i].id == cgroup_id)
+            t = &s->losers[i];
+        else if (!s->losers[i].id && !free_one)
+            free_one = &s->losers[i];
+    }
+    t = t ? t : free_one ? free_one : &s->losers[s->next_loser++ % LOSERS_MAX];
+    if (t->id != cgroup_id)
+        *t = (struct group_told){.id = cgroup_id};
+    if (lost_budget > t->budget)
+        tell_loss(s, cgroup_id, 0, HF_LOSS_BUDGET, lost_budget - t->budget);
+    if (lost_ring > t->ring)
+        tell_loss(s, cgroup_id, 0, HF_LOSS_RING, lost_ring - t->ring);
+    t->budget = lost_budget;
+    t->ring = lost_ring;
+}
+
 static uint64_t tell_losses(struct sensor *s)
 {
     uint64_t total = 0;
+    bool more = false;
     for (unsigned type = 1; type < HF_COUNTER_TYPES; type++) {
         struct hf_counters c;
         hf_kernel_counters(s->kernel, type, &c);
@@ -277,7 +303,10 @@ static uint64_t tell_losses(struct sensor *s)
             continue;
         tell_loss(s, 0, type, lost ? HF_LOSS_RING : HF_LOSS_BUDGET, all - s->told_lost[type]);
         s->told_lost[type] = all;
+        more = true;
     }
+    if (more)
+        hf_kernel_each_loss(s->kernel, group_loss, s);
     if (s->frames.lost > s->frames_lost_told) {
         tell_loss(s, 0, 0, HF_LOSS_QUEUE, s->frames.lost - s->frames_lost_told);
         s->frames_lost_told = s->frames.lost;

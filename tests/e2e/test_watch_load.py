@@ -6,7 +6,7 @@ from test_docker import overlay  # noqa: F401 (a fixture)
 from test_watch import busybox, watch  # noqa: F401 (fixtures)
 
 CONTAINERS = 30
-BULK = {"fork", "exit", "rename", "payload", "io_uring", "capability", "memory"}
+BULK = {"several", "fork", "exit", "rename", "payload", "io_uring", "capability", "memory"}
 
 
 def resident(w):
@@ -19,7 +19,7 @@ def docker(busybox, *args, **kw):  # noqa: F811
 
 
 def dropped(w):
-    return {(l["drop"]["type"], l["drop"]["reason"]) for l in w.lines() if l["type"] == "drop"}
+    return {(l["drop"]["lost_type"], l["drop"]["reason"]) for l in w.lines() if l["type"] == "drop"}
 
 
 def test_many_short_containers(watch, busybox):  # noqa: F811
