@@ -72,6 +72,11 @@ static void why_text(hf_jnode a, struct hf_buf *b)
     fact(b, "what", hf_jgetstr(a, "what"));
     fact(b, "do", hf_jgetstr(a, "do"));
     fact(b, "benign", hf_jgetstr(a, "benign"));
+    first = true;
+    HF_JFOREACH(line, hf_jget(a, "before")) {
+        fact(b, first ? "before" : "", hf_jstr(line));
+        first = false;
+    }
     if (!hf_jfirst(why)) {
         hf_buf_addz(b, hf_jget(a, "event_type") ? "no clause of the condition had to hold\n" : "this is a sum of folded alerts; the first of them, which says why, is not kept any more\n");
         return;

@@ -15,8 +15,10 @@
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "cli/alert-log.h"
+#include "cli/recall.h"
 #include "cli/reload.h"
 #include "cli/rules-cli.h"
+#include "cli/watch-text.h"
 #include "event/json.h"
 #include "event/track.h"
 #include "sensor/frames.h"
@@ -24,11 +26,13 @@
 #define NOBODY 65534u
 #define HEARTBEAT_MS 5000 /* the privileged half tells of itself every second */
 #define USERS_MAX (4u << 20)
+#define BEFORE_SHOWN 4u /* lines of what came before an alert on a terminal; the rest has `rules why` */
 
 struct watch {
     const struct hf_watch_opts *o;
     struct hf_track *track;
     struct hf_engine *engine;
+    struct hf_recall *recall; /* NULL without rules */
     struct hf_excepts *excepts;
     struct hf_buf line, passwd, group;
     struct hf_users users;
@@ -58,21 +62,6 @@ static bool wanted(const struct watch *w, const struct hf_container *c)
     return c ? wanted_in(w, c->name, c->id) : !w->o->container && w->o->host;
 }
 
-static void clock_text(uint64_t ns, struct hf_buf *out)
-{
-    time_t s = (time_t)(ns / 1000000000u);
-    struct tm tm;
-    if (localtime_r(&s, &tm))
-        hf_buf_addf(out, "%02d:%02d:%02d.%03u  ", tm.tm_hour, tm.tm_min, tm.tm_sec, (unsigned)(ns / 1000000u % 1000));
-}
-
-static void column(struct hf_buf *b, struct hf_span s, size_t width)
-{
-    size_t used = hf_buf_add_escaped(b, s, width);
-    for (; used < width + 2; used++)
-        hf_buf_addc(b, ' ');
-}
-
 /* For `rules why`. */
 static void log_alert(struct watch *w)
 {
@@ -83,12 +72,30 @@ static void log_alert(struct watch *w)
     w->o->log->failed = true;
 }
 
-static void alert(void *ctx, const struct hf_alert *a)
+/* Where the events themselves are not shown. */
+static void show_before(struct watch *w, const struct hf_alert *a)
+{
+    if (!w->o->alerts_only)
+        return;
+    for (size_t i = a->n_before > BEFORE_SHOWN ? a->n_before - BEFORE_SHOWN : 0; i < a->n_before; i++) {
+        hf_buf_addf(&w->line, "%*s", 14, "");
+        hf_buf_adds(&w->line, a->before[i]); /* is escaped */
+        hf_buf_addc(&w->line, '\n');
+    }
+}
+
+static void alert(void *ctx, const struct hf_alert *told)
 {
     struct watch *w = ctx;
+    struct hf_alert with = *told, *a = &with;
+    struct hf_span before[HF_RECALL_LINES];
     if (!wanted_in(w, a->container_name, a->container_id))
         return;
     w->alerts++;
+    if (a->event) {
+        a->before = before;
+        a->n_before = hf_recall_before(w->recall, a->event->container, a->time_ns, before);
+    }
     hf_buf_clear(&w->line);
     if (w->o->json || w->o->log)
         hf_alert_json(a, &w->line);
@@ -96,89 +103,18 @@ static void alert(void *ctx, const struct hf_alert *a)
         log_alert(w);
     if (!w->o->json) {
         hf_buf_clear(&w->line);
-        clock_text(a->time_ns, &w->line);
+        hf_watch_clock(a->time_ns, &w->line);
         hf_buf_addz(&w->line, w->o->colour ? (a->severity >= HF_SEV_HIGH ? "\033[1;31m" : a->severity >= HF_SEV_MEDIUM ? "\033[33m" : "\033[36m") : "");
-        column(&w->line, hf_span_z(hf_alert_severity_name(a->severity)), 8);
-        column(&w->line, a->container_name.n ? a->container_name : HF_S("host"), 20);
+        hf_watch_column(&w->line, hf_span_z(hf_alert_severity_name(a->severity)), 8);
+        hf_watch_column(&w->line, a->container_name.n ? a->container_name : HF_S("host"), 20);
         hf_buf_addz(&w->line, w->o->colour ? "\033[0m" : "");
         hf_buf_add_escaped(&w->line, a->rule, 0);
         hf_buf_addz(&w->line, ": ");
         hf_buf_add_escaped(&w->line, a->summary, 0);
         hf_buf_addc(&w->line, '\n');
+        show_before(w, a);
     }
     put(w);
-}
-
-/* What happened, in a few words; nothing for events that only machines read. */
-static bool words(const struct hf_event *ev, struct hf_buf *b)
-{
-    switch (ev->type) {
-    case HF_EV_EXEC: {
-        hf_autobuf args = HF_BUF_INIT(65536);
-        hf_event_args(ev->proc ? ev->proc->args : ev->args, &args);
-        hf_buf_addz(b, "ran ");
-        hf_buf_add_escaped(b, args.n ? hf_buf_span(&args) : ev->path, 160);
-        return true;
-    }
-    case HF_EV_CONTAINER:
-        hf_buf_addz(b, "container of image ");
-        hf_buf_add_escaped(b, ev->container ? ev->container->image : hf_span(NULL, 0), 80);
-        return true;
-    case HF_EV_CONTAINER_END:
-        hf_buf_addz(b, "container ended");
-        return true;
-    case HF_EV_NET:
-        if (ev->u.net.op == HF_NET_CLOSE || ev->u.net.op == HF_NET_BIND)
-            return false;
-        hf_buf_addf(b, "%s ", hf_event_net_op_name(ev->u.net.op));
-        if (ev->u.net.op == HF_NET_LISTEN) {
-            hf_buf_addf(b, "port %u", (unsigned)ev->u.net.local_port);
-            return true;
-        }
-        hf_event_addr(ev->u.net.peer, b);
-        hf_buf_addf(b, " port %u", (unsigned)(ev->u.net.op == HF_NET_ACCEPT ? ev->u.net.local_port : ev->u.net.peer_port));
-        if (ev->peer_container) {
-            hf_buf_addz(b, " (container ");
-            hf_buf_add_escaped(b, ev->peer_container->name, 40);
-            hf_buf_addc(b, ')');
-        } else if (ev->peer_name.n) {
-            hf_buf_addz(b, " (");
-            hf_buf_add_escaped(b, ev->peer_name, 60);
-            hf_buf_addc(b, ')');
-        }
-        return true;
-    case HF_EV_PAYLOAD:
-        if (!ev->app.name.n)
-            return false;
-        hf_buf_addf(b, "%s ", hf_event_json_type(ev));
-        hf_buf_add_escaped(b, ev->app.name, 100);
-        return true;
-    case HF_EV_PTRACE:
-        hf_buf_addf(b, "%s of ", ev->u.ptrace.request == HF_PTRACE_ATTACH ? "tracing" : "looking into the memory");
-        hf_buf_add_escaped(b, ev->target ? ev->target->comm : hf_span_z(ev->u.ptrace.target_comm), 20);
-        hf_buf_addf(b, " (%u)", ev->u.ptrace.target_pid);
-        return true;
-    case HF_EV_MOUNT:
-    case HF_EV_MODULE:
-    case HF_EV_BPF:
-    case HF_EV_SOCKET:
-        hf_buf_addf(b, "%s ", hf_event_json_type(ev));
-        hf_buf_add_escaped(b, ev->path, 120);
-        return true;
-    case HF_EV_FILE:
-        hf_buf_addf(b, "%s ", hf_event_file_op_name(ev->u.file.op));
-        hf_buf_add_escaped(b, ev->path, 120);
-        if (ev->path2.n) {
-            hf_buf_addz(b, " -> ");
-            hf_buf_add_escaped(b, ev->path2, 120);
-        }
-        return true;
-    case HF_EV_LOSS:
-        hf_buf_addf(b, "LOST %llu events of type %s", (unsigned long long)ev->u.loss.count, ev->u.loss.lost_type ? hf_event_type_name(ev->u.loss.lost_type) : "several");
-        return true;
-    default:
-        return false;
-    }
 }
 
 static void show(struct watch *w, const struct hf_event *ev)
@@ -192,13 +128,13 @@ static void show(struct watch *w, const struct hf_event *ev)
         put(w);
         return;
     }
-    if (ev->proc && hf_span_starts(ev->proc->comm, HF_S("runc:["))) /* the runtime setting the container up; JSON has it */
+    if (hf_watch_is_setup(ev))
         return;
-    clock_text(ev->time_ns, &w->line);
-    column(&w->line, HF_S(""), 8);
-    column(&w->line, ev->container ? ev->container->name : HF_S("host"), 20);
-    column(&w->line, ev->proc ? ev->proc->comm : HF_S(""), 15);
-    if (!words(ev, &w->line))
+    hf_watch_clock(ev->time_ns, &w->line);
+    hf_watch_column(&w->line, HF_S(""), 8);
+    hf_watch_column(&w->line, ev->container ? ev->container->name : HF_S("host"), 20);
+    hf_watch_column(&w->line, ev->proc ? ev->proc->comm : HF_S(""), 15);
+    if (!hf_watch_words(ev, &w->line))
         return;
     hf_buf_addc(&w->line, '\n');
     put(w);
@@ -216,6 +152,16 @@ static void status(struct watch *w, const struct hf_event *ev)
         if (hf_span_eqz(name, "error"))
             hf_log(HF_LOG_WARNING, "sensor", "%.*s", HF_SPAN_ARG(value));
     }
+}
+
+static void told(struct watch *w, const struct hf_event *ev)
+{
+    show(w, ev);
+    if (!w->engine)
+        return;
+    hf_engine_event(w->engine, ev);
+    if (wanted(w, ev->container))
+        hf_recall_add(w->recall, ev); /* only now: it did not come before its own alerts */
 }
 
 static void record(struct watch *w, struct hf_span bytes)
@@ -236,14 +182,9 @@ static void record(struct watch *w, struct hf_span bytes)
         status(w, &ev);
     if (rc == 0 || (ev.type == HF_EV_FILE && !ev.container && !w->o->host)) /* the host's files are watched for what containers do to them */
         return;
-    show(w, &ev);
-    if (w->engine)
-        hf_engine_event(w->engine, &ev);
-    if (rc == 2) {
-        show(w, &cred);
-        if (w->engine)
-            hf_engine_event(w->engine, &cred);
-    }
+    told(w, &ev);
+    if (rc == 2)
+        told(w, &cred);
 }
 
 /* Rules that can never match here are no protection: said before anyone relies on them. */
@@ -302,8 +243,10 @@ static int prepare(struct watch *w, struct hf_err *err)
         engine_opts(w, &eo);
         rc = hf_engine_new(&w->engine, w->o->rules, &eo, NULL, err);
     }
-    if (rc == 0 && w->engine)
+    if (rc == 0 && w->engine) {
         use_excepts(w, w->o->excepts);
+        rc = hf_recall_new(&w->recall, err);
+    }
     return rc;
 }
 
@@ -471,6 +414,7 @@ static void done(struct watch *w)
     tell_excepted(w);
     hf_engine_free(w->engine);
     hf_excepts_free(w->excepts);
+    hf_recall_free(w->recall);
     hf_track_free(w->track);
     hf_buf_done(&w->line);
     hf_buf_done(&w->passwd);

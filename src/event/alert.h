@@ -31,6 +31,6 @@ struct hf_alert {
     size_t n_why;
     const struct hf_event *event;   /* NULL: a sum of alerts that were folded */
     struct hf_span container_name, container_id; /* empty: the host; also of a sum */
-    const struct hf_span *before; /* wire records of what came before it in the container (flight recorder), oldest first; may be NULL */
+    const struct hf_span *before; /* lines of text: what came before it in the container (flight recorder), oldest first; may be NULL */
     size_t n_before;
 };

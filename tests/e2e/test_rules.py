@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import pty
+import re
 import signal
 import subprocess
 import time
@@ -240,6 +241,8 @@ def test_rules_why(run, told):
     assert (code, err) == (0, "")
     assert "rule       Program from a temporary folder\nseverity   critical\n" in out and "container  kept\nimage      box:1\n" in out
     assert "process    /tmp/true  (/tmp/true)\nbelow      /bin/sh  (/bin/sh -c " in out
+    before = out[out.index("before     "):out.index("because\n")].splitlines()
+    assert len(before) == 3 and before[2].endswith(" s  cp (7) ran /bin/cp /bin/true /tmp/true") and [line[11:] for line in before] == alert["before"]
     assert '    proc.exepath pmatch (dropped_dirs)\n        proc.exepath was "/tmp/true"\n' in out
     assert run("rules", "why", alert["id"][:20], "--from", "-", input=told.read_text())[1] == out
     code, out, err = run("rules", "why", "0" * 26, "--from", told)
@@ -248,6 +251,18 @@ def test_rules_why(run, told):
     assert run("rules", "why", alert["id"], "--from", told.parent / "none")[0] == 3
     code, out, err = run("rules", "why", alert["id"], "--state", told.parent)
     assert code == 3 and "keeps no alert" in err
+
+
+def test_alert_carries_what_came_before(run, rules):
+    code, out, err = run("watch", "--replay", REC, "--json", "--alerts-only", "--rules", rules)
+    alerts = [a for a in map(json.loads, out.splitlines()) if a["rule"] == TEMPORARY]
+    assert [len(a["before"]) for a in alerts] == [3, 0]  # the second is a sum
+    assert all(re.fullmatch(r"-0\.\d{3} s  .+", line) for line in alerts[0]["before"])
+    assert [line.split("  ")[1][:24] for line in alerts[0]["before"]] == ["container of image box:1", "sh (1) ran /bin/sh -c /b", "cp (7) ran /bin/cp /bin/"]
+    lines = run("watch", "--replay", REC, "--alerts-only", "--rules", rules)[1].splitlines()
+    at = next(i for i, line in enumerate(lines) if TEMPORARY in line)
+    assert [line.strip() for line in lines[at + 1:at + 4]] == alerts[0]["before"]
+    assert "-0.0" not in run("watch", "--replay", REC, "--rules", rules)[1]  # they stand above it
 
 
 def test_rules_except(run, rules, told, tmp_path):

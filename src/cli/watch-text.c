@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/watch-text.h"
+
+#include <time.h>
+
+#include "event/json.h"
+#include "event/track.h"
+
+void hf_watch_clock(uint64_t ns, struct hf_buf *out)
+{
+    time_t s = (time_t)(ns / 1000000000u);
+    struct tm tm;
+    if (localtime_r(&s, &tm))
+        hf_buf_addf(out, "%02d:%02d:%02d.%03u  ", tm.tm_hour, tm.tm_min, tm.tm_sec, (unsigned)(ns / 1000000u % 1000));
+}
+
+void hf_watch_column(struct hf_buf *b, struct hf_span s, size_t width)
+{
+    size_t used = hf_buf_add_escaped(b, s, width);
+    for (; used < width + 2; used++)
+        hf_buf_addc(b, ' ');
+}
+
+bool hf_watch_words(const struct hf_event *ev, struct hf_buf *b)
+{
+    switch (ev->type) {
+    case HF_EV_EXEC: {
+        hf_autobuf args = HF_BUF_INIT(65536);
+        hf_event_args(ev->proc ? ev->proc->args : ev->args, &args);
+        hf_buf_addz(b, "ran ");
+        hf_buf_add_escaped(b, args.n ? hf_buf_span(&args) : ev->path, 160);
+        return true;
+    }
+    case HF_EV_CONTAINER:
+        hf_buf_addz(b, "container of image ");
+        hf_buf_add_escaped(b, ev->container ? ev->container->image : hf_span(NULL, 0), 80);
+        return true;
+    case HF_EV_CONTAINER_END:
+        hf_buf_addz(b, "container ended");
+        return true;
+    case HF_EV_NET:
+        if (ev->u.net.op == HF_NET_CLOSE || ev->u.net.op == HF_NET_BIND)
+            return false;
+        hf_buf_addf(b, "%s ", hf_event_net_op_name(ev->u.net.op));
+        if (ev->u.net.op == HF_NET_LISTEN) {
+            hf_buf_addf(b, "port %u", (unsigned)ev->u.net.local_port);
+            return true;
+        }
+        hf_event_addr(ev->u.net.peer, b);
+        hf_buf_addf(b, " port %u", (unsigned)(ev->u.net.op == HF_NET_ACCEPT ? ev->u.net.local_port : ev->u.net.peer_port));
+        if (ev->peer_container) {
+            hf_buf_addz(b, " (container ");
+            hf_buf_add_escaped(b, ev->peer_container->name, 40);
+            hf_buf_addc(b, ')');
+        } else if (ev->peer_name.n) {
+            hf_buf_addz(b, " (");
+            hf_buf_add_escaped(b, ev->peer_name, 60);
+            hf_buf_addc(b, ')');
+        }
+        return true;
+    case HF_EV_PAYLOAD:
+        if (!ev->app.name.n)
+            return false;
+        hf_buf_addf(b, "%s ", hf_event_json_type(ev));
+        hf_buf_add_escaped(b, ev->app.name, 100);
+        return true;
+    case HF_EV_PTRACE:
+        hf_buf_addf(b, "%s of ", ev->u.ptrace.request == HF_PTRACE_ATTACH ? "tracing" : "looking into the memory");
+        hf_buf_add_escaped(b, ev->target ? ev->target->comm : hf_span_z(ev->u.ptrace.target_comm), 20);
+        hf_buf_addf(b, " (%u)", ev->u.ptrace.target_pid);
+        return true;
+    case HF_EV_MOUNT:
+    case HF_EV_MODULE:
+    case HF_EV_BPF:
+    case HF_EV_SOCKET:
+        hf_buf_addf(b, "%s ", hf_event_json_type(ev));
+        hf_buf_add_escaped(b, ev->path, 120);
+        return true;
+    case HF_EV_FILE:
+        hf_buf_addf(b, "%s ", hf_event_file_op_name(ev->u.file.op));
+        hf_buf_add_escaped(b, ev->path, 120);
+        if (ev->path2.n) {
+            hf_buf_addz(b, " -> ");
+            hf_buf_add_escaped(b, ev->path2, 120);
+        }
+        return true;
+    case HF_EV_LOSS:
+        hf_buf_addf(b, "LOST %llu events of type %s", (unsigned long long)ev->u.loss.count, ev->u.loss.lost_type ? hf_event_type_name(ev->u.loss.lost_type) : "several");
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool hf_watch_is_setup(const struct hf_event *ev)
+{
+    return ev->proc && hf_span_starts(ev->proc->comm, HF_S("runc:["));
+}
