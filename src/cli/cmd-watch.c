@@ -52,7 +52,7 @@ static int replay(struct hf_watch_opts *o, const char *path, struct hf_err *err)
 }
 
 struct named {
-    struct hf_strs rules, exceptions;
+    struct hf_strs rules, exceptions, types;
     const char *record, *replay, *state;
     bool no_rules;
 };
@@ -123,6 +123,12 @@ static int start(struct hf_watch_opts *o, const struct named *named, struct hf_e
     rc = named->no_rules ? 0 : hf_cli_rules(&named->rules, &o->rules, err);
     if (rc < 0)
         return hf_cli_fail(err, rc);
+    rc = hf_watch_filter_rules(&o->filter, o->rules, err);
+    if (rc < 0) {
+        hf_rules_free(o->rules);
+        hf_excepts_free(o->excepts);
+        return hf_cli_fail(err, rc);
+    }
     o->colour = !o->json && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
     if (named->replay)
         return replay(o, named->replay, err);
@@ -155,6 +161,10 @@ int hf_cmd_watch(int argc, char **argv)
             {"no-rules", 0, HF_OPT_FLAG, &named.no_rules, NULL, NULL, 0, 0, "no rules at all, instead of those that come with holdfast"},
             {"exceptions", 0, HF_OPT_LIST, &named.exceptions, "PATH", NULL, 0, 0, "exceptions from rules, file or folder (" HF_EXCEPTIONS_DIR "); can be repeated"},
             {"container", 0, HF_OPT_STR, &o.container, "NAME", NULL, 0, 0, "only this container (name, or beginning of its id)"},
+            {"image", 0, HF_OPT_STR, &o.filter.image, "PATTERN", NULL, 0, 0, "only containers of such images, * is anything"},
+            {"type", 0, HF_OPT_LIST, &named.types, "TYPE[,TYPE]", NULL, 0, 0, "only events of these types, as in --json; alerts all the same"},
+            {"severity", 0, HF_OPT_ENUM, &o.filter.severity, "MIN", "debug|info|notice|low|medium|high|critical", 0, 0, "only alerts of at least this severity"},
+            {"rule", 0, HF_OPT_LIST, &o.filter.rules, "NAME", NULL, 0, 0, "only alerts of this rule; can be repeated"},
             {"host", 0, HF_OPT_FLAG, &o.host, NULL, NULL, 0, 0, "also what happens outside containers"},
             {"alerts-only", 0, HF_OPT_FLAG, &o.alerts_only, NULL, NULL, 0, 0, "alerts of rules, not the events"},
             {"json", 0, HF_OPT_FLAG, &o.json, NULL, NULL, 0, 0, "one JSON object a line"},
@@ -176,7 +186,10 @@ int hf_cmd_watch(int argc, char **argv)
         return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--record and --replay exclude each other"));
     if (named.no_rules && named.rules.n)
         return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--rules and --no-rules cannot both be given"));
-    return start(&o, &named, &err);
+    if (named.no_rules && (o.filter.rules.n || o.filter.severity))
+        return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--rule and --severity choose among alerts: not with --no-rules"));
+    rc = hf_watch_filter_types(&o.filter, &named.types, &err);
+    return rc < 0 ? hf_cli_fail(&err, rc) : start(&o, &named, &err);
 }
 
 /* ---- sensor features ---- */

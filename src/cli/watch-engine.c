@@ -59,6 +59,8 @@ static bool wanted_in(const struct watch *w, struct hf_span name, struct hf_span
 
 static bool wanted(const struct watch *w, const struct hf_container *c)
 {
+    if (!hf_watch_filter_image(&w->o->filter, c))
+        return false;
     return c ? wanted_in(w, c->name, c->id) : !w->o->container && w->o->host;
 }
 
@@ -75,7 +77,7 @@ static void log_alert(struct watch *w)
 /* Where the events themselves are not shown. */
 static void show_before(struct watch *w, const struct hf_alert *a)
 {
-    if (!w->o->alerts_only)
+    if (!w->o->alerts_only && !w->o->filter.types)
         return;
     for (size_t i = a->n_before > BEFORE_SHOWN ? a->n_before - BEFORE_SHOWN : 0; i < a->n_before; i++) {
         hf_buf_addf(&w->line, "%*s", 14, "");
@@ -84,12 +86,21 @@ static void show_before(struct watch *w, const struct hf_alert *a)
     }
 }
 
+/* A sum only has the id of its container; when that is not known any more, the sum is rather told than not. */
+static bool wanted_image(const struct watch *w, const struct hf_alert *a)
+{
+    if (!w->o->filter.image)
+        return true;
+    const struct hf_container *c = a->event ? a->event->container : a->container_id.n ? hf_track_container_by_id(w->track, a->container_id) : NULL;
+    return (!c && !a->event && a->container_id.n) || hf_watch_filter_image(&w->o->filter, c);
+}
+
 static void alert(void *ctx, const struct hf_alert *told)
 {
     struct watch *w = ctx;
     struct hf_alert with = *told, *a = &with;
     struct hf_span before[HF_RECALL_LINES];
-    if (!wanted_in(w, a->container_name, a->container_id))
+    if (!wanted_in(w, a->container_name, a->container_id) || !hf_watch_filter_alert(&w->o->filter, a) || !wanted_image(w, a))
         return;
     w->alerts++;
     if (a->event) {
@@ -120,6 +131,8 @@ static void alert(void *ctx, const struct hf_alert *told)
 static void show(struct watch *w, const struct hf_event *ev)
 {
     bool always = ev->type == HF_EV_LOSS || (ev->type == HF_EV_STATUS && w->o->json);
+    if (ev->type != HF_EV_LOSS && !hf_watch_filter_type(&w->o->filter, ev))
+        return;
     if (w->o->alerts_only || ev->type == HF_EV_PROC || ev->type == HF_EV_CGROUP || (!always && !wanted(w, ev->container)))
         return;
     hf_buf_clear(&w->line);

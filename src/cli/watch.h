@@ -5,12 +5,14 @@
 
 #include "base/err.h"
 #include "base/span.h"
+#include "cli/watch-filter.h"
 
 struct hf_rules;
 struct hf_excepts;
 struct hf_alert_log;
 struct hf_watch_opts {
     const char *container; /* only this one: name, or the beginning of its id; NULL: all */
+    struct hf_watch_filter filter;
     struct hf_rules *rules; /* NULL: none; taken over */
     struct hf_excepts *excepts; /* NULL: none; taken over */
     struct hf_alert_log *log; /* of alerts; NULL: none.  Borrowed */

@@ -265,6 +265,46 @@ def test_alert_carries_what_came_before(run, rules):
     assert "-0.0" not in run("watch", "--replay", REC, "--rules", rules)[1]  # they stand above it
 
 
+def test_filters(run, rules):
+    def told(*args):
+        code, out, err = run("watch", "--replay", REC, "--rules", rules, "--json", *args)
+        assert (code, err) == (0, "")
+        return [json.loads(line) for line in out.splitlines()]
+    all_lines = told()
+    alerts = [a for a in all_lines if a["type"] == "alert"]
+    assert {a["rule"] for a in alerts} == {TEMPORARY, "Of root"} and {a["severity"] for a in alerts} == {"critical", "low"}
+    # by type: of events only
+    assert told("--type", "exec,exit", "--type", "container") == [a for a in all_lines if a["type"] in ("exec", "exit", "container", "alert")]
+    assert told("--type", "tls") == alerts
+    # by severity and rule: of alerts only
+    assert told("--severity", "medium") == [a for a in all_lines if a.get("severity") != "low"]
+    assert told("--severity", "low") == all_lines
+    assert told("--rule", "Of root", "--alerts-only") == [a for a in alerts if a["rule"] == "Of root"]
+    assert told("--rule", "Of root", "--rule", TEMPORARY) == all_lines
+    assert told("--rule", "Of root", "--severity", "high", "--alerts-only") == []
+    # by image: of both; the sums of folded alerts too
+    assert told("--image", "box:*", "--alerts-only") == alerts and told("--image", "*") == [a for a in all_lines if a["type"] == "status" or "container" in a or "container_name" in a]
+    assert {a["type"] for a in told("--image", "box")} == {"status"} and told("--image", "box:1", "--container", "other", "--alerts-only") == []
+    # in the text form
+    code, out, err = run("watch", "--replay", REC, "--rules", rules, "--type", "exec", "--severity", "high", "--image", "b?x:1")
+    assert (code, err) == (0, "") and " ran /bin/cp " in out and "container ended" not in out and TEMPORARY in out and "Of root" not in out
+
+
+def test_filters_that_are_wrong(run, rules):
+    code, out, err = run("watch", "--replay", REC, "--type", "exec,exek")
+    types = re.search(r'--type: no "exek"; there are (.*)\n$', err)[1].split()
+    assert code == 2 and out == ""
+    schema = json.loads((ROOT / "docs/schema/event-1.json").read_text())
+    assert sorted(types) == sorted(schema["$defs"]["event_line"]["properties"]["type"]["enum"])
+    assert run("watch", "--replay", REC, "--type", ",".join(types), "--json", "--no-rules")[1] == run("watch", "--replay", REC, "--json", "--no-rules")[1]
+    assert run("watch", "--replay", REC, "--type", "")[0] == 2
+    code, out, err = run("watch", "--replay", REC, "--severity", "dire")
+    assert code == 2 and "debug|info|notice|low|medium|high|critical" in err
+    code, out, err = run("watch", "--replay", REC, "--rules", rules, "--rule", "of root")
+    assert code == 2 and out == "" and 'there is no rule "of root"' in err
+    assert run("watch", "--replay", REC, "--no-rules", "--severity", "low")[0] == 2
+
+
 def test_rules_except(run, rules, told, tmp_path):
     alert = next(a for a in map(json.loads, told.read_text().splitlines()) if a["type"] == "alert" and a["rule"] == TEMPORARY)
     file = tmp_path / "e" / "exceptions.yaml"
