@@ -167,6 +167,7 @@ int hf_cmd_watch(int argc, char **argv)
             {"rule", 0, HF_OPT_LIST, &o.filter.rules, "NAME", NULL, 0, 0, "only alerts of this rule; can be repeated"},
             {"host", 0, HF_OPT_FLAG, &o.host, NULL, NULL, 0, 0, "also what happens outside containers"},
             {"alerts-only", 0, HF_OPT_FLAG, &o.alerts_only, NULL, NULL, 0, 0, "alerts of rules, not the events"},
+            {"tree", 0, HF_OPT_FLAG, &o.tree, NULL, NULL, 0, 0, "processes indented below their parents, with their numbers"},
             {"json", 0, HF_OPT_FLAG, &o.json, NULL, NULL, 0, 0, "one JSON object a line"},
             {"record", 0, HF_OPT_STR, &named.record, "FILE", NULL, 0, 0, "keep all events in a file"},
             {"record-max", 0, HF_OPT_SIZE, &o.record_max, "SIZE", NULL, 1u << 20, 1ull << 50, "bytes of that file at most (1G)"},
@@ -186,6 +187,8 @@ int hf_cmd_watch(int argc, char **argv)
         return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--record and --replay exclude each other"));
     if (named.no_rules && named.rules.n)
         return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--rules and --no-rules cannot both be given"));
+    if (o.tree && (o.json || o.alerts_only))
+        return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--tree is a form of the shown events: not with --json or --alerts-only"));
     if (named.no_rules && (o.filter.rules.n || o.filter.severity))
         return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--rule and --severity choose among alerts: not with --no-rules"));
     rc = hf_watch_filter_types(&o.filter, &named.types, &err);

@@ -26,6 +26,7 @@
 #define NOBODY 65534u
 #define HEARTBEAT_MS 5000 /* the privileged half tells of itself every second */
 #define USERS_MAX (4u << 20)
+#define TREE_DEPTH 8u /* deeper processes are not indented further */
 #define BEFORE_SHOWN 4u /* lines of what came before an alert on a terminal; the rest has `rules why` */
 
 struct watch {
@@ -128,6 +129,25 @@ static void alert(void *ctx, const struct hf_alert *told)
     put(w);
 }
 
+/* Below its parents within its container, as far as they are known. */
+static void process_column(struct watch *w, const struct hf_proc *p)
+{
+    unsigned depth = 0;
+    if (!w->o->tree) {
+        hf_watch_column(&w->line, p ? p->comm : HF_S(""), 15);
+        return;
+    }
+    hf_autobuf text = HF_BUF_INIT(256);
+    for (const struct hf_proc *up = p ? p->parent : NULL; up && up->container == p->container && depth < TREE_DEPTH; up = up->parent)
+        depth++;
+    if (p) {
+        hf_buf_addf(&text, "%*s", (int)(depth * 2), "");
+        hf_buf_adds(&text, p->comm);
+        hf_buf_addf(&text, " %u", p->ns_pid ? p->ns_pid : p->pid);
+    }
+    hf_watch_column(&w->line, hf_buf_span(&text), 2 * TREE_DEPTH + 24);
+}
+
 static void show(struct watch *w, const struct hf_event *ev)
 {
     bool always = ev->type == HF_EV_LOSS || (ev->type == HF_EV_STATUS && w->o->json);
@@ -146,7 +166,7 @@ static void show(struct watch *w, const struct hf_event *ev)
     hf_watch_clock(ev->time_ns, &w->line);
     hf_watch_column(&w->line, HF_S(""), 8);
     hf_watch_column(&w->line, ev->container ? ev->container->name : HF_S("host"), 20);
-    hf_watch_column(&w->line, ev->proc ? ev->proc->comm : HF_S(""), 15);
+    process_column(w, ev->proc);
     if (!hf_watch_words(ev, &w->line))
         return;
     hf_buf_addc(&w->line, '\n');

@@ -290,6 +290,18 @@ def test_filters(run, rules):
     assert (code, err) == (0, "") and " ran /bin/cp " in out and "container ended" not in out and TEMPORARY in out and "Of root" not in out
 
 
+def test_tree(run):
+    code, out, err = run("watch", "--replay", REC, "--no-rules", "--tree")
+    assert (code, err) == (0, "")
+    at = out.splitlines()[0].index("container of image")
+    ran = [line for line in out.splitlines() if line[at:].startswith("ran ")]
+    column = [line[:at].split("kept", 1)[1].rstrip() for line in ran]
+    indent = [len(c) - len(c.lstrip()) for c in column]
+    assert [c.split()[0] for c in column] == ["sh", "cp", "true", "true"] and column[0].split()[1] == "1"
+    assert [i - indent[0] for i in indent] == [0, 2, 2, 2] and len({c.split()[1] for c in column}) == 4
+    assert run("watch", "--replay", REC, "--tree", "--json")[0] == 2 and run("watch", "--replay", REC, "--tree", "--alerts-only")[0] == 2
+
+
 def test_filters_that_are_wrong(run, rules):
     code, out, err = run("watch", "--replay", REC, "--type", "exec,exek")
     types = re.search(r'--type: no "exek"; there are (.*)\n$', err)[1].split()
