@@ -167,6 +167,7 @@ int hf_cmd_watch(int argc, char **argv)
             {"rule", 0, HF_OPT_LIST, &o.filter.rules, "NAME", NULL, 0, 0, "only alerts of this rule; can be repeated"},
             {"host", 0, HF_OPT_FLAG, &o.host, NULL, NULL, 0, 0, "also what happens outside containers"},
             {"alerts-only", 0, HF_OPT_FLAG, &o.alerts_only, NULL, NULL, 0, 0, "alerts of rules, not the events"},
+            {"map", 0, HF_OPT_FLAG, &o.map, NULL, NULL, 0, 0, "instead of events and alerts: at the end, who talked to whom"},
             {"tree", 0, HF_OPT_FLAG, &o.tree, NULL, NULL, 0, 0, "processes indented below their parents, with their numbers"},
             {"json", 0, HF_OPT_FLAG, &o.json, NULL, NULL, 0, 0, "one JSON object a line"},
             {"record", 0, HF_OPT_STR, &named.record, "FILE", NULL, 0, 0, "keep all events in a file"},
@@ -187,6 +188,9 @@ int hf_cmd_watch(int argc, char **argv)
         return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--record and --replay exclude each other"));
     if (named.no_rules && named.rules.n)
         return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--rules and --no-rules cannot both be given"));
+    if (o.map && (o.tree || o.alerts_only || named.rules.n || named.types.n || o.filter.rules.n || o.filter.severity))
+        return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--map shows connections only: not with --tree, --alerts-only, --type, --severity, --rule or --rules"));
+    named.no_rules |= o.map;
     if (o.tree && (o.json || o.alerts_only))
         return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--tree is a form of the shown events: not with --json or --alerts-only"));
     if (named.no_rules && (o.filter.rules.n || o.filter.severity))

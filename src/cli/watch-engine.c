@@ -18,6 +18,7 @@
 #include "cli/recall.h"
 #include "cli/reload.h"
 #include "cli/rules-cli.h"
+#include "cli/watch-map.h"
 #include "cli/watch-text.h"
 #include "event/json.h"
 #include "event/track.h"
@@ -26,6 +27,7 @@
 #define NOBODY 65534u
 #define HEARTBEAT_MS 5000 /* the privileged half tells of itself every second */
 #define USERS_MAX (4u << 20)
+#define MAP_MAX (64u << 20)
 #define TREE_DEPTH 8u /* deeper processes are not indented further */
 #define BEFORE_SHOWN 4u /* lines of what came before an alert on a terminal; the rest has `rules why` */
 
@@ -153,7 +155,7 @@ static void show(struct watch *w, const struct hf_event *ev)
     bool always = ev->type == HF_EV_LOSS || (ev->type == HF_EV_STATUS && w->o->json);
     if (ev->type != HF_EV_LOSS && !hf_watch_filter_type(&w->o->filter, ev))
         return;
-    if (w->o->alerts_only || ev->type == HF_EV_PROC || ev->type == HF_EV_CGROUP || (!always && !wanted(w, ev->container)))
+    if (w->o->map || w->o->alerts_only || ev->type == HF_EV_PROC || ev->type == HF_EV_CGROUP || (!always && !wanted(w, ev->container)))
         return;
     hf_buf_clear(&w->line);
     if (w->o->json) {
@@ -439,8 +441,27 @@ static void loop(struct watch *w, int fd)
     }
 }
 
+static bool on_map(void *ctx, const struct hf_container *c)
+{
+    return wanted(ctx, c);
+}
+
+static void show_map(struct watch *w)
+{
+    struct hf_err err = HF_ERR_INIT;
+    hf_autobuf out = HF_BUF_INIT(MAP_MAX);
+    if (hf_watch_map(w->track, w->o->json, on_map, w, &out, &err) == 0) {
+        fwrite(out.p, 1, out.n, stdout);
+        return;
+    }
+    hf_log(HF_LOG_ERR, "map", "%s", err.msg);
+    w->bad++; /* not everything was told */
+}
+
 static void done(struct watch *w)
 {
+    if (w->o->map)
+        show_map(w);
     if (w->engine)
         hf_engine_tick(w->engine, 0, true);
     fflush(stdout);

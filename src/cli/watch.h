@@ -20,6 +20,7 @@ struct hf_watch_opts {
     int record_fd; /* open for writing; -1: no recording.  Borrowed */
     uint64_t record_max; /* bytes of it; 0: the usual */
     bool json, host, alerts_only, no_sandbox, colour;
+    bool map; /* instead of events and alerts: at the end, who talks to whom */
     bool tree; /* processes below their parents, with their numbers */
 };
 /* Runs until the other end of fd is closed.  0; HF_E_INCOMPLETE when something was lost; -ECONNRESET when the sensor died. */

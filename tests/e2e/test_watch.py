@@ -138,6 +138,35 @@ def test_connection_within_a_container(watch, busybox):
     assert connect[0]["connect"]["peer_container"]["name"] == "talks"
 
 
+def test_map_of_who_talks_to_whom(watch, busybox, run, tmp_path):
+    jsonschema = pytest.importorskip("jsonschema")
+    rec = tmp_path / "a.hfrec"
+    w = watch("--json", "--no-rules", "--record", rec)
+    busybox("run", "--rm", "--name", "mapped", "--network", "none", "box:1", "/bin/busybox", "sh", "-c",
+            "busybox nc -l -p 4444 >/dev/null & busybox sleep 0.3; echo hello | busybox nc 127.0.0.1 4444; busybox nc 127.0.0.1 4445; true")
+    w.wait_for(lambda l: l["type"] == "container_end" and l["container"]["name"] == "mapped")
+    assert w.end()[0] == 0
+    code, out, err = run("watch", "--replay", rec, "--map", "--json")
+    assert (code, err) == (0, "") and out.count("\n") == 1
+    told = json.loads(out)
+    jsonschema.Draft202012Validator(json.loads((pathlib.Path(__file__).resolve().parents[2] / "docs/schema/map-1.json").read_text())).validate(told)
+    edges = [e for e in told["edges"] if e["from"].get("name") == "mapped"]
+    good = [e for e in edges if e["port"] == 4444]
+    assert len(good) == 1 and good[0]["to"]["where"] == "container" and good[0]["to"]["name"] == "mapped" and good[0]["from"]["image"] == "box:1"
+    assert good[0]["protocol"] == "tcp" and good[0]["count"] == 1 and good[0]["failed"] == 0 and good[0]["bytes_out"] == 6 and good[0]["from"]["exe"] == "/bin/busybox"
+    bad = [e for e in edges if e["port"] == 4445]
+    assert len(bad) == 1 and bad[0]["failed"] == 1 and bad[0]["to"] == {"where": "elsewhere", "address": "127.0.0.1"}
+    code, out, err = run("watch", "--replay", rec, "--map")
+    lines = out.splitlines()
+    assert (code, err) == (0, "") and lines[0].split()[:4] == ["FROM", "TO", "PORT", "PROTO"]
+    line = next(line for line in lines if " 4444 " in line)
+    assert line.split()[:6] == ["mapped", "/bin/busybox", "mapped", "/bin/busybox", "4444", "tcp"] and line.index("4444") + 4 == lines[0].index("PORT") + 4
+    assert run("watch", "--replay", rec, "--map", "--container", "other")[1].splitlines() == lines[:1]
+    assert json.loads(run("watch", "--replay", rec, "--map", "--json", "--image", "none")[1])["edges"] == []
+    for wrong in (["--tree"], ["--alerts-only"], ["--type", "exec"], ["--severity", "low"], ["--rules", "x.yaml"]):
+        assert run("watch", "--replay", rec, "--map", *wrong)[0] == 2
+
+
 def test_halves(watch):
     w = watch("--json")
     children = pathlib.Path(f"/proc/{w.process.pid}/task/{w.process.pid}/children").read_text().split()
