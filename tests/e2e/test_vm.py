@@ -18,6 +18,8 @@ VM_RUN = pathlib.Path(os.environ.get("HF_VM_RUN", ROOT.parent / "shared" / "tool
 KERNEL = os.environ.get("HF_VM_KERNEL", "6.1")
 KINDS = ("lsm", "fentry", "kprobe")
 SECONDS = 210  # of one machine
+# What the verifier of 5.10 refuses: arguments that are structures by value (path_chown), and two of the network's; the rung below serves instead.
+REFUSED = {"file-owner", "tcp", "sockets-before"} if KERNEL.startswith("5.10") else set()
 
 # What is done at once after something else is so on purpose: a folder made just now is watched from its first file on.
 FILES = """
@@ -97,8 +99,8 @@ def image(folder):
 
 
 class Machines:
-    def __init__(self, folder, watch, net):
-        self.folder, self.watch, self.net, self.said = folder, watch, net, {}
+    def __init__(self, binary, folder, watch, net):
+        self.binary, self.folder, self.watch, self.net, self.said = binary, folder, watch, net, {}
 
     def wait(self, which):
         if which not in self.said:
@@ -140,9 +142,14 @@ def machines(binary, tmp_path_factory):
     watch = machine(ROOT / "tests/vm/watch.sh", binary, folder, options=["--share", folder, "--append", "apparmor=0", "--memory", "1536"])
     dump = ROOT / "build/tests/net-dump"
     net = machine("/usr/bin/python3", "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", ROOT / "tests/vm/net_test.py") if dump.exists() else None
-    m = Machines(folder, watch, net)
+    m = Machines(binary, folder, watch, net)
     yield m
     m.close()
+
+
+def assert_all_loaded(told):
+    bad = [c for c in told.values() if c["name"] not in REFUSED and ("not loaded" in json.dumps(c) or "not attached" in json.dumps(c))]
+    assert not bad, bad
 
 
 def hooks(features):
@@ -155,8 +162,8 @@ def test_lsm_hooks_serve(machines):
                        ("module-memory", "kernel_load_data"), ("bpf", "bpf"), ("raw-socket", "socket_create"), ("file-open", "file_open"), ("file-create", "path_mknod"),
                        ("file-unlink", "path_unlink"), ("file-rename", "path_rename"), ("file-link", "path_link"), ("file-symlink", "path_symlink"), ("file-mkdir", "path_mkdir"),
                        ("file-rmdir", "path_rmdir"), ("file-mode", "path_chmod"), ("file-owner", "path_chown"), ("unix-connect", "unix_stream_connect")):
-        assert told[name]["hook"] == f"lsm/{hook}", told[name]
-    assert "not loaded" not in json.dumps(told) and "not attached" not in json.dumps(told)
+        assert name in REFUSED or told[name]["hook"] == f"lsm/{hook}", told[name]
+    assert_all_loaded(told)
     assert all(told[name]["hook"] for name in ("exec", "fork", "exit", "container-start", "container-end"))
 
 
@@ -165,7 +172,16 @@ def test_lower_hooks_serve(machines, kind):
     told = hooks(machines.features(kind))
     for name, hook in (("file-open", "file_open"), ("file-rename", "path_rename"), ("file-mode", "path_chmod"), ("ptrace", "ptrace_access_check"), ("mount", "sb_mount"), ("module", "kernel_read_file")):
         assert told[name]["hook"] == f"{kind}/security_{hook}", told[name]
-    assert "not loaded" not in json.dumps(told) and "not attached" not in json.dumps(told)
+    assert_all_loaded(told)
+
+
+def test_lsm_that_does_not_fire(machines):
+    """Without "bpf" among the kernel's security modules its programs attach and never fire: the denial self-test tells, fentry serves."""
+    p = machine(machines.binary, "sensor", "features", "--json", options=["--append", "lsm=lockdown,yama"])
+    told = hooks(json.loads(p.communicate(timeout=SECONDS + 30)[0]))
+    for name, hook in (("file-open", "file_open"), ("ptrace", "ptrace_access_check"), ("mount", "sb_mount")):
+        assert told[name]["hook"] == f"fentry/security_{hook}"
+        assert f"lsm/{hook}" in json.dumps(told[name]) and "does not fire" in json.dumps(told[name])
 
 
 @pytest.mark.parametrize("what", TOLD)
@@ -176,7 +192,7 @@ def test_file_is_told(machines, kind, what):
     found = [e for e in all_of_it if e["file"]["path"] == path and e["file"]["operation"] == op]
     assert found, [(e["file"]["operation"], e["file"]["path"], e["file"].get("target")) for e in all_of_it]
     for e in found:
-        assert e["file"]["source"] == kind
+        assert e["file"]["source"] == ("kprobe" if op == "chown" and "file-owner" in REFUSED else kind)
         assert e["container"]["image"] == "box:1" and e["process"]["pid"] > 0 and e["process"]["exe"].startswith("/bin/")
     assert more.items() <= {**found[0]["file"]}.items(), found[0]["file"]
 
@@ -209,4 +225,5 @@ def test_network_programs(machines):
     if not machines.net:
         pytest.skip("build/tests/net-dump is not built: ninja -C build tests/net-dump")
     code, said = machines.wait("net")
+    print(said[-2000:])
     assert code == 0 and " passed" in said, said[-4000:]
