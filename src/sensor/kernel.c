@@ -108,12 +108,35 @@ static int probe_one(const char *name, bool must_deny, char why[160])
     return rc < 0 ? rc : 0;
 }
 
+/* HF_HOOKS=fentry|kprobe|fanotify, for tests: the better kinds of hooks are treated as refused, so that a kernel that has them all shows what the
+ * lower rungs see. */
+static void leave_better_kinds(struct hf_kernel *k)
+{
+    const char *only = getenv("HF_HOOKS");
+    if (!only)
+        return;
+    struct {
+        const char *name;
+        bool *works;
+        char *why;
+    } kinds[] = {{"lsm", &k->lsm, k->lsm_why}, {"fentry", &k->fentry, k->fentry_why}, {"kprobe", &k->kprobe, k->kprobe_why}, {"fanotify", NULL, NULL}};
+    size_t n = 0;
+    while (n < HF_ARRAY_LEN(kinds) && strcmp(only, kinds[n].name))
+        n++;
+    for (size_t i = 0; n < HF_ARRAY_LEN(kinds) && i < n; i++)
+        if (*kinds[i].works) {
+            *kinds[i].works = false;
+            snprintf(kinds[i].why, 160, "left out (HF_HOOKS=%s)", only);
+        }
+}
+
 static void probe_kinds(struct hf_kernel *k)
 {
     k->lsm = probe_one("probe_lsm", true, k->lsm_why) == 0;
     k->fentry = probe_one("probe_fentry", false, k->fentry_why) == 0;
     k->kprobe = probe_one("probe_kprobe", false, k->kprobe_why) == 0;
     k->fanotify = hf_files_probe(k->fanotify_why) == 0;
+    leave_better_kinds(k);
 }
 
 /* Why a rung cannot serve, or NULL when it can be tried. */

@@ -17,6 +17,10 @@ struct {
     __type(value, struct hf_file_watch);
 } hf_watched SEC(".maps");
 
+/* When a folder was last made where one may matter (~/.ssh): until user space has found its inode, what is done in it at once is told too. */
+volatile __u64 hf_folder_made;
+#define FOLDER_NS 2000000000ull
+
 #define FMODE_WRITE 2
 #define O_TRUNC 01000
 
@@ -42,6 +46,31 @@ static __always_inline struct hf_file_watch *entry(struct inode *inode)
     return bpf_map_lookup_elem(&hf_watched, &key);
 }
 
+/* Folders of these kinds hold others that nobody watches, and many of them. */
+static __always_inline bool is_loose(u32 watch)
+{
+    watch &= ~HF_WATCH_ITSELF;
+    return watch == HF_WATCH_TEMP || watch == HF_WATCH_LOG || watch == HF_WATCH_BINARY || watch == HF_WATCH_WEB;
+}
+
+/* Whether the folder of the file lies in a watched one and may have been made just now; whether its path matters, user space decides. */
+static __always_inline bool in_new_folder(struct dentry *dentry, struct hf_file_watch *ret)
+{
+    u64 made = hf_folder_made;
+    if (!made)
+        return false;
+    if (bpf_ktime_get_ns() - made > FOLDER_NS) {
+        hf_folder_made = 0;
+        return false;
+    }
+    struct hf_file_watch *w = entry(BPF_CORE_READ(dentry, d_parent, d_parent, d_inode));
+    if (!w || !(w->what & HF_W_NAMES) || is_loose(w->watch))
+        return false;
+    *ret = *w;
+    ret->watch = 0; /* what the outer folder is watched for says nothing of this file */
+    return true;
+}
+
 /* Whether the file or its folder is watched for this. */
 static __always_inline bool watched(struct dentry *dentry, u32 what, struct hf_file_watch *ret)
 {
@@ -56,7 +85,7 @@ static __always_inline bool watched(struct dentry *dentry, u32 what, struct hf_f
         *ret = *w;
         return true;
     }
-    return false;
+    return in_new_folder(dentry, ret);
 }
 
 static __always_inline void fill(struct hf_wire_file *e, const struct act *a, struct inode *inode)
@@ -93,6 +122,8 @@ static __always_inline void send(const struct act *a)
         return;
     if (!first)
         w = w2;
+    if (a->op == HF_FILE_MKDIR && !is_loose(w.watch))
+        hf_folder_made = bpf_ktime_get_ns();
     u32 why = w.watch & ~HF_WATCH_ITSELF;
     bool urgent = why == HF_WATCH_CREDENTIAL || why == HF_WATCH_ESCAPE || why == HF_WATCH_DEVICE || why == HF_WATCH_PERSISTENCE;
     if ((u32)(bpf_get_current_pid_tgid() >> 32) == hf_self_pid || !hf_wanted(hf_cgroup_here(), HF_EV_FILE, urgent, &want))
