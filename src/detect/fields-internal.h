@@ -64,6 +64,7 @@ enum {
     F_HF_COPIED,
     F_HF_SETUID,
     F_HF_SCRIPT,
+    F_HF_PROGRAM,
     F_HF_SESSION,
     F_HF_TRACED,
     F_HF_RUNTIME,

@@ -54,6 +54,18 @@ static struct hf_span exe_of(const struct hf_proc *p)
     return argv0.n ? argv0 : p->exe;
 }
 
+/* What was executed, by a name that the process cannot change: that of the file or, for a program of many names, the one it was called by,
+ * which decides what it does. */
+static struct hf_span program(const struct hf_proc *p)
+{
+    static const char *const many[] = {"busybox", "toybox", "coreutils", "uutils"};
+    struct hf_span file = hf_span_basename(p->exe), args = p->args, first = {NULL, 0};
+    for (size_t i = 0; i < HF_ARRAY_LEN(many); i++)
+        if (hf_span_eqz(file, many[i]) && hf_span_cut(&args, 0, &first) && first.n)
+            return hf_span_basename(first.p[0] == '-' ? hf_span_from(first, 1) : first);
+    return file;
+}
+
 static bool of_process(struct hf_look *l, const struct hf_proc *p, unsigned id, struct hf_value *ret)
 {
     if (!p)
@@ -194,6 +206,8 @@ static bool numbers(struct hf_look *l, const struct hf_proc *p, unsigned id, str
         return hf_value_num(ret, (p->exec_flags & HF_X_COPIED_UP) != 0);
     case F_HF_SETUID:
         return hf_value_num(ret, (p->exec_flags & HF_X_SETUID) != 0);
+    case F_HF_PROGRAM:
+        return hf_value_str(ret, program(p));
     case F_HF_SCRIPT:
         return hf_value_num(ret, (p->exec_flags & HF_X_SCRIPT) != 0);
     case F_HF_TRACED:

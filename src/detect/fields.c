@@ -72,6 +72,7 @@ static const struct hf_field_def table[] = {
         {"hf.exe.copied_up", NUM, ALL, NULL, F_HF_COPIED, false},
         {"hf.exe.setuid", NUM, ALL, NULL, F_HF_SETUID, false},
         {"hf.exe.script", NUM, ALL, NULL, F_HF_SCRIPT, false},
+        {"hf.program", STR, ALL, NULL, F_HF_PROGRAM, false},
         {"hf.session", STR, ALL, NULL, F_HF_SESSION, false},
         {"hf.traced", NUM, ALL, NULL, F_HF_TRACED, false},
         {"hf.runtime", NUM, ALL, NULL, F_HF_RUNTIME, false},

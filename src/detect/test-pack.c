@@ -172,6 +172,18 @@ static void terminal_bad(void) { run(200, 100, "/usr/bin/cat", "cat"); file(200,
 static void terminal_good(void) { run(200, 100, "/usr/bin/cat", "cat"); file(200, "cat", HF_FILE_OPEN, "/dev/pts/ptmx", ""); file(200, "cat", HF_FILE_OPEN, "/dev/tty", ""); }
 static void shadow_bad(void) { run(200, 101, "/usr/bin/cat", "cat"); file(200, "cat", HF_FILE_OPEN, "/etc/shadow", ""); }
 static void shadow_good(void) { run(200, 101, "/usr/bin/su", "su"); file(200, "su", HF_FILE_OPEN, "/etc/shadow", ""); file(101, "sh", HF_FILE_OPEN, "/etc/passwd", ""); }
+/* By a name that is only taken: with prctl, and as a file of that name. */
+static void shadow_renamed(void)
+{
+    run(200, 101, "/usr/bin/python3", "python3");
+    struct hf_wire_rename n = {.h = hdr(200, 101, "python3"), .name = "sshd"};
+    rec_begin(&r, &n, sizeof n, HF_EV_RENAME);
+    feed(rec_end(&r));
+    file(200, "sshd", HF_FILE_OPEN, "/etc/shadow", "");
+}
+static void shadow_dropped(void) { run_as(200, 101, "/tmp/sshd", "sshd", HF_X_OVERLAY | HF_X_UPPER, ""); file(200, "sshd", HF_FILE_OPEN, "/etc/shadow", ""); }
+static void shadow_applet(void) { run(200, 101, "/bin/busybox", "passwd root"); file(200, "passwd", HF_FILE_OPEN, "/etc/shadow", ""); }
+static void shadow_not_applet(void) { run(200, 101, "/bin/busybox", "cat /etc/shadow"); file(200, "cat", HF_FILE_OPEN, "/etc/shadow", ""); }
 static void gathered(const char *a, const char *b, const char *c)
 {
     run(200, 101, "/usr/bin/python3", "python3");
@@ -284,6 +296,9 @@ static const struct {
         {"Keyboard read and sent", keylogger_bad, keylogger_good},
         {"Terminal of another session read", terminal_bad, terminal_good},
         {"Password hashes read", shadow_bad, shadow_good},
+        {"Password hashes read", shadow_renamed, shadow_applet},
+        {"Password hashes read", shadow_dropped, shadow_good},
+        {"Password hashes read", shadow_not_applet, shadow_applet},
         {"Credentials gathered", gathered_bad, gathered_good},
         {"SSH key read", key_bad, key_good},
         {"Token of a service account read anew", token_bad, token_good},

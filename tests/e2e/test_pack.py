@@ -154,7 +154,7 @@ def image():
     programs = {"bin/busybox": pathlib.Path("/bin/busybox").read_bytes()}
     code = actor.read_bytes()
     actor.unlink()
-    for name in ("bin/actor", "usr/sbin/nginx", "usr/sbin/app", "usr/bin/dpkg", "usr/sbin/sshd", "bin/rootly"):
+    for name in ("bin/actor", "usr/sbin/nginx", "usr/sbin/app", "usr/bin/dpkg", "usr/sbin/sshd", "bin/rootly", *(f"bin/{p}" for p in PROGRAMS)):  # files, as they are in real images: links do not count
         programs[name] = code
     programs[LOADER] = pathlib.Path("/" + LOADER).read_bytes()
     out = io.BytesIO()
@@ -169,9 +169,9 @@ def image():
             info.size, info.mode = len(data), 0o4755 if name == "bin/rootly" else 0o755
             tar.addfile(info, io.BytesIO(data))
         applets = "setsid sh cp sleep true chmod cat id whoami uname hostname ps nproc df free base64 kill ls mkdir rm grep sed awk find tar gzip mv touch date env head sort wc"
-        for name, to in [(a, "busybox") for a in applets.split()] + [(p, "actor") for p in PROGRAMS]:
+        for name in applets.split():
             info = tarfile.TarInfo("bin/" + name)
-            info.type, info.linkname = tarfile.SYMTYPE, to
+            info.type, info.linkname = tarfile.SYMTYPE, "busybox"
             tar.addfile(info)
         files = ("etc/shadow", "etc/sudoers", "etc/group", "etc/crontab", "etc/motd", "etc/bash.bashrc", "etc/ld.so.conf", "root/.bashrc", "root/.ssh/authorized_keys", "root/.ssh/known_hosts", "root/.ssh/id_ed25519",
                  "root/.ssh/id_ed25519.pub", "root/.aws/credentials", "root/.docker/config.json", "root/.kube/config", TOKEN[1:], "usr/local/bin/tool")
