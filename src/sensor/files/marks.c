@@ -341,21 +341,23 @@ static void find_homes(struct visit *v, struct hf_homes *h)
         closedir(d);
 }
 
+/* Of a process that has not changed its root yet, or whose number another one has got meanwhile. */
+static bool is_host_root(int fd)
+{
+    struct stat a, b;
+    return fstat(fd, &a) == 0 && stat("/", &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 int hf_files_open_root(const char *path, uint32_t pid)
 {
     char name[40];
     snprintf(name, sizeof name, "/proc/%u/root", pid);
     int fd = pid ? open(name, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd >= 0 && is_host_root(fd)) /* never a container's */
+        hf_closep(&fd);
     if (fd < 0 && path)
         fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     return fd < 0 ? -errno : fd;
-}
-
-/* Whether /proc/PID/root is still the host's: the runtime has not changed it yet. */
-static bool is_host_root(int fd)
-{
-    struct stat a, b;
-    return fstat(fd, &a) == 0 && stat("/", &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
 static void work(struct hf_files *f, const struct hf_job *job)
@@ -376,7 +378,7 @@ static void work(struct hf_files *f, const struct hf_job *job)
     pthread_mutex_unlock(&f->lock);
     v.root_fd = known && (path || job->pid) ? hf_files_open_root(path, job->pid) : -1;
     free(path);
-    if (v.root_fd >= 0 && (job->root == 0 || !is_host_root(v.root_fd))) {
+    if (v.root_fd >= 0) {
         if (!has_homes) {
             find_homes(&v, &homes);
             pthread_mutex_lock(&f->lock);
