@@ -491,3 +491,12 @@ void hf_jw_kbool(struct hf_jw *w, const char *name, bool v)
     hf_jw_key(w, name);
     hf_jw_bool(w, v);
 }
+
+void hf_jw_kstrs(struct hf_jw *w, const char *key, const struct hf_span *v, size_t n)
+{
+    hf_jw_key(w, key);
+    hf_jw_array(w);
+    for (size_t i = 0; i < n; i++)
+        hf_jw_str(w, v[i]);
+    hf_jw_array_end(w);
+}

@@ -93,6 +93,7 @@ void hf_jw_bool(struct hf_jw *w, bool v);
 void hf_jw_null(struct hf_jw *w);
 /* key and value in one; the _opt forms write nothing when the span is empty. */
 void hf_jw_kstr(struct hf_jw *w, const char *name, struct hf_span s);
+void hf_jw_kstrs(struct hf_jw *w, const char *key, const struct hf_span *v, size_t n); /* an array of strings */
 void hf_jw_kstr_opt(struct hf_jw *w, const char *name, struct hf_span s);
 void hf_jw_kstrz(struct hf_jw *w, const char *name, const char *z);
 void hf_jw_ku64(struct hf_jw *w, const char *name, uint64_t v);

@@ -35,15 +35,6 @@ static void list_text(const struct hf_rules *rules, struct hf_buf *b)
     hf_buf_addf(b, "\n%zu rules, %zu enabled\n", n, on);
 }
 
-static void strings(struct hf_jw *w, const char *key, const struct hf_span *v, size_t n)
-{
-    hf_jw_key(w, key);
-    hf_jw_array(w);
-    for (size_t i = 0; i < n; i++)
-        hf_jw_str(w, v[i]);
-    hf_jw_array_end(w);
-}
-
 static void strings_z(struct hf_jw *w, const char *key, const char *const *v, size_t n)
 {
     hf_jw_key(w, key);
@@ -65,9 +56,9 @@ static void list_json(const struct hf_rules *rules, struct hf_buf *b)
         hf_jw_object(&w);
         hf_jw_kstr(&w, "rule", r->name);
         hf_jw_kstrz(&w, "severity", hf_alert_severity_name(r->severity));
-        strings(&w, "techniques", r->techniques, r->n_techniques);
-        strings(&w, "tactics", r->tactics, r->n_tactics);
-        strings(&w, "tags", r->tags, r->n_tags);
+        hf_jw_kstrs(&w, "techniques", r->techniques, r->n_techniques);
+        hf_jw_kstrs(&w, "tactics", r->tactics, r->n_tactics);
+        hf_jw_kstrs(&w, "tags", r->tags, r->n_tags);
         strings_z(&w, "events", names, n_names);
         hf_jw_kbool(&w, "enabled", r->enabled);
         hf_jw_kstr(&w, "file", r->source_file);

@@ -571,15 +571,6 @@ void hf_event_json(const struct hf_event *ev, struct hf_buf *out)
     hf_buf_addc(out, '\n');
 }
 
-static void span_array(struct hf_jw *w, const char *key, const struct hf_span *v, size_t n)
-{
-    hf_jw_key(w, key);
-    hf_jw_array(w);
-    for (size_t i = 0; i < n; i++)
-        hf_jw_str(w, v[i]);
-    hf_jw_array_end(w);
-}
-
 void hf_alert_json(const struct hf_alert *a, struct hf_buf *out)
 {
     struct hf_jw w;
@@ -587,9 +578,9 @@ void hf_alert_json(const struct hf_alert *a, struct hf_buf *out)
     hf_jw_kstr(&w, "id", a->id);
     hf_jw_kstr(&w, "rule", a->rule);
     hf_jw_kstrz(&w, "severity", hf_alert_severity_name(a->severity));
-    span_array(&w, "tags", a->tags, a->n_tags);
-    span_array(&w, "tactics", a->tactics, a->n_tactics);
-    span_array(&w, "techniques", a->techniques, a->n_techniques);
+    hf_jw_kstrs(&w, "tags", a->tags, a->n_tags);
+    hf_jw_kstrs(&w, "tactics", a->tactics, a->n_tactics);
+    hf_jw_kstrs(&w, "techniques", a->techniques, a->n_techniques);
     hf_jw_kstr(&w, "summary", a->summary);
     hf_jw_kstr_opt(&w, "what", a->what);
     hf_jw_kstr_opt(&w, "do", a->todo);

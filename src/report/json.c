@@ -3,15 +3,6 @@
 #include "base/json.h"
 #include "report/report.h"
 
-static void strings(struct hf_jw *w, const char *key, const struct hf_span *v, size_t n)
-{
-    hf_jw_key(w, key);
-    hf_jw_array(w);
-    for (size_t i = 0; i < n; i++)
-        hf_jw_str(w, v[i]);
-    hf_jw_array_end(w);
-}
-
 static void when(struct hf_jw *w, const char *key, uint64_t t)
 {
     char text[32];
@@ -76,7 +67,7 @@ static void package(struct hf_jw *w, const struct hf_scan *s, const struct hf_sc
     if (p->owner)
         hf_jw_kstr(w, "owned_by", p->owner->name);
     hf_jw_kstr_opt(w, "unmatched", p->p.unmatched_why);
-    strings(w, "licenses", p->p.licenses, p->p.n_licenses);
+    hf_jw_kstrs(w, "licenses", p->p.licenses, p->p.n_licenses);
     hf_jw_key(w, "locations");
     hf_jw_array(w);
     for (size_t i = 0; i < p->n_locations; i++) {
@@ -127,19 +118,19 @@ static void vulnerability(struct hf_jw *w, const struct hf_scan *s, const struct
     const struct hf_scan_package *p = &s->packages[v->package];
     hf_jw_object(w);
     hf_jw_kstr(w, "id", v->id);
-    strings(w, "aliases", v->aliases, v->n_aliases);
+    hf_jw_kstrs(w, "aliases", v->aliases, v->n_aliases);
     hf_jw_kstr(w, "purl", p->purl);
     hf_jw_kstr(w, "name", p->p.name);
     hf_jw_kstr(w, "version", p->p.version);
     hf_jw_kstrz(w, "severity", hf_severity_name(v->severity));
     scores(w, v);
     hf_jw_kstrz(w, "status", hf_vuln_status_name(v->status));
-    strings(w, "fixed_in", v->fixed_in, v->n_fixed_in);
+    hf_jw_kstrs(w, "fixed_in", v->fixed_in, v->n_fixed_in);
     if (p->n_locations)
         hf_jw_kstr_opt(w, "layer", hf_report_layer(s, p->locations[0].layer));
     hf_jw_kstr_opt(w, "summary", v->summary);
     when(w, "published", v->published_unix);
-    strings(w, "urls", v->urls, v->n_urls);
+    hf_jw_kstrs(w, "urls", v->urls, v->n_urls);
     if (v->collapsed)
         hf_jw_kbool(w, "kernel_class", true);
     hf_jw_kstr_opt(w, "ignored", v->ignored_by);
@@ -189,7 +180,7 @@ static void tail(struct hf_jw *w, const struct hf_scan *s, const struct hf_repor
         hf_jw_object_end(w);
     }
     hf_jw_array_end(w);
-    strings(w, "warnings", s->warnings, s->n_warnings);
+    hf_jw_kstrs(w, "warnings", s->warnings, s->n_warnings);
     hf_jw_key(w, "feeds");
     hf_jw_array(w);
     for (size_t i = 0; i < s->n_feeds; i++) {
