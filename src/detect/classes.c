@@ -47,6 +47,33 @@ uint64_t hf_classes_named(struct hf_span name, bool *ret_known)
     return 0;
 }
 
+static uint64_t types_of(enum hf_class c)
+{
+    static const struct {
+        uint8_t class, type;
+    } rest[] = {{HF_CLASS_EXEC, HF_EV_EXEC}, {HF_CLASS_DUP, HF_EV_EXEC}, {HF_CLASS_FORK, HF_EV_FORK}, {HF_CLASS_EXIT, HF_EV_EXIT}, {HF_CLASS_CONTAINER, HF_EV_CGROUP},
+            {HF_CLASS_CONTAINER_END, HF_EV_CGROUP}, {HF_CLASS_PAYLOAD, HF_EV_PAYLOAD}, {HF_CLASS_SOCKET, HF_EV_SOCKET}, {HF_CLASS_PTRACE, HF_EV_PTRACE},
+            {HF_CLASS_MEM, HF_EV_MEM}, {HF_CLASS_UNSHARE, HF_EV_NS}, {HF_CLASS_SETNS, HF_EV_NS}, {HF_CLASS_MOUNT, HF_EV_MOUNT}, {HF_CLASS_UMOUNT, HF_EV_MOUNT},
+            {HF_CLASS_MODULE, HF_EV_MODULE}, {HF_CLASS_BPF, HF_EV_BPF}, {HF_CLASS_IO_URING, HF_EV_IO_URING}, {HF_CLASS_SIGNAL, HF_EV_SIGNAL},
+            {HF_CLASS_RENAME, HF_EV_RENAME}, {HF_CLASS_CAP, HF_EV_CAP}, {HF_CLASS_USERFAULTFD, HF_EV_CAP}, {HF_CLASS_RATE, 63}};
+    if (c > HF_CLASS_FILE && c < HF_CLASS_NET)
+        return 1ull << HF_EV_FILE;
+    if (c > HF_CLASS_NET && c < HF_CLASS_PAYLOAD)
+        return 1ull << HF_EV_NET;
+    for (size_t i = 0; i < HF_ARRAY_LEN(rest); i++)
+        if (rest[i].class == c)
+            return 1ull << rest[i].type;
+    return 0;
+}
+
+uint64_t hf_classes_types(uint64_t classes)
+{
+    uint64_t types = 0;
+    for (unsigned c = 0; c < HF_CLASS_NONE; c++)
+        types |= classes & HF_CLASS_BIT(c) ? types_of((enum hf_class)c) : 0;
+    return types;
+}
+
 const char *hf_class_name(enum hf_class c)
 {
     switch ((unsigned)c) { /* where several classes share a name, or the first name is not the usual one */
