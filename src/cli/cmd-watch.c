@@ -74,7 +74,7 @@ static int sensor(const struct hf_watch_opts *o, const struct named *named, int 
     struct sigaction act = {.sa_handler = on_signal};
     sigaction(SIGINT, &act, NULL);
     sigaction(SIGTERM, &act, NULL);
-    struct hf_sensor_opts s = {.out_fd = fd, .peer_pid = (uint32_t)child, .budget_pct100 = 0, .host = o->host, .stop = &stop};
+    struct hf_sensor_opts s = {.out_fd = fd, .peer_pid = (uint32_t)child, .host = o->host, .stop = &stop};
     int rc = o->rules ? hf_reload_start(&reload, err) : 0;
     if (rc == 0)
         rc = hf_sensor_run(&s, err);

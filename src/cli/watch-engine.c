@@ -187,8 +187,6 @@ static void status(struct watch *w, const struct hf_event *ev)
     while (hf_event_pair(&rest, &name, &value)) {
         if (hf_span_eqz(name, "state") && hf_span_eqz(value, "stopped"))
             w->stopped = true;
-        if (hf_span_eqz(name, "shed"))
-            hf_log(HF_LOG_WARNING, "shed", "the sensor is over its budget and no longer tells of: %.*s", HF_SPAN_ARG(value));
         if (hf_span_eqz(name, "error"))
             hf_log(HF_LOG_WARNING, "sensor", "%.*s", HF_SPAN_ARG(value));
     }

@@ -64,7 +64,7 @@ void hf_cost_meter_event(struct hf_cost_meter *m, const struct hf_event *ev)
 {
     const struct hf_container *c = ev->container;
     m->types[ev->type == HF_EV_RATE ? 63 : ev->type & 63]++;
-    if (!c || ev->type >= 64)
+    if (!c || ev->type >= 64 || ev->type == HF_EV_EXEC || (ev->u.hdr.flags & HF_F_CRITICAL))
         return;
     struct count *k = &m->groups[c->index % GROUPS];
     if (k->cgroup_id != c->cgroup_id) {

@@ -31,7 +31,7 @@ struct hf_cost_rule {
     size_t state_bytes;
     bool shed;
 };
-struct hf_cost_group {
+struct hf_cost_group { /* a container's ordinary events: not the urgent ones, and not the programs that start */
     uint64_t cgroup_id;
     char name[80];
     double events;

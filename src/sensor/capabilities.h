@@ -2,6 +2,7 @@
 /* capabilities.h - the table of capabilities and their ladders of hooks (private to the sensor). */
 #pragma once
 #include <stdbool.h>
+#include <stdint.h>
 
 enum hf_hook_kind { HF_HOOK_NONE, HF_HOOK_TP, HF_HOOK_LSM, HF_HOOK_FENTRY, HF_HOOK_KPROBE, HF_HOOK_CGROUP, HF_HOOK_ITER, HF_HOOK_USER };
 
@@ -25,3 +26,6 @@ struct hf_capability {
 
 extern const struct hf_capability hf_capabilities[];
 extern const unsigned hf_capabilities_n;
+
+/* The types of events (bits 1 << HF_EV_*, HF_SET_RATE) that a program of the kernel half delivers, by its name; 0: it only helps others. */
+uint64_t hf_program_types(const char *program);
