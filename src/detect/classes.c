@@ -31,7 +31,7 @@ static const struct {
         {"tgkill", BIT(SIGNAL)}, {"prctl", BIT(RENAME)}, {"hf.capability", BIT(CAP)}, {"hf.loss", BIT(LOSS)}, {"hf.rate", BIT(RATE)},
         {"hf.credentials", BIT(CRED)}, {"setuid", BIT(CRED)}, {"setreuid", BIT(CRED)}, {"setresuid", BIT(CRED)}, {"setgid", BIT(CRED)},
         {"capset", BIT(CRED)}, {"dup", BIT(DUP)}, {"dup2", BIT(DUP)}, {"dup3", BIT(DUP)}, {"userfaultfd", BIT(USERFAULTFD)},
-        {"hf.exec", BIT(EXEC)}, {"hf.fork", BIT(FORK)}, {"hf.signal", BIT(SIGNAL)},
+        {"hf.status", BIT(STATUS)}, {"hf.exec", BIT(EXEC)}, {"hf.fork", BIT(FORK)}, {"hf.signal", BIT(SIGNAL)},
         {"hf.file", OPENS | FILE_(UNLINK) | FILE_(RMDIR) | FILE_(RENAME) | FILE_(LINK) | FILE_(SYMLINK) | FILE_(CHMOD) | FILE_(ATTRIB) | FILE_(CHOWN) | FILE_(MKDIR) |
                             FILE_(MKNOD) | FILE_(XATTR) | FILE_(IOCTL) | FILE_(MMAP_EXEC) | FILE_(CONNECT)},
 };
@@ -201,6 +201,8 @@ enum hf_class hf_class_of(const struct hf_event *ev)
         return HF_CLASS_RATE;
     case HF_EV_CRED:
         return HF_CLASS_CRED;
+    case HF_EV_STATUS:
+        return HF_CLASS_STATUS;
     default:
         return HF_CLASS_NONE;
     }

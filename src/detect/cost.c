@@ -100,7 +100,7 @@ static bool read_pairs(struct hf_cost *c, struct hf_span pairs, struct totals *t
     bool running = false, measured = false;
     while (hf_event_pair(&rest, &name, &value)) {
         running |= hf_span_eqz(name, "state") && hf_span_eqz(value, "running");
-        measured |= hf_span_eqz(name, "hooks_measured") && hf_span_eqz(value, "1");
+        measured |= hf_span_eqz(name, "cost.measured");
     }
     if (!running)
         return false;
@@ -108,7 +108,7 @@ static bool read_pairs(struct hf_cost *c, struct hf_span pairs, struct totals *t
     if (measured)
         c->n_hooks = 0;
     for (rest = pairs; hf_event_pair(&rest, &name, &value);) {
-        if (measured && hf_span_starts(name, HF_S("hook.")))
+        if (measured && hf_span_starts(name, HF_S("cost.")))
             hook(c, hf_span_from(name, 5), value);
         else if (hf_span_eqz(name, "sensor_cpu_ns_per_s"))
             c->sensor_ns = (double)number(value);

@@ -18,7 +18,7 @@
 #define FOLDS 1024u
 #define VALUES_PER_FIELD 64u /* ancestors, arguments */
 #define SAMPLE 64u
-#define TIMED_MAX_NS 100000u /* longer: the process was interrupted meanwhile, not the rule slow */
+#define TIMED_MAX_NS 20000u /* longer: the process was interrupted meanwhile, not the rule slow */
 
 struct slot {
     const struct hf_rule *rule;

@@ -34,6 +34,7 @@ enum hf_class {
     HF_CLASS_CRED,
     HF_CLASS_DUP, /* an exec whose standard input or output is a network connection: what dup(2) prepared */
     HF_CLASS_USERFAULTFD,
+    HF_CLASS_STATUS, /* the sensor about itself */
     HF_CLASS_NONE,
     HF_CLASSES
 };

@@ -117,13 +117,13 @@ static void status(struct hf_buf *b, const char *seen, bool measured)
     add_pair(b, "lost", "1");
     if (!measured)
         return;
-    add_pair(b, "hooks_measured", "1");
-    add_pair(b, "hook.hf_connect", "100 1000000 40"); /* NET: bit 6 */
-    add_pair(b, "hook.hf_exec", "10 600000 2");
-    add_pair(b, "hook.hf_fork", "10 200000 4");
-    add_pair(b, "hook.hf_egress", "1000 3200000 8000000000000080"); /* PAYLOAD, RATE: no rule needs them */
-    add_pair(b, "hook.bad", "x");
-    add_pair(b, "hook.worse", "1 2 zz");
+    add_pair(b, "cost.measured", "1");
+    add_pair(b, "cost.hf_connect", "100 1000000 40"); /* NET: bit 6 */
+    add_pair(b, "cost.hf_exec", "10 600000 2");
+    add_pair(b, "cost.hf_fork", "10 200000 4");
+    add_pair(b, "cost.hf_egress", "1000 3200000 8000000000000080"); /* PAYLOAD, RATE: no rule needs them */
+    add_pair(b, "cost.bad", "x");
+    add_pair(b, "cost.worse", "1 2 zz");
 }
 
 static const struct hf_cost_rule *rule(const struct hf_cost *c, size_t index)

@@ -368,11 +368,11 @@ static uint64_t measure_hooks(struct sensor *s, uint64_t interval_ns, struct hf_
             uint64_t ns = now[i].ns - s->costs[k].ns, runs = now[i].runs - s->costs[k].runs;
             total += ns;
             char name[80];
-            snprintf(name, sizeof name, "hook.%s", now[i].program);
+            snprintf(name, sizeof name, "cost.%s", now[i].program);
             if (runs)
                 hf_pairs_addf(out, name, "%llu %llu %llx", (unsigned long long)per_s(runs, interval_ns), (unsigned long long)per_s(ns, interval_ns), (unsigned long long)now[i].types);
         }
-        hf_pairs_addf(out, "hooks_measured", "1");
+        hf_pairs_addf(out, "cost.measured", "1");
         s->cost_window_ns = per_s(total, interval_ns);
     }
     s->stats_on = always || (s->ticks + 1) % COSTS_EVERY == 1;
@@ -447,7 +447,7 @@ static void status(struct sensor *s)
         hf_files_stats(s->files, &objects, &files_lost);
         hf_pairs_addf(&b, "watched_files", "%zu", objects);
     }
-    if (s->ticks % 60 == 1)
+    if (s->ticks % 10 == 1)
         hf_pairs_addf(&b, "kernel_bytes", "%llu", (unsigned long long)hf_kernel_memory(s->kernel));
     struct hf_span record = hf_pairs_end(&b);
     if (record.n)
