@@ -48,7 +48,8 @@ struct watch {
     int reload_fd; /* -1: nothing comes */
     int ask_fd;    /* to the privileged half; -1: there is none */
     struct hf_ask ask; /* what is wanted of it */
-    bool ask_due;
+    bool ask_due;   /* the sensor has not been told yet */
+    bool ask_other; /* perhaps something else is wanted */
     uint64_t offset_ns, seed, seq, alerts, lost, bad;
     struct hf_recorder *recorder; /* NULL: none, or it has ended */
     bool record_failed;
@@ -245,6 +246,7 @@ static void status(struct watch *w, const struct hf_event *ev)
 {
     struct hf_span rest = ev->text, name, value;
     w->silent = false;
+    w->ask_other = true;
     w->cost = w->keep ? hf_keep_status(w->keep, ev->text, w->engine, hf_boot_ns(), ev->time_ns) : NULL;
     while (hf_event_pair(&rest, &name, &value)) {
         if (hf_span_eqz(name, "state") && hf_span_eqz(value, "stopped"))
@@ -367,7 +369,9 @@ static void ask(struct watch *w)
 /* What the rules need, and what is given up. */
 static void ask_anew(struct watch *w)
 {
-    if (!w->keep || !hf_keep_ask(w->keep, w->engine, &w->ask))
+    bool look = w->keep && w->ask_other;
+    w->ask_other = false;
+    if (!look || !hf_keep_ask(w->keep, w->engine, &w->ask))
         return;
     w->ask.seq++;
     w->ask_due = true;
@@ -404,6 +408,7 @@ static void reload(struct watch *w)
     tell_silent_rules(rules);
     if (w->keep) {
         hf_keep_restart(w->keep);
+        w->ask_other = true;
         ask_anew(w);
     }
     use_excepts(w, excepts);
@@ -531,6 +536,7 @@ static void own_record(struct watch *w, uint64_t now)
 static void loop(struct watch *w, int fd)
 {
     static char bytes[HF_WIRE_MAX + 64];
+    w->ask_other = true;
     ask_anew(w);
     for (;;) {
         ask(w);

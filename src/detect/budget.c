@@ -9,7 +9,8 @@
 #define AIM 0.8               /* of the budget: where a step is to lead */
 #define ROOM 0.8              /* of the budget: below is room */
 #define SURE 0.9              /* of the budget: with what would come back */
-#define WORTH 0.02            /* of the budget that a step saves at least */
+#define WORTH 0.02            /* of the budget that a step saves at least, */
+#define HELP 0.05             /* and of what is too much */
 #define RECENT_NS 600000000000u
 #define RECENT_WORTH 4.0
 #define AGAIN_S 120u          /* a step so soon after another was taken back: that was too early */
@@ -29,6 +30,7 @@ struct hf_budget {
     struct hf_budget_step steps[HF_BUDGET_STEPS], told; /* in force, in order; the one that is handed out */
     size_t n_steps;
     unsigned over_s, room_s, wait_s, since_back_s;
+    double mean_ns;
     bool stuck;
 };
 
@@ -58,6 +60,7 @@ void hf_budget_restart(struct hf_budget *b)
     b->over_s = b->room_s = 0;
     b->wait_s = HF_BUDGET_WAIT_S;
     b->since_back_s = AGAIN_S;
+    b->mean_ns = 0;
     b->stuck = false;
 }
 
@@ -138,20 +141,21 @@ static void add_rule(struct way *w, const struct hf_cost_rule *r, uint64_t now_n
 
 static bool loses(const struct way *w, const struct hf_cost_rule *r)
 {
-    return !r->shed && (w->alone == SIZE_MAX ? (r->types & w->types) != 0 : r->index == w->alone);
+    return !r->shed && !r->remembers && (w->alone == SIZE_MAX ? (r->needs & w->types) != 0 : r->index == w->alone);
 }
 
 /* Fills in what it saves; false when it may not be taken. */
 static bool weigh(const struct hf_budget *b, const struct hf_cost *c, uint64_t now_ns, struct way *w)
 {
     uint64_t already = hf_budget_types(b);
+    double least = HF_MAX(b->o.budget_ns * WORTH, (hf_cost_total_ns(c) - b->o.budget_ns) * HELP);
     w->severity = -1;
     w->saves_ns = hooks_ns(c, w->types, already) + handling_ns(c, w->types & ~already);
     for (size_t i = 0; i < c->n_rules; i++)
         if (loses(w, &c->rules[i]))
             add_rule(w, &c->rules[i], now_ns);
     w->worth = HF_MAX(w->worth, 1.0);
-    return w->severity < (int)HF_SEV_CRITICAL && w->saves_ns >= b->o.budget_ns * WORTH;
+    return w->severity < (int)HF_SEV_CRITICAL && w->saves_ns >= least;
 }
 
 static bool better(const struct way *a, const struct way *than)
@@ -176,7 +180,7 @@ static bool best_way(const struct hf_budget *b, const struct hf_cost *c, uint64_
         bool types_too = i < 64 + c->n_hooks;
         if (types_too && (!(w.types & ~already) || (w.types & ~b->o.sheddable)))
             continue;
-        if (!types_too && c->rules[i - 64 - c->n_hooks].shed)
+        if (!types_too && (c->rules[i - 64 - c->n_hooks].shed || c->rules[i - 64 - c->n_hooks].remembers))
             continue;
         if (weigh(b, c, now_ns, &w) && (!any || better(&w, ret))) {
             *ret = w;
@@ -254,32 +258,45 @@ static const struct hf_budget_step *limit(struct hf_budget *b, const struct hf_c
     return take(b, &s, c);
 }
 
+/* The rules that go: those that lose their sight, and those that remembered for nobody else. */
+static bool collect(const struct hf_cost *c, const struct way *w, struct hf_budget_step *s, uint64_t *ret_left)
+{
+    uint64_t asked = 0; /* memories that somebody still asks for */
+    s->rules = c->n_rules ? calloc(c->n_rules, sizeof *s->rules) : NULL;
+    if (c->n_rules && !s->rules)
+        return false;
+    *ret_left = 0;
+    for (size_t i = 0; i < c->n_rules; i++)
+        asked |= c->rules[i].shed || loses(w, &c->rules[i]) || c->rules[i].remembers ? 0 : c->rules[i].uses;
+    for (size_t i = 0; i < c->n_rules; i++) {
+        const struct hf_cost_rule *r = &c->rules[i];
+        if (r->shed)
+            continue;
+        bool goes = loses(w, r) || (r->remembers && w->n_rules && !(r->remembers & asked));
+        if (goes)
+            s->rules[s->n_rules++] = r->index;
+        else
+            *ret_left |= r->types;
+    }
+    return true;
+}
+
 static const struct hf_budget_step *give_up(struct hf_budget *b, const struct hf_cost *c, uint64_t now_ns)
 {
     struct way w = {.alone = SIZE_MAX};
     struct hf_budget_step s = {.kind = HF_BUDGET_TYPES};
-    if (!best_way(b, c, now_ns, &w))
+    uint64_t left, already = hf_budget_types(b);
+    if (!best_way(b, c, now_ns, &w) || !collect(c, &w, &s, &left))
         return NULL;
-    s.types = w.types & ~hf_budget_types(b);
+    s.types = w.types & ~already;
     s.saves_ns = w.saves_ns;
-    s.rules = w.n_rules ? calloc(w.n_rules, sizeof *s.rules) : NULL;
-    if (w.n_rules && !s.rules)
-        return NULL;
-    uint64_t left = 0;
-    for (size_t i = 0; i < c->n_rules; i++) {
-        const struct hf_cost_rule *r = &c->rules[i];
-        if (loses(&w, r))
-            s.rules[s.n_rules++] = r->index;
-        else if (!r->shed)
-            left |= r->types;
-    }
-    if (w.n_rules) {
+    if (s.n_rules) {
         s.kind = HF_BUDGET_RULES;
         s.severity = (enum hf_severity)w.severity;
     }
     for (size_t i = 0; i < c->n_rules; i++) /* what only they needed is not needed any more either */
         if (loses(&w, &c->rules[i]))
-            s.types |= c->rules[i].types & b->o.sheddable & ~left & ~hf_budget_types(b);
+            s.types |= c->rules[i].needs & b->o.sheddable & ~left & ~already;
     name_flood(&s, c);
     return take(b, &s, c);
 }
@@ -322,11 +339,12 @@ const struct hf_budget_step *hf_budget_tick(struct hf_budget *b, const struct hf
     double total = hf_cost_total_ns(c), budget = b->o.budget_ns;
     if (budget <= 0)
         return NULL;
+    b->mean_ns = b->mean_ns > 0 ? b->mean_ns + (total - b->mean_ns) / HF_BUDGET_MEAN_S : total;
     b->over_s = total > budget ? b->over_s + 1 : 0;
     b->room_s = total < budget * ROOM ? b->room_s + 1 : 0;
     if (++b->since_back_s == HF_BUDGET_WAIT_MAX_S) /* calm for long */
         b->wait_s = HF_BUDGET_WAIT_S;
-    if (b->over_s >= HF_BUDGET_OVER_S)
+    if (b->over_s >= HF_BUDGET_OVER_S && b->mean_ns > budget)
         return over(b, c, now_ns);
     b->stuck = b->stuck && b->room_s < HF_BUDGET_WAIT_S;
     if (!b->n_steps || b->room_s < b->wait_s)

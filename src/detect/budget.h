@@ -2,18 +2,20 @@
 /* budget.h - what is given up when watching costs more than it may, and when it comes back.  Decides once a second from the cost (cost.h);
  * others carry it out.  Pure: no clock, no kernel, no output.
  *
- * Over the budget for HF_BUDGET_OVER_S seconds in a row, one step is taken, then it is looked at again:
+ * Over the budget for HF_BUDGET_OVER_S seconds in a row and in the mean of about HF_BUDGET_MEAN_S (a build or an installation may cost more
+ * for a moment, a flood is answered at once), one step is taken, then it is looked at again:
  *  1. one container makes most of the ordinary events: its ordinary events are limited (urgent ones always flow);
  *  2. events that no rule needs, only the display or a recording, are left out;
  *  3. the least severe rules, by what it saves: a type of events (or all that a hook delivers) with every rule that needs it, or a rule that
  *     is dear by itself.  CRITICAL rules, and what they need, are never given up.  Of equal severity those go first that save most for
- *     their worth; rules that held lately are worth more.
+ *     their worth; rules that held lately are worth more.  Rules that only remember for others go when the last of those has gone.
  * What would not save noticeably is not given up: then the budget is exceeded, which is said (HF_BUDGET_STUCK).
  * With room for long enough the last step is taken back; each that has to be taken again soon afterwards doubles the wait. */
 #pragma once
 #include "detect/cost.h"
 
 #define HF_BUDGET_OVER_S 5u
+#define HF_BUDGET_MEAN_S 30u
 #define HF_BUDGET_WAIT_S 30u        /* of room before a step is taken back; doubled up to HF_BUDGET_WAIT_MAX_S */
 #define HF_BUDGET_WAIT_MAX_S 1920u
 #define HF_BUDGET_STEPS 64u

@@ -7,6 +7,7 @@
 
 #define GROUPS 4096u       /* containers counted, by their small number; those beyond share */
 #define RULES_MAX 4096u
+#define DEPTH_MAX 64u      /* of macros within macros; compiling allows less */
 #define KEEP 0.9           /* of what was known of a rule's time a second ago */
 
 struct count {
@@ -19,6 +20,10 @@ struct rule_before {
     double looks_lately, ns_lately; /* weighted sums, for the time of one look */
 };
 
+struct links { /* between rules that remember and rules that ask them */
+    uint64_t remembers, uses, needs;
+};
+
 struct totals { /* of the sensor, since its start */
     uint64_t seen, sent, deduped, lost;
 };
@@ -27,7 +32,8 @@ struct hf_cost_meter {
     struct hf_cost cost;
     struct hf_rule_cost *now;
     struct rule_before *before;
-    size_t rules_cap;
+    struct links *links;
+    size_t rules_cap, linked; /* linked: for so many rules that is known */
     struct totals totals;
     uint64_t types[64], cpu_ns, at_ns;
     bool begun;
@@ -50,12 +56,13 @@ void hf_cost_meter_free(struct hf_cost_meter *m)
     free(m->cost.rules);
     free(m->now);
     free(m->before);
+    free(m->links);
     free(m);
 }
 
 void hf_cost_meter_restart(struct hf_cost_meter *m)
 {
-    m->cost.n_rules = 0;
+    m->cost.n_rules = m->linked = 0;
     if (m->before)
         memset(m->before, 0, m->rules_cap * sizeof *m->before);
 }
@@ -151,11 +158,66 @@ static bool room(struct hf_cost_meter *m, size_t n)
     m->now = now ? now : m->now;
     struct rule_before *before = realloc(m->before, n * sizeof *before);
     m->before = before ? before : m->before;
-    if (!rules || !now || !before)
+    struct links *links = realloc(m->links, n * sizeof *links);
+    m->links = links ? links : m->links;
+    if (!rules || !now || !before || !links)
         return false;
     memset(before + m->rules_cap, 0, (n - m->rules_cap) * sizeof *before);
     m->rules_cap = n;
     return true;
+}
+
+static bool asks_memory(const struct hf_prog *p, struct hf_span name, unsigned depth)
+{
+    if (!p || depth > DEPTH_MAX)
+        return false;
+    if (p->kind == HF_COND_CHECK && p->field && (!strcmp(p->field->name, "hf.remembered") || !strcmp(p->field->name, "hf.parent_remembered")) && hf_span_eq(p->arg, name))
+        return true;
+    for (size_t i = 0; i < p->n_parts; i++)
+        if (asks_memory(p->parts[i], name, depth + 1))
+            return true;
+    return asks_memory(p->macro, name, depth + 1);
+}
+
+static bool uses_memory(const struct hf_rule *r, struct hf_span name)
+{
+    bool any = asks_memory(r->prog, name, 0);
+    for (size_t i = 0; i < r->n_steps && !any; i++)
+        any = asks_memory(r->steps[i], name, 0);
+    return any;
+}
+
+/* Who remembers for whom, once for a set of rules.  More than 64 that remember: the last bit is all of the rest together. */
+static void link_rules(struct hf_cost_meter *m, size_t n)
+{
+    unsigned bits = 0;
+    memset(m->links, 0, n * sizeof *m->links);
+    for (size_t i = 0; i < n; i++) {
+        struct hf_span name = m->now[i].rule->remember;
+        if (!name.n)
+            continue;
+        m->links[i].remembers = 1ull << HF_MIN(bits, 63u);
+        bits++;
+        for (size_t k = 0; k < n; k++)
+            if (uses_memory(m->now[k].rule, name))
+                m->links[k].uses |= m->links[i].remembers;
+    }
+    for (bool more = true; more;) { /* what remembers may ask itself */
+        more = false;
+        for (size_t k = 0; k < n; k++)
+            for (size_t i = 0; i < n; i++)
+                if ((m->links[k].uses & m->links[i].remembers) && (m->links[i].uses & ~m->links[k].uses)) {
+                    m->links[k].uses |= m->links[i].uses;
+                    more = true;
+                }
+    }
+    for (size_t i = 0; i < n; i++) {
+        m->links[i].needs = hf_classes_types(m->now[i].rule->classes);
+        for (size_t k = 0; k < n; k++)
+            if (m->links[i].uses & m->links[k].remembers)
+                m->links[i].needs |= hf_classes_types(m->now[k].rule->classes);
+    }
+    m->linked = n;
 }
 
 static void one_rule(struct hf_cost_meter *m, size_t i, double seconds)
@@ -165,7 +227,7 @@ static void one_rule(struct hf_cost_meter *m, size_t i, double seconds)
     struct rule_before *b = &m->before[i];
     uint64_t looks = b->looks, ns = b->ns;
     struct hf_cost_rule r = {.rule = now->rule, .index = i, .types = hf_classes_types(now->rule->classes), .all_matches = now->matches, .all_alerts = now->alerts,
-            .last_match_ns = now->last_match_ns, .state_bytes = now->state_bytes, .shed = now->shed};
+            .needs = m->links[i].needs, .remembers = m->links[i].remembers, .uses = m->links[i].uses, .last_match_ns = now->last_match_ns, .state_bytes = now->state_bytes, .shed = now->shed};
     r.looks = rate(now->looks, &b->looks, seconds);
     r.matches = rate(now->matches, &b->matches, seconds);
     b->ns = now->ns;
@@ -260,6 +322,8 @@ const struct hf_cost *hf_cost_meter_status(struct hf_cost_meter *m, struct hf_sp
     c->n_rules = room(m, n) ? n : 0;
     if (c->n_rules)
         (void)hf_engine_costs(e, m->now, n);
+    if (c->n_rules && m->linked != n)
+        link_rules(m, n);
     for (size_t i = 0; i < c->n_rules; i++)
         one_rule(m, i, seconds);
     share_hooks(c);

@@ -24,7 +24,9 @@ struct hf_cost_hook {
 struct hf_cost_rule {
     const struct hf_rule *rule;
     size_t index;        /* for hf_engine_shed */
-    uint64_t types;      /* that it needs */
+    uint64_t types;      /* that it listens to */
+    uint64_t needs;      /* these, and those of the rules that remember for it */
+    uint64_t remembers, uses; /* bits: which of the rules that remember it is; whose memory it asks for, also through others */
     double looks, matches, own_ns, hooks_ns; /* own_ns: in the engine; hooks_ns: its share of the hooks */
     double each_ns;      /* of a look, lately; 0: none was timed yet */
     uint64_t all_matches, all_alerts, last_match_ns;

@@ -22,7 +22,7 @@ static void quiet(void)
     cost = (struct hf_cost){.rules = cost_rules, .n_rules = RULES, .sensor_ns = 1 * MS, .engine_ns = 1 * MS, .hooks_ns = 1 * MS, .events = 100};
     cost.type_events[HF_EV_EXEC] = cost.type_events[HF_EV_NET] = 50;
     for (size_t i = 0; i < RULES; i++)
-        cost_rules[i] = (struct hf_cost_rule){.rule = &rules[i], .index = i, .types = types[i], .looks = 10, .each_ns = 100, .own_ns = 1000, .shed = cost_rules[i].shed};
+        cost_rules[i] = (struct hf_cost_rule){.rule = &rules[i], .index = i, .types = types[i], .needs = types[i], .looks = 10, .each_ns = 100, .own_ns = 1000, .shed = cost_rules[i].shed};
 }
 
 static void add_hook(const char *name, uint64_t types, double ns)
@@ -81,13 +81,13 @@ static void order_of_giving_up(void)
     cost_rules[CRITICAL_DEAR].own_ns = 4 * MS;
     for (unsigned i = 1; i < HF_BUDGET_OVER_S; i++)
         OK(!hf_budget_tick(b, &cost, NOW));
-    const struct hf_budget_step *t = next(b, 1, &s); /* first what is only displayed */
+    const struct hf_budget_step *t = next(b, 100, &s); /* first what is only displayed */
     OK(t->kind == HF_BUDGET_TYPES && t->types == BIT(RENAME) && !t->n_rules && !t->back);
     OK(t->cost_ns > 30 * MS && t->saves_ns == 3 * MS && t->cgroup_id == 0);
     EQ_U(hf_budget_types(b), BIT(RENAME));
     cost.hooks[0].ns = 0;
     t = next(b, 100, &s);
-    EQ_U(s, HF_BUDGET_OVER_S);
+    OK(s >= HF_BUDGET_OVER_S && s < 2 * HF_BUDGET_OVER_S);
     /* then the least severe: payload alone saves nothing (its hook has the rates too), so payload and rates together come as MEDIUM, with the dear rule */
     OK(t->kind == HF_BUDGET_RULES && t->severity == HF_SEV_MEDIUM);
     EQ_U(t->n_rules, 1);
@@ -186,7 +186,7 @@ static void no_flapping(void)
         add_hook("hf_rename", BIT(RENAME), 20 * MS);
         const struct hf_budget_step *t = next(b, 100, &s);
         OK(!t->back && t->types == BIT(RENAME));
-        EQ_U(s, HF_BUDGET_OVER_S);
+        OK(s >= HF_BUDGET_OVER_S);
         quiet();
         t = next(b, 10000, &s);
         OK(t->back && s >= waited * 3 / 2);
@@ -206,6 +206,56 @@ static void no_flapping(void)
     cost.hooks_ns = 5 * MS;
     const struct hf_budget_step *t = next(b, 100000, &s);
     OK(t->back && s >= HF_BUDGET_WAIT_S * 10);
+    hf_budget_free(b);
+}
+
+/* A rule that remembers for others: these lose their sight with it, it goes when the last of them goes, and a critical one keeps it. */
+static void memories(void)
+{
+    unsigned s;
+    struct hf_budget *b = start(10);
+    quiet();
+    add_hook("hf_egress", BIT(PAYLOAD) | HF_SET_RATE, 30 * MS);
+    cost_rules[LOW_PAYLOAD].remembers = 1; /* for "dear" and "low file" */
+    cost_rules[DEAR].uses = cost_rules[LOW_FILE].uses = 1;
+    cost_rules[DEAR].needs |= BIT(PAYLOAD);
+    cost_rules[LOW_FILE].needs |= BIT(PAYLOAD);
+    const struct hf_budget_step *t = next(b, 100, &s);
+    OK(t->kind == HF_BUDGET_RULES && t->severity == HF_SEV_MEDIUM && t->n_rules == 4 && t->types == (BIT(PAYLOAD) | HF_SET_RATE));
+    OK(cost_rules[LOW_PAYLOAD].shed && cost_rules[DEAR].shed && cost_rules[LOW_FILE].shed && cost_rules[RATES].shed);
+    hf_budget_free(b);
+    b = start(10);
+    quiet();
+    add_hook("hf_egress", BIT(PAYLOAD) | HF_SET_RATE, 30 * MS);
+    cost_rules[LOW_PAYLOAD].remembers = 1;
+    cost_rules[CRITICAL_DEAR].uses = 1;
+    cost_rules[CRITICAL_DEAR].needs |= BIT(PAYLOAD);
+    OK(next(b, 100, &s)->kind == HF_BUDGET_STUCK);
+    hf_budget_free(b);
+    b = start(10);
+    quiet(); /* one that is dear by itself goes alone; who remembered only for it goes with it */
+    cost_rules[LOW_PAYLOAD].remembers = 1;
+    cost_rules[DEAR].uses = 1;
+    cost_rules[DEAR].needs |= BIT(PAYLOAD);
+    cost_rules[DEAR].own_ns = 30 * MS;
+    cost.engine_ns = 40 * MS;
+    cost.rules_ns = 30 * MS;
+    t = next(b, 100, &s);
+    OK(t->n_rules == 2 && cost_rules[DEAR].shed && cost_rules[LOW_PAYLOAD].shed && t->types == BIT(PAYLOAD));
+    hf_budget_free(b);
+}
+
+/* A build that costs three times the budget for some seconds is no reason. */
+static void moments(void)
+{
+    unsigned s;
+    struct hf_budget *b = start(10);
+    for (unsigned round = 0; round < 5; round++) {
+        quiet();
+        OK(next(b, 120, &s)->cost_ns == 0);
+        add_hook("hf_rename", BIT(RENAME), 20 * MS);
+        OK(next(b, 8, &s)->cost_ns == 0);
+    }
     hf_budget_free(b);
 }
 
@@ -237,6 +287,8 @@ int main(void)
     worth();
     flood();
     no_flapping();
+    memories();
+    moments();
     none();
     return tap_done();
 }

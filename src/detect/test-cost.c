@@ -205,6 +205,33 @@ static void the_meter(void)
     hf_engine_free(e);
 }
 
+static void who_remembers_for_whom(void)
+{
+    struct hf_err err = HF_ERR_INIT;
+    struct hf_cost_meter *m = NULL;
+    struct hf_engine *e = engine("- macro: m\n  condition: hf.remembered[b] = true\n"
+                                 "- rule: remembers a\n  desc: d\n  condition: evt.type = listen\n  remember: a\n"
+                                 "- rule: remembers b\n  desc: d\n  condition: evt.type = execve and hf.remembered[a] = true\n  remember: b\n"
+                                 "- rule: asks\n  desc: d\n  condition: evt.type = procexit and not m\n  output: o\n  priority: LOW\n"
+                                 "- rule: none\n  desc: d\n  condition: evt.type = fork\n  output: o\n  priority: LOW\n");
+    hf_autobuf b = HF_BUF_INIT(65536);
+    OK(hf_cost_meter_new(&m, &err) == 0);
+    status(&b, "1", false);
+    (void)hf_cost_meter_status(m, hf_buf_span(&b), e, 0, 0, 1000000000u);
+    const struct hf_cost *c = hf_cost_meter_status(m, hf_buf_span(&b), e, 0, 0, 2000000000u);
+    if (!OK(c != NULL && c->n_rules == 4))
+        return;
+    EQ_U(rule(c, 0)->remembers, 1);
+    EQ_U(rule(c, 1)->remembers, 2);
+    EQ_U(rule(c, 2)->uses, 3); /* b through the macro, a through b */
+    EQ_U(rule(c, 2)->types, 1ull << HF_EV_EXIT);
+    EQ_U(rule(c, 2)->needs, 1ull << HF_EV_EXIT | 1ull << HF_EV_EXEC | 1ull << HF_EV_NET);
+    EQ_U(rule(c, 3)->uses, 0);
+    EQ_U(rule(c, 3)->needs, 1ull << HF_EV_FORK);
+    hf_cost_meter_free(m);
+    hf_engine_free(e);
+}
+
 static void types_of_classes(void)
 {
     EQ_U(hf_classes_types(0), 0);
@@ -217,6 +244,7 @@ int main(void)
 {
     costs_of_rules();
     the_meter();
+    who_remembers_for_whom();
     types_of_classes();
     return tap_done();
 }

@@ -658,11 +658,12 @@ static void loop(struct sensor *s)
         int n = epoll_wait(s->epoll, events, HF_ARRAY_LEN(events), wait_ms(s, busy));
         if (n < 0 && errno != EINTR)
             break;
-        if (s->files)
-            hf_files_read(s->files);
-        for (int i = 0; i < n; i++)
+        for (int i = 0; i < n; i++) {
             if (events[i].data.fd == s->o.out_fd)
                 read_asks(s);
+            else if (s->files && events[i].data.fd == hf_files_fd(s->files))
+                hf_files_read(s->files);
+        }
         busy = drain(s) > 0 || n > 0 || !hf_frames_room(&s->frames);
         if (s->file_records.n)
             send_files(s);
