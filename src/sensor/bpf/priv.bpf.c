@@ -47,7 +47,7 @@ HF_HOOK3(socket_create, on_socket, int family, int type, int protocol, int kern)
 
 /* ---- the trace of capability checks ---- */
 
-static __always_inline void asked_for_namespace(const struct hf_call *c, u32 op)
+static __always_inline void asked_for_namespace(const struct hf_call *c)
 {
     struct hf_want want;
     struct hf_wire_ns e;
@@ -55,8 +55,8 @@ static __always_inline void asked_for_namespace(const struct hf_call *c, u32 op)
         return;
     __builtin_memset(&e, 0, sizeof e);
     hf_fill_header(&e.h, hf_task(), HF_EV_NS);
-    e.op = op;
-    e.flags = (u32)(op == HF_NS_UNSHARE ? c->a[0] : c->a[1]);
+    e.op = c->what == HF_CALL_UNSHARE ? HF_NS_UNSHARE : HF_NS_SETNS;
+    e.flags = (u32)(c->what == HF_CALL_UNSHARE ? c->a[0] : c->a[1]);
     e.source = HF_SOURCE_SYSCALL;
     hf_send(&e, sizeof e, &want);
 }
@@ -90,37 +90,22 @@ int BPF_PROG(hf_cap_capable, const struct cred *cred, struct user_namespace *tar
         return 0;
     switch (c.what) {
     case HF_CALL_MOUNT:
-        send_mount_call(&c, HF_MOUNT_MOUNT);
-        break;
     case HF_CALL_UMOUNT:
-        send_mount_call(&c, HF_MOUNT_UMOUNT);
-        break;
     case HF_CALL_MOVE_MOUNT:
-        send_mount_call(&c, HF_MOUNT_MOVE);
-        break;
     case HF_CALL_OPEN_TREE:
-        send_mount_call(&c, HF_MOUNT_OPEN_TREE);
-        break;
     case HF_CALL_PIVOT:
-        send_mount_call(&c, HF_MOUNT_PIVOT);
+        send_mount_call(&c);
         break;
     case HF_CALL_UNSHARE:
-        asked_for_namespace(&c, HF_NS_UNSHARE);
-        break;
     case HF_CALL_SETNS:
-        asked_for_namespace(&c, HF_NS_SETNS);
+        asked_for_namespace(&c);
         break;
     case HF_CALL_INIT_MODULE:
-        send_module(HF_MODULE_INIT, NULL, HF_SOURCE_SYSCALL);
-        break;
     case HF_CALL_FINIT_MODULE:
-        send_module(HF_MODULE_FINIT, hf_file_of_fd(t, (u32)c.a[0]), HF_SOURCE_SYSCALL);
-        break;
     case HF_CALL_DELETE_MODULE:
-        send_module(HF_MODULE_DELETE, NULL, HF_SOURCE_SYSCALL);
-        break;
     case HF_CALL_KEXEC:
-        send_module(HF_MODULE_KEXEC, NULL, HF_SOURCE_SYSCALL);
+        send_module(c.what == HF_CALL_INIT_MODULE ? HF_MODULE_INIT : c.what == HF_CALL_FINIT_MODULE ? HF_MODULE_FINIT : c.what == HF_CALL_KEXEC ? HF_MODULE_KEXEC :
+                HF_MODULE_DELETE, c.what == HF_CALL_FINIT_MODULE ? hf_file_of_fd(t, (u32)c.a[0]) : NULL, HF_SOURCE_SYSCALL);
         break;
     case HF_CALL_BPF:
         send_bpf((u32)c.a[0], (const struct hf_bpf_attr *)c.a[1], true, HF_SOURCE_SYSCALL);
@@ -129,13 +114,9 @@ int BPF_PROG(hf_cap_capable, const struct cred *cred, struct user_namespace *tar
         send_socket((u32)c.a[0], (u32)c.a[1] & 0xf, (u32)c.a[2]);
         break;
     case HF_CALL_PTRACE:
-        send_ptrace_pid((u32)c.a[1], c.a[0] == PTRACE_ATTACH || c.a[0] == PTRACE_SEIZE ? HF_PTRACE_ATTACH : HF_PTRACE_OTHER);
-        break;
     case HF_CALL_VM_READ:
-        send_ptrace_pid((u32)c.a[0], HF_PTRACE_READ);
-        break;
     case HF_CALL_VM_WRITE:
-        send_ptrace_pid((u32)c.a[0], HF_PTRACE_WRITE);
+        send_ptrace_pid(&c);
         break;
     default:
         asked_for_other(&c, cap, result);
