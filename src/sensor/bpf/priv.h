@@ -137,7 +137,10 @@ static __always_inline bool hf_current_call(struct task_struct *t, struct hf_cal
     return hf_calls_served & (1u << (ret->what & 31));
 }
 
-/* One call may ask for several capabilities, or in several places: (thread, call, first argument) told of within the last 20 ms. */
+/* One call may ask for several capabilities, or in several places, one after the other: told of once.  The same call again, from the
+ * same buffers, is another one: so what the arguments point to counts, and the time is short. */
+#define HF_SAME_CALL_NS 100000ull
+#define HF_SAME_BPF_NS 2000000ull /* asks again when the program was verified */
 struct hf_call_key {
     u64 pid_tgid, arg;
     u32 nr, pad;
@@ -149,11 +152,27 @@ struct {
     __type(value, u64);
 } hf_calls_seen SEC(".maps");
 
+static __always_inline u64 hf_hash_user(const void *at, bool text)
+{
+    u64 words[8] = {}, h = 0;
+    if (text)
+        bpf_probe_read_user_str(words, sizeof words, at);
+    else
+        bpf_probe_read_user(words, sizeof words, at);
+    for (int i = 0; i < 8; i++)
+        h = (h ^ words[i]) * 0x9e3779b97f4a7c15ull;
+    return h;
+}
+
 static __always_inline bool hf_seen_this_call(struct task_struct *t, const struct hf_call *c)
 {
     struct hf_call_key key = {bpf_get_current_pid_tgid(), c->a[0] ^ c->a[1] << 32, c->nr, 0};
+    if (c->what == HF_CALL_MOUNT || c->what == HF_CALL_UMOUNT || c->what == HF_CALL_PIVOT)
+        key.arg ^= hf_hash_user((void *)c->a[0], true) + 3 * hf_hash_user((void *)c->a[1], true);
+    else if (c->what == HF_CALL_BPF)
+        key.arg ^= hf_hash_user((void *)c->a[1], false);
     u64 now = bpf_ktime_get_boot_ns(), *last = bpf_map_lookup_elem(&hf_calls_seen, &key);
-    if (last && now - *last < 20000000ull) {
+    if (last && now - *last < (c->what == HF_CALL_BPF ? HF_SAME_BPF_NS : HF_SAME_CALL_NS)) {
         *last = now;
         return true;
     }
