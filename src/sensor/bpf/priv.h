@@ -3,6 +3,7 @@
 #pragma once
 #include "emit.h"
 #include "../calls.h"
+#include "ioctl.h"
 
 extern const volatile __u32 hf_self_pid;
 extern const volatile __u32 hf_calls_served; /* bit HF_CALL_*: which calls the trace of capability checks is to tell of */
@@ -67,6 +68,7 @@ static const volatile u8 hf_calls_x86_64[HF_CALL_NUMBERS] = {
         [101] = HF_CALL_PTRACE,
         [310] = HF_CALL_VM_READ,
         [311] = HF_CALL_VM_WRITE,
+        [16] = HF_CALL_IOCTL,
         [304] = HF_CALL_OTHER, /* open_by_handle_at */
         [298] = HF_CALL_OTHER, /* perf_event_open */
         [161] = HF_CALL_OTHER, /* chroot */
@@ -103,6 +105,7 @@ static const volatile u8 hf_calls_i386[HF_CALL_NUMBERS] = {
         [26] = HF_CALL_PTRACE,
         [347] = HF_CALL_VM_READ,
         [348] = HF_CALL_VM_WRITE,
+        [54] = HF_CALL_IOCTL,
         [342] = HF_CALL_OTHER, /* open_by_handle_at, perf_event_open, chroot, reboot, mknod */
         [336] = HF_CALL_OTHER,
         [61] = HF_CALL_OTHER,
@@ -203,16 +206,6 @@ static __always_inline bool hf_seen_this_call(struct task_struct *t, const struc
     }
     bpf_map_update_elem(&hf_calls_seen, &key, &now, BPF_ANY);
     return false;
-}
-
-static __always_inline struct file *hf_file_of_fd(struct task_struct *t, u32 fd)
-{
-    struct fdtable *fdt = BPF_CORE_READ(t, files, fdt);
-    struct file **fds = BPF_CORE_READ(fdt, fd), *file = NULL;
-    if (fd >= BPF_CORE_READ(fdt, max_fds))
-        return NULL;
-    bpf_probe_read_kernel(&file, sizeof file, fds + fd);
-    return file;
 }
 
 /* ---- records ---- */
