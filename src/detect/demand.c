@@ -30,7 +30,7 @@ uint64_t hf_rule_demand(const struct hf_rule *r)
     static const struct {
         uint64_t classes, demand;
     } needs[] = {
-            {HF_CLASS_BIT(HF_CLASS_MEM) | HF_CLASS_BIT(HF_CLASS_FILE + HF_FILE_MMAP_EXEC), HF_DEMAND_MEMORY},
+            {HF_CLASS_BIT(HF_CLASS_MEM) | HF_CLASS_BIT(HF_CLASS_MMAP), HF_DEMAND_MEMORY},
             {HF_CLASS_BIT(HF_CLASS_FILE + HF_FILE_IOCTL), HF_DEMAND_IOCTL},
             {HF_CLASS_BIT(HF_CLASS_USERFAULTFD), HF_DEMAND_USERFAULTFD},
     };

@@ -40,7 +40,8 @@ struct hf_ask {
     uint32_t magic;
     uint16_t version, size;  /* of the whole message */
     uint64_t seq;            /* the sender counts; comes back in the answer */
-    uint64_t demand;         /* HF_DEMAND_*: classes of hooks that enabled rules need */
+    uint64_t demand;         /* HF_DEMAND_*: classes of hooks that enabled rules need, whatever they cost */
+    uint64_t demand_cheap;   /* and those that are worth hooks that nobody pays for who does nothing of the kind, but no others */
     uint64_t shed_container; /* bits 1 << HF_EV_*, of HF_ASK_SHEDDABLE: not told of containers */
     uint64_t shed_host;      /* the same of processes outside containers */
     uint32_t flags;          /* HF_ASK_* */

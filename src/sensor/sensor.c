@@ -114,9 +114,11 @@ static void group_event(struct sensor *s, struct hf_span record)
         return;
     memcpy(&g, record.p, sizeof g);
     struct hf_span path = hf_span_sub(record, sizeof g, g.path_len);
-    if (g.op == HF_CGROUP_MKDIR)
-        hf_containers_made(s->containers, g.id, g.parent_id, path, g.h.pid, s->now_ns);
-    else if (g.op == HF_CGROUP_RMDIR) {
+    if (g.op == HF_CGROUP_MKDIR) {
+        hf_containers_made(s->containers, g.id, g.parent_id, path, g.h.pid, g.h.time_ns, s->now_ns);
+        if (!hf_containers_of(s->containers, g.id))
+            hf_kernel_policy_delete(s->kernel, g.id); /* the kernel half may have taken it for a container's */
+    } else if (g.op == HF_CGROUP_RMDIR) {
         if (hf_containers_of(s->containers, g.id))
             hf_containers_gone(s->containers, g.id, s->now_ns);
         else
@@ -162,7 +164,7 @@ static void file_event(struct sensor *s, struct hf_span record)
         return;
     memcpy(&e, record.p, sizeof e);
     struct hf_span path = hf_span_sub(record, sizeof e, e.path_len), path2 = hf_span_sub(record, sizeof e + e.path_len, e.path2_len);
-    if (e.op != HF_FILE_CONNECT) {
+    if (e.op != HF_FILE_CONNECT && e.op != HF_FILE_IOCTL) {
         uint64_t container = hf_containers_of(s->containers, e.h.cgroup_id), own = e.h.cgroup_id;
         e.h.cgroup_id = container;
         bool told = s->files && hf_files_judge(s->files, &e, path, path2);
@@ -502,6 +504,18 @@ static void take_ask(struct sensor *s, const struct hf_ask *a)
     hf_pairs_addf(&b, "asked", "%llu", (unsigned long long)a->seq);
     if (settings_in_force(s, &err) < 0)
         hf_pairs_add(&b, "error", hf_span_z(err.msg));
+    hf_demand_names(hf_kernel_demand(s->kernel, a->demand, a->demand_cheap), &names);
+    hf_pairs_add(&b, "on_demand", hf_buf_span(&names));
+    size_t n;
+    const struct hf_feature *f = hf_kernel_features(s->kernel, &n);
+    for (size_t i = 0; i < n; i++) {
+        char name[80];
+        snprintf(name, sizeof name, "hook.%s", f[i].name);
+        if (f[i].demand && ((a->demand | a->demand_cheap) & f[i].demand))
+            hf_pairs_add(&b, name, hf_span_z(f[i].attached ? f[i].hook : "none"));
+    }
+    s->n_costs = hf_kernel_costs(s->kernel, s->costs, HOOKS_MAX); /* other programs than before */
+    hf_buf_clear(&names);
     type_names(a->shed_container, &names);
     hf_pairs_add(&b, "left_out.containers", hf_buf_span(&names));
     hf_buf_clear(&names);
@@ -723,7 +737,9 @@ int hf_sensor_probe(struct hf_kernel **ret, struct hf_err *err)
 {
     struct sensor s = {.o = {.host = true}, .epoll = -1};
     int rc = open_kernel(&s, err);
-    if (rc == 0)
-        *ret = s.kernel;
-    return rc;
+    if (rc < 0)
+        return rc;
+    (void)hf_kernel_demand(s.kernel, HF_DEMAND_ALL, 0); /* by doing */
+    *ret = s.kernel;
+    return 0;
 }

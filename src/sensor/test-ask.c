@@ -64,6 +64,9 @@ static void refused(void)
     a.demand |= HF_DEMAND_ALL + 1;
     OK(reads(&a, &err) == HF_E_FORMAT && strstr(err.msg, "classes of hooks 0x10"));
     a = good();
+    a.demand_cheap |= HF_DEMAND_ALL + 1;
+    OK(reads(&a, &err) == HF_E_FORMAT);
+    a = good();
     a.version = 2;
     OK(reads(&a, &err) == HF_E_FORMAT && strstr(err.msg, "version 2"));
     a = good();
