@@ -8,6 +8,7 @@
 #define GROUPS 4096u       /* containers counted, by their small number; those beyond share */
 #define RULES_MAX 4096u
 #define DEPTH_MAX 64u      /* of macros within macros; compiling allows less */
+#define FEW 3.0           /* timed looks that say little */
 #define KEEP 0.9           /* of what was known of a rule's time a second ago */
 
 struct count {
@@ -16,8 +17,8 @@ struct count {
 };
 
 struct rule_before {
-    uint64_t looks, matches, ns;
-    double looks_lately, ns_lately; /* weighted sums, for the time of one look */
+    uint64_t looks, matches, timed, timed_ns;
+    double timed_lately, ns_lately; /* weighted sums, for the time of one look */
 };
 
 struct links { /* between rules that remember and rules that ask them */
@@ -225,18 +226,18 @@ static void one_rule(struct hf_cost_meter *m, size_t i, double seconds)
     struct hf_cost *c = &m->cost;
     const struct hf_rule_cost *now = &m->now[i];
     struct rule_before *b = &m->before[i];
-    uint64_t looks = b->looks, ns = b->ns;
     struct hf_cost_rule r = {.rule = now->rule, .index = i, .types = hf_classes_types(now->rule->classes), .all_matches = now->matches, .all_alerts = now->alerts,
             .needs = m->links[i].needs, .remembers = m->links[i].remembers, .uses = m->links[i].uses, .last_match_ns = now->last_match_ns, .state_bytes = now->state_bytes, .shed = now->shed};
     r.looks = rate(now->looks, &b->looks, seconds);
     r.matches = rate(now->matches, &b->matches, seconds);
-    b->ns = now->ns;
-    b->looks_lately = b->looks_lately * KEEP + (double)(now->looks - HF_MIN(looks, now->looks));
-    b->ns_lately = b->ns_lately * KEEP + (double)(now->ns - HF_MIN(ns, now->ns));
-    if (b->ns_lately > 0 && b->looks_lately > 0)
-        r.each_ns = b->ns_lately / b->looks_lately;
-    else if (now->looks) /* quiet for long: what it was on the whole */
-        r.each_ns = (double)now->ns / (double)now->looks;
+    b->timed_lately = b->timed_lately * KEEP + (double)(now->timed - HF_MIN(b->timed, now->timed));
+    b->ns_lately = b->ns_lately * KEEP + (double)(now->timed_ns - HF_MIN(b->timed_ns, now->timed_ns));
+    b->timed = now->timed;
+    b->timed_ns = now->timed_ns;
+    if (b->timed_lately > FEW)
+        r.each_ns = b->ns_lately / b->timed_lately;
+    else if (now->timed) /* hardly timed lately: what it was on the whole */
+        r.each_ns = (double)now->timed_ns / (double)now->timed;
     r.own_ns = r.looks * r.each_ns;
     c->rules_ns += r.own_ns;
     c->state_bytes += r.state_bytes;

@@ -24,7 +24,7 @@ struct slot {
     const struct hf_rule *rule;
     struct hf_state *state; /* NULL for plain rules */
     struct hf_state *memory; /* keys that are remembered; NULL for rules that make alerts */
-    uint64_t looks, matches, alerts, ns, last_match_ns;
+    uint64_t looks, matches, alerts, timed, timed_ns, last_match_ns;
     bool shed;
 };
 
@@ -665,7 +665,8 @@ static unsigned one_class(struct hf_engine *e, enum hf_class class, bool sample)
         bool hit = matches(e, s, &prog);
         if (sample) {
             uint64_t now = e->o.clock_ns(e->o.clock_ctx), spent = now - before;
-            s->ns += HF_MIN(spent > e->clock_cost_ns ? spent - e->clock_cost_ns : 0, (uint64_t)TIMED_MAX_NS) * SAMPLE;
+            s->timed++;
+            s->timed_ns += HF_MIN(spent > e->clock_cost_ns ? spent - e->clock_cost_ns : 0, (uint64_t)TIMED_MAX_NS);
             before = now;
         }
         if (!hit)
@@ -754,7 +755,8 @@ static void move_state(struct hf_engine *e, struct hf_engine *from)
                 e->slots[i].looks = from->slots[k].looks;
                 e->slots[i].matches = from->slots[k].matches;
                 e->slots[i].alerts = from->slots[k].alerts;
-                e->slots[i].ns = from->slots[k].ns;
+                e->slots[i].timed = from->slots[k].timed;
+                e->slots[i].timed_ns = from->slots[k].timed_ns;
                 e->slots[i].last_match_ns = from->slots[k].last_match_ns;
             }
     e->alerts = from->alerts;
@@ -835,7 +837,8 @@ size_t hf_engine_costs(const struct hf_engine *e, struct hf_rule_cost *out, size
 {
     for (size_t i = 0; i < HF_MIN(max, e->n_slots); i++) {
         const struct slot *s = &e->slots[i];
-        out[i] = (struct hf_rule_cost){.rule = s->rule, .looks = s->looks, .matches = s->matches, .alerts = s->alerts, .ns = s->ns, .last_match_ns = s->last_match_ns,
+        out[i] = (struct hf_rule_cost){.rule = s->rule, .looks = s->looks, .matches = s->matches, .alerts = s->alerts, .timed = s->timed, .timed_ns = s->timed_ns,
+                .ns = s->timed ? (uint64_t)((double)s->timed_ns / (double)s->timed * (double)s->looks) : 0, .last_match_ns = s->last_match_ns,
                 .state_bytes = hf_state_bytes(s->state) + hf_state_bytes(s->memory), .shed = s->shed};
     }
     return e->n_slots;

@@ -37,10 +37,11 @@ unsigned hf_engine_event(struct hf_engine *e, const struct hf_event *ev);
 void hf_engine_tick(struct hf_engine *e, uint64_t now_ns, bool all);
 const struct hf_rules *hf_engine_rules(const struct hf_engine *e);
 
-/* Cost of a rule.  Times are measured for one event of 64, chosen at random, and scaled: no clock is read for the others. */
+/* Cost of a rule.  Times are measured for one event of 64, chosen at random: no clock is read for the others. */
 struct hf_rule_cost {
     const struct hf_rule *rule;
     uint64_t looks, matches, alerts; /* events tried, held for, told of (not folded) */
+    uint64_t timed, timed_ns; /* looks that were timed, and their time */
     uint64_t ns;            /* estimate for all looks */
     uint64_t last_match_ns; /* the event's time, since the epoch; 0: never */
     size_t state_bytes;     /* of what it counts and remembers */
