@@ -377,7 +377,7 @@ static uint64_t measure_hooks(struct sensor *s, uint64_t interval_ns, struct hf_
         hf_pairs_addf(out, "cost.measured", "1");
         s->cost_window_ns = per_s(total, interval_ns);
     }
-    s->stats_on = always || (s->ticks + 1) % COSTS_EVERY == 1;
+    s->stats_on = always || s->ticks < 2 || (s->ticks + 1) % COSTS_EVERY == 1; /* the first numbers come at once */
     (void)hf_kernel_stats_on(s->kernel, s->stats_on);
     s->n_costs = hf_kernel_costs(s->kernel, s->costs, HOOKS_MAX);
     return s->cost_window_ns;
