@@ -20,8 +20,10 @@
 #include "cli/rules-cli.h"
 #include "cli/watch-map.h"
 #include "cli/watch-text.h"
+#include "detect/demand.h"
 #include "event/json.h"
 #include "event/track.h"
+#include "sensor/ask.h"
 #include "sensor/frames.h"
 
 #define NOBODY 65534u
@@ -40,6 +42,9 @@ struct watch {
     struct hf_buf line, passwd, group;
     struct hf_users users;
     int reload_fd; /* -1: nothing comes */
+    int ask_fd;    /* to the privileged half; -1: there is none */
+    struct hf_ask ask; /* what is wanted of it */
+    bool ask_due;
     uint64_t offset_ns, seed, seq, alerts, lost, bad;
     struct hf_recorder *recorder; /* NULL: none, or it has ended */
     bool record_failed;
@@ -287,6 +292,27 @@ static int prepare(struct watch *w, struct hf_err *err)
     return rc;
 }
 
+/* Tells the privileged half what is needed of it; what it cannot take now is told with the next records. */
+static void ask(struct watch *w)
+{
+    struct hf_err err = HF_ERR_INIT;
+    if (!w->ask_due || w->ask_fd < 0)
+        return;
+    int rc = hf_ask_send(w->ask_fd, &w->ask, &err);
+    w->ask_due = rc == -EAGAIN;
+    if (rc < 0 && rc != -EAGAIN && rc != -EPIPE && rc != -ECONNRESET) /* that it has ended is told elsewhere */
+        hf_log(HF_LOG_WARNING, "ask", "%s", err.msg);
+}
+
+/* The hooks that the rules need. */
+static void ask_for_rules(struct watch *w, const struct hf_rules *rules)
+{
+    w->ask.seq++;
+    w->ask.demand = hf_rules_demand(rules);
+    w->ask_due = true;
+    ask(w);
+}
+
 /* New rules in the place of the old ones: all or nothing.  What counting rules remember goes over where the rule is the same. */
 static void reload(struct watch *w)
 {
@@ -315,6 +341,7 @@ static void reload(struct watch *w)
     tell_excepted(w);
     hf_excepts_free(w->excepts);
     tell_silent_rules(rules);
+    ask_for_rules(w, rules);
     use_excepts(w, excepts);
     hf_log(HF_LOG_NOTICE, "reloaded", "reloaded: %zu rules, %zu exceptions", hf_rules_count(rules), hf_excepts_count(excepts));
 }
@@ -421,7 +448,10 @@ static void frame(struct watch *w, uint64_t boot_ns, struct hf_span records)
 static void loop(struct watch *w, int fd)
 {
     static char bytes[HF_WIRE_MAX + 64];
+    if (w->engine)
+        ask_for_rules(w, hf_engine_rules(w->engine));
     for (;;) {
+        ask(w);
         struct pollfd p[2] = {{fd, POLLIN, 0}, {w->reload_fd, POLLIN, 0}};
         int ready = poll(p, 2, HEARTBEAT_MS);
         if (ready == 0 && w->heard && !w->silent) {
@@ -488,7 +518,7 @@ static int losses(const struct watch *w, struct hf_err *err)
 
 int hf_watch_engine(const struct hf_watch_opts *o, int fd, struct hf_err *err)
 {
-    struct watch w = {.o = o, .reload_fd = o->rules ? o->reload_fd : -1};
+    struct watch w = {.o = o, .reload_fd = o->rules ? o->reload_fd : -1, .ask_fd = fd};
     look_around(&w);
     int rc = prepare(&w, err);
     rc = rc < 0 ? rc : begin_recording(&w, err);
@@ -508,7 +538,7 @@ int hf_watch_engine(const struct hf_watch_opts *o, int fd, struct hf_err *err)
 
 int hf_watch_replay(const struct hf_watch_opts *o, int fd, struct hf_err *err)
 {
-    struct watch w = {.o = o};
+    struct watch w = {.o = o, .ask_fd = -1};
     struct hf_recording_frame f;
     struct hf_err inner = HF_ERR_INIT;
     hf_cleanup(hf_recording_closep) struct hf_recording *r = NULL;

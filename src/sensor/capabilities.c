@@ -14,6 +14,11 @@
 #define GROUP(program, target, gap) {HF_HOOK_CGROUP, program, target, gap, 0}
 #define CALL(name) (1u << HF_CALL_##name)
 #define OR_CAPABILITY_CHECK(calls, gap) {HF_HOOK_TP, "hf_cap_capable", "cap_capable", gap, calls}
+/* The security hook first: it says which checks come from mappings of memory */
+#define CAPABILITY_CHECK(calls, gap)                                      \
+    {HF_HOOK_LSM, "hf_lsm_capable", "capable", gap, calls},               \
+            {HF_HOOK_FENTRY, "hf_fentry_capable", "security_capable", gap, calls}, \
+            {HF_HOOK_KPROBE, "hf_kprobe_capable", "security_capable", gap, calls}, OR_CAPABILITY_CHECK(calls, gap)
 
 #define FANOTIFY(gap) {HF_HOOK_USER, NULL, HF_FANOTIFY, gap, 0}
 
@@ -46,9 +51,9 @@ const struct hf_capability hf_capabilities[] = {
                         GROUP("hf_raw_create", "sock_create", "packet, kernel-crypto and vsock sockets")}},
         {"namespaces", "namespaces left and entered", false,
                 "unshare and setns as such; the new namespace is seen with the next event of the process",
-                {OR_CAPABILITY_CHECK(CALL(UNSHARE) | CALL(SETNS), "user namespaces made without privilege, until the next event of the process")}},
+                {CAPABILITY_CHECK(CALL(UNSHARE) | CALL(SETNS), "user namespaces made without privilege, until the next event of the process")}},
         {"privileged-calls", "other calls that need privilege (open_by_handle_at, perf_event_open, mknod, chroot, iopl, fsmount...)", false,
-                "open_by_handle_at, perf_event_open, mknod, chroot, iopl, clock changes", {OR_CAPABILITY_CHECK(CALL(OTHER) | CALL(DELETE_MODULE), NULL)}},
+                "open_by_handle_at, perf_event_open, mknod, chroot, iopl, clock changes", {CAPABILITY_CHECK(CALL(OTHER) | CALL(DELETE_MODULE), NULL)}},
         {"signal", "signals at the sensor, crashes, signals that rootkits use", false, "signals", {TP("hf_signal", "signal_generate", NULL)}},
         {"io-uring", "io_uring rings", false, "io_uring rings", {TP("hf_io_uring_create", "io_uring_create", NULL)}},
         {"io-uring-ops", "what io_uring is used for", false, "which operations io_uring is used for",

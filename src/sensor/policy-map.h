@@ -33,6 +33,7 @@ struct hf_settings {
     __u64 budget_per_s, budget_burst; /* bulk events of one container */
     __u64 revision;      /* discarders and dedupe entries of another revision are void */
     __u64 dedupe_ns;     /* a repeated event is sent again after this long */
+    __u64 shed_container, shed_host; /* types that are left out to save cost, but for those that are urgent */
 };
 
 struct hf_counters {

@@ -107,6 +107,7 @@ struct mnt_namespace {
 struct user_namespace {
     struct ns_common ns;
     struct user_namespace *parent;
+    int level;
 };
 struct nsproxy {
     struct mnt_namespace *mnt_ns;

@@ -45,7 +45,7 @@ HF_HOOK3(bpf, on_bpf, int cmd, void *attr, unsigned int size)
     send_socket((u32)family, (u32)type, (u32)protocol)
 HF_HOOK3(socket_create, on_socket, int family, int type, int protocol, int kern)
 
-/* ---- the trace of capability checks ---- */
+/* ---- checks of capabilities: their trace (6.14), or the security hook ---- */
 
 static __always_inline void asked_for_namespace(const struct hf_call *c)
 {
@@ -78,16 +78,15 @@ static __always_inline void asked_for_other(const struct hf_call *c, int cap, in
     hf_send(&e, sizeof e, &want);
 }
 
-SEC("tp_btf/cap_capable")
-int BPF_PROG(hf_cap_capable, const struct cred *cred, struct user_namespace *target, const struct user_namespace *capable, int cap, int result)
+static __always_inline void asked_for(int cap, int result)
 {
     /* most checks are of CAP_SYS_ADMIN by every mapping of memory: the number of the call tells them apart */
     if (!(HF_CAPS_OF_INTEREST & (1ull << (cap & 63))))
-        return 0;
+        return;
     struct task_struct *t = hf_task();
     struct hf_call c;
     if (!hf_current_call(t, &c) || hf_seen_this_call(t, &c))
-        return 0;
+        return;
     switch (c.what) {
     case HF_CALL_MOUNT:
     case HF_CALL_UMOUNT:
@@ -121,8 +120,30 @@ int BPF_PROG(hf_cap_capable, const struct cred *cred, struct user_namespace *tar
     default:
         asked_for_other(&c, cap, result);
     }
+}
+
+SEC("tp_btf/cap_capable")
+int BPF_PROG(hf_cap_capable, const struct cred *cred, struct user_namespace *target, const struct user_namespace *capable, int cap, int result)
+{
+    asked_for(cap, result);
     return 0;
 }
+
+/* Asked before it is decided, so decided here too: a capability counts in the process's own user namespace and those below. */
+static __always_inline int decided(const struct cred *cred, struct user_namespace *in, int cap)
+{
+    u64 has = 0;
+    struct user_namespace *own = BPF_CORE_READ(cred, user_ns);
+    bpf_probe_read_kernel(&has, sizeof has, &cred->cap_effective);
+    return has >> (cap & 63) & 1 && (own == in || BPF_CORE_READ(in, level) > BPF_CORE_READ(own, level)) ? 0 : -1;
+}
+
+/* Mappings of memory ask without wanting it in the audit log, and end here. */
+#define CAP_OPT_NOAUDIT 2u
+#define on_capable(source)         \
+    if (!(opts & CAP_OPT_NOAUDIT)) \
+    asked_for(cap, decided(cred, ns, cap))
+HF_HOOK3(capable, on_capable, const struct cred *cred, struct user_namespace *ns, int cap, unsigned int opts)
 
 /* ---- signals ---- */
 
