@@ -2,6 +2,7 @@
 /* The process tree. */
 #include <errno.h>
 
+#include "event/runtime.h"
 #include "event/track-internal.h"
 
 #define CAP_SETUID_BIT (1ull << 7)
@@ -263,8 +264,8 @@ static void set_session(struct hf_node *n)
 {
     struct hf_box *box = (struct hf_box *)(void *)n->p.container;
     struct hf_proc *parent = n->p.parent;
-    bool inside = parent && parent->container == n->p.container;
-    if (box && !inside) {
+    bool inside = parent && parent->container == n->p.container && !hf_proc_is_runtime(parent); /* crun enters the group itself, runc's child does */
+    if (box && !inside && !hf_proc_is_runtime(&n->p)) {
         if (!box->main_pid) {
             box->main_pid = n->p.pid;
             box->main_start_ns = n->p.start_ns;
