@@ -5,6 +5,7 @@
 
 #include "event/json.h"
 #include "event/names.h"
+#include "event/runtime.h"
 #include "event/track.h"
 
 void hf_watch_clock(uint64_t ns, struct hf_buf *out)
@@ -116,5 +117,5 @@ bool hf_watch_words(const struct hf_event *ev, struct hf_buf *b)
 
 bool hf_watch_is_setup(const struct hf_event *ev)
 {
-    return ev->proc && hf_span_starts(ev->proc->comm, HF_S("runc:["));
+    return ev->proc && hf_proc_is_runtime(ev->proc) && (ev->proc->container || hf_span_starts(ev->proc->comm, HF_S("runc:["))); /* on the host, `runc` itself is told */
 }

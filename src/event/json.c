@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "event/caps.h"
 #include "event/names.h"
+#include "event/runtime.h"
 
 #define ANCESTORS_MAX 16u
 #define LABELS_MAX 64u
@@ -235,6 +236,8 @@ static void process(struct hf_jw *w, const struct hf_event *ev)
         hf_jw_ku64(w, "tty", p->tty);
     if (p->session && p->session < HF_ARRAY_LEN(sessions))
         hf_jw_kstrz(w, "session", sessions[p->session]);
+    if (p->container && hf_proc_is_runtime(p))
+        hf_jw_kbool(w, "runtime", true);
     hf_jw_kbool(w, "traced", ev->h->flags & HF_F_TRACED);
     hf_jw_key(w, "ancestors");
     hf_jw_array(w);

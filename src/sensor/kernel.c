@@ -481,6 +481,7 @@ int hf_kernel_policy_set(struct hf_kernel *k, uint64_t cgroup_id, uint64_t conta
     if (bpf_map_lookup_elem(fd, &cgroup_id, &p) < 0)
         p.tokens = k->o.settings.budget_burst;
     p.container = container_id;
+    p.flags &= ~HF_POLICY_MAYBE;
     p.types = k->o.settings.container_types;
     p.critical = k->o.settings.container_critical;
     if (bpf_map_update_elem(fd, &cgroup_id, &p, BPF_ANY) < 0)

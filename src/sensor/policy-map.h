@@ -24,6 +24,7 @@ struct hf_policy {
     __u32 listens; /* of the container's own group: TCP listeners that were opened in it */
 };
 #define HF_POLICY_NO_BUDGET 0x1u
+#define HF_POLICY_MAYBE 0x4u /* a runtime made the group; whether it is a container's user space has not said yet */
 #define HF_POLICY_PAYLOAD_ACCEPT 0x2u /* first bytes of incoming connections too, not only of outgoing ones */
 
 struct hf_settings {

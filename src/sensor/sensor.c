@@ -114,9 +114,11 @@ static void group_event(struct sensor *s, struct hf_span record)
         return;
     memcpy(&g, record.p, sizeof g);
     struct hf_span path = hf_span_sub(record, sizeof g, g.path_len);
-    if (g.op == HF_CGROUP_MKDIR)
-        hf_containers_made(s->containers, g.id, g.parent_id, path, g.h.pid, s->now_ns);
-    else if (g.op == HF_CGROUP_RMDIR) {
+    if (g.op == HF_CGROUP_MKDIR) {
+        hf_containers_made(s->containers, g.id, g.parent_id, path, g.h.pid, g.h.time_ns, s->now_ns);
+        if (!hf_containers_of(s->containers, g.id))
+            hf_kernel_policy_delete(s->kernel, g.id); /* the kernel half may have taken it for a container's */
+    } else if (g.op == HF_CGROUP_RMDIR) {
         if (hf_containers_of(s->containers, g.id))
             hf_containers_gone(s->containers, g.id, s->now_ns);
         else

@@ -140,7 +140,11 @@ static __always_inline bool hf_current_call(struct task_struct *t, struct hf_cal
     return hf_calls_served & (1u << (ret->what & 31));
 }
 
-/* One call may ask for several capabilities, or in several places: (thread, call, first argument) told of within the last 20 ms. */
+/* One call may ask for several capabilities, or in several places, one after the other: told of once.  The same call again, from the
+ * same buffers, is another one: so what the arguments point to counts, and the time is short. */
+#define HF_SAME_CALL_NS 100000ull
+#define HF_SAME_BPF_NS 2000000ull /* asks again when the program was verified */
+static const u64 hf_nothing = 0;
 struct hf_call_key {
     u64 pid_tgid, arg;
     u32 nr, pad;
@@ -152,11 +156,51 @@ struct {
     __type(value, u64);
 } hf_calls_seen SEC(".maps");
 
+/* Hash of what s->path holds, s->off bytes; into s->dentry.  State in the map: see hf_path_walk. */
+__weak __attribute__((noinline)) int hf_hash_path(u32 level)
+{
+    struct hf_scratch *s = bpf_map_lookup_elem(&hf_scratch_map, &level);
+    if (!s)
+        return 0;
+    u64 h = s->dentry;
+    for (u32 i = 0; i < HF_PATH_BYTES / 8; i++) {
+        if (i * 8 >= s->off)
+            break;
+        h = (h ^ ((const u64 *)s->path)[i]) * 0x9e3779b97f4a7c15ull;
+    }
+    s->dentry = h;
+    return 0;
+}
+
+/* Hash of two texts of the process. */
+static __always_inline u64 hf_hash_texts(const void *one, const void *two)
+{
+    struct hf_scratch *s = hf_scratch_get(HF_EV_MOUNT);
+    if (!s)
+        return 0;
+    s->dentry = 0;
+    for (u32 i = 0; i < 2; i++) {
+        long n = bpf_probe_read_user_str(s->path, HF_PATH_BYTES, i ? two : one);
+        s->off = n > 0 ? (u32)n : 0;
+        if (n > 0)
+            bpf_probe_read_kernel(&s->path[n & (HF_PATH_BYTES - 1)], 8, &hf_nothing); /* the last word is whole */
+        hf_hash_path(s->level);
+    }
+    u64 h = s->dentry;
+    hf_scratch_put(s);
+    return h;
+}
+
 static __always_inline bool hf_seen_this_call(struct task_struct *t, const struct hf_call *c)
 {
     struct hf_call_key key = {bpf_get_current_pid_tgid(), c->a[0] ^ c->a[1] << 32, c->nr, 0};
+    struct hf_bpf_attr attr;
+    if (c->what == HF_CALL_BPF && bpf_probe_read_user(&attr, sizeof attr, (void *)c->a[1]) == 0)
+        key.arg ^= attr.insns ^ (u64)attr.insn_cnt << 40;
+    else if (c->what == HF_CALL_MOUNT || c->what == HF_CALL_UMOUNT || c->what == HF_CALL_PIVOT)
+        key.arg ^= hf_hash_texts((void *)c->a[0], (void *)c->a[1]);
     u64 now = bpf_ktime_get_boot_ns(), *last = bpf_map_lookup_elem(&hf_calls_seen, &key);
-    if (last && now - *last < 20000000ull) {
+    if (last && now - *last < (c->what == HF_CALL_BPF ? HF_SAME_BPF_NS : HF_SAME_CALL_NS)) {
         *last = now;
         return true;
     }
