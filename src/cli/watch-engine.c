@@ -31,6 +31,7 @@
 #define USERS_MAX (4u << 20)
 #define MAP_MAX (64u << 20)
 #define TREE_DEPTH 8u /* deeper processes are not indented further */
+#define NEEDS_BYTES 4096u /* names of rules that need one class of hooks */
 #define BEFORE_SHOWN 4u /* lines of what came before an alert on a terminal; the rest has `rules why` */
 
 struct watch {
@@ -44,7 +45,7 @@ struct watch {
     int reload_fd; /* -1: nothing comes */
     int ask_fd;    /* to the privileged half; -1: there is none */
     struct hf_ask ask; /* what is wanted of it */
-    bool ask_due;
+    bool ask_due, ask_answered;
     uint64_t offset_ns, seed, seq, alerts, lost, bad;
     struct hf_recorder *recorder; /* NULL: none, or it has ended */
     bool record_failed;
@@ -189,6 +190,11 @@ static void status(struct watch *w, const struct hf_event *ev)
     while (hf_event_pair(&rest, &name, &value)) {
         if (hf_span_eqz(name, "state") && hf_span_eqz(value, "stopped"))
             w->stopped = true;
+        if (hf_span_eqz(name, "asked"))
+            w->ask_answered = true;
+        if (hf_span_starts(name, HF_S("costly.")))
+            hf_log(HF_LOG_NOTICE, "costly_hook", "while watching, every system call of this host pays for %.*s, which rules need (\"needs.*\" of the status event; \"hooks: cheap\" in a rule goes without)",
+                    HF_SPAN_ARG(value));
         if (hf_span_eqz(name, "shed"))
             hf_log(HF_LOG_WARNING, "shed", "the sensor is over its budget and no longer tells of: %.*s", HF_SPAN_ARG(value));
         if (hf_span_eqz(name, "error"))
@@ -304,11 +310,43 @@ static void ask(struct watch *w)
         hf_log(HF_LOG_WARNING, "ask", "%s", err.msg);
 }
 
+/* "needs.memory": the rules because of which it is attached. */
+static void tell_needs(struct watch *w, const struct hf_rules *rules)
+{
+    hf_autobuf b = HF_BUF_INIT(65536), names = HF_BUF_INIT(NEEDS_BYTES + 512);
+    hf_pairs_begin(&b, HF_EV_STATUS, 0);
+    for (unsigned d = 0; d < HF_DEMANDS; d++) {
+        unsigned n = 0, more = 0;
+        hf_buf_clear(&names);
+        for (size_t i = 0; i < hf_rules_count(rules); i++) {
+            const struct hf_rule *r = hf_rules_at(rules, i);
+            if (!r->enabled || !(hf_rule_demand(r) & (1ull << d)))
+                continue;
+            n++;
+            if (names.n + r->name.n > NEEDS_BYTES) {
+                more++;
+                continue;
+            }
+            hf_buf_addz(&names, names.n ? "; " : "");
+            hf_buf_adds(&names, r->name);
+        }
+        if (more)
+            hf_buf_addf(&names, "; and %u more", more);
+        char name[32];
+        snprintf(name, sizeof name, "needs.%s", hf_demand_name(d));
+        if (n)
+            hf_pairs_add(&b, name, hf_buf_span(&names));
+    }
+    struct hf_span told = hf_pairs_end(&b);
+    if (told.n > sizeof(struct hf_wire_pairs))
+        record(w, told);
+}
+
 /* The hooks that the rules need. */
 static void ask_for_rules(struct watch *w, const struct hf_rules *rules)
 {
     w->ask.seq++;
-    w->ask.demand = hf_rules_demand(rules);
+    w->ask.demand = hf_rules_demand(rules, &w->ask.demand_cheap);
     w->ask_due = true;
     ask(w);
 }
@@ -470,6 +508,11 @@ static void loop(struct watch *w, int fd)
         uint64_t now = hf_boot_ns();
         record_frame(w, now, hf_span(bytes, (size_t)n));
         frame(w, now, hf_span(bytes, (size_t)n));
+        if (w->ask_answered && w->engine) {
+            w->ask_answered = false;
+            tell_needs(w, hf_engine_rules(w->engine));
+            fflush(stdout);
+        }
     }
 }
 
