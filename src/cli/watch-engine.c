@@ -23,6 +23,7 @@
 #include "cli/watch-keep.h"
 #include "cli/watch-map.h"
 #include "cli/watch-text.h"
+#include "detect/demand.h"
 #include "event/json.h"
 #include "event/track.h"
 #include "sensor/ask.h"
@@ -33,6 +34,7 @@
 #define USERS_MAX (4u << 20)
 #define MAP_MAX (64u << 20)
 #define TREE_DEPTH 8u /* deeper processes are not indented further */
+#define NEEDS_BYTES 4096u /* names of rules that need one class of hooks */
 #define BEFORE_SHOWN 4u /* lines of what came before an alert on a terminal; the rest has `rules why` */
 
 struct watch {
@@ -50,10 +52,13 @@ struct watch {
     struct hf_ask ask; /* what is wanted of it */
     bool ask_due;   /* the sensor has not been told yet */
     bool ask_other; /* perhaps something else is wanted */
+    bool ask_answered;
+    uint64_t needs_told[2]; /* which demands were: those of all rules, those of the modest ones */
     uint64_t offset_ns, seed, seq, alerts, lost, bad;
     struct hf_recorder *recorder; /* NULL: none, or it has ended */
     bool record_failed;
     bool stopped, silent; /* the privileged half said so; it has not been heard for long */
+    bool heard;           /* it has been heard at all: until then it loads its programs, which takes as long as it takes */
 };
 
 static void put(struct watch *w)
@@ -246,11 +251,17 @@ static void status(struct watch *w, const struct hf_event *ev)
 {
     struct hf_span rest = ev->text, name, value;
     w->silent = false;
+    w->heard = true;
     w->ask_other = true;
     w->cost = w->keep ? hf_keep_status(w->keep, ev->text, w->engine, hf_boot_ns(), ev->time_ns) : NULL;
     while (hf_event_pair(&rest, &name, &value)) {
         if (hf_span_eqz(name, "state") && hf_span_eqz(value, "stopped"))
             w->stopped = true;
+        if (hf_span_eqz(name, "asked"))
+            w->ask_answered = true;
+        if (hf_span_starts(name, HF_S("costly.")))
+            hf_log(HF_LOG_NOTICE, "costly_hook", "while watching, every system call of this host pays for %.*s, which rules need (\"needs.*\" of the status event; \"hooks: cheap\" in a rule goes without)",
+                    HF_SPAN_ARG(value));
         if (hf_span_eqz(name, "error"))
             hf_log(HF_LOG_WARNING, "sensor", "%.*s", HF_SPAN_ARG(value));
     }
@@ -366,6 +377,42 @@ static void ask(struct watch *w)
         hf_log(HF_LOG_WARNING, "ask", "%s", err.msg);
 }
 
+/* "needs.memory": the rules because of which it is attached. */
+static void tell_needs(struct watch *w, const struct hf_rules *rules)
+{
+    if (w->needs_told[0] == w->ask.demand && w->needs_told[1] == w->ask.demand_cheap)
+        return; /* something else was asked for */
+    w->needs_told[0] = w->ask.demand;
+    w->needs_told[1] = w->ask.demand_cheap;
+    hf_autobuf b = HF_BUF_INIT(65536), names = HF_BUF_INIT(NEEDS_BYTES + 512);
+    hf_pairs_begin(&b, HF_EV_STATUS, 0);
+    for (unsigned d = 0; d < HF_DEMANDS; d++) {
+        unsigned n = 0, more = 0;
+        hf_buf_clear(&names);
+        for (size_t i = 0; i < hf_rules_count(rules); i++) {
+            const struct hf_rule *r = hf_rules_at(rules, i);
+            if (!r->enabled || !(hf_rule_demand(r) & (1ull << d)))
+                continue;
+            n++;
+            if (names.n + r->name.n > NEEDS_BYTES) {
+                more++;
+                continue;
+            }
+            hf_buf_addz(&names, names.n ? "; " : "");
+            hf_buf_adds(&names, r->name);
+        }
+        if (more)
+            hf_buf_addf(&names, "; and %u more", more);
+        char name[32];
+        snprintf(name, sizeof name, "needs.%s", hf_demand_name(d));
+        if (n)
+            hf_pairs_add(&b, name, hf_buf_span(&names));
+    }
+    struct hf_span told = hf_pairs_end(&b);
+    if (told.n > sizeof(struct hf_wire_pairs))
+        record(w, told);
+}
+
 /* What the rules need, and what is given up. */
 static void ask_anew(struct watch *w)
 {
@@ -409,6 +456,7 @@ static void reload(struct watch *w)
     if (w->keep) {
         hf_keep_restart(w->keep);
         w->ask_other = true;
+        w->needs_told[0] = ~0ull;
         ask_anew(w);
     }
     use_excepts(w, excepts);
@@ -542,7 +590,7 @@ static void loop(struct watch *w, int fd)
         ask(w);
         struct pollfd p[2] = {{fd, POLLIN, 0}, {w->reload_fd, POLLIN, 0}};
         int ready = poll(p, 2, HEARTBEAT_MS);
-        if (ready == 0 && !w->silent) {
+        if (ready == 0 && w->heard && !w->silent) {
             w->silent = true;
             hf_log(HF_LOG_ERR, "sensor_silent", "the sensor has said nothing for %d s: it is stopped or starved, events may be lost", HEARTBEAT_MS / 1000);
         }
@@ -559,6 +607,11 @@ static void loop(struct watch *w, int fd)
         record_frame(w, now, hf_span(bytes, (size_t)n));
         frame(w, now, hf_span(bytes, (size_t)n));
         own_record(w, now);
+        if (w->ask_answered && w->engine) {
+            w->ask_answered = false;
+            tell_needs(w, hf_engine_rules(w->engine));
+            fflush(stdout);
+        }
     }
 }
 

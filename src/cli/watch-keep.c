@@ -180,6 +180,7 @@ void hf_keep_restart(struct hf_keep *k)
 {
     hf_cost_meter_restart(k->meter);
     hf_budget_restart(k->budget);
+    k->asked.seq = ~0ull; /* asked for in any case: who needs the hooks may have changed */
 }
 
 uint64_t hf_keep_left_out(const struct hf_keep *k)
@@ -193,16 +194,18 @@ const struct hf_budget *hf_keep_budget(const struct hf_keep *k)
 }
 
 /* Hooks on demand that the rules which are not given up need. */
-static uint64_t demand(const struct hf_engine *e)
+static uint64_t demand(const struct hf_engine *e, uint64_t *ret_cheap)
 {
+    *ret_cheap = 0;
     size_t n = e ? hf_engine_costs(e, NULL, 0) : 0;
     hf_autofree struct hf_rule_cost *rules = n && n <= ALL_RULES ? calloc(n, sizeof *rules) : NULL;
     uint64_t needs = 0;
     if (!rules)
-        return n ? hf_rules_demand(hf_engine_rules(e)) : 0;
+        return n ? hf_rules_demand(hf_engine_rules(e), ret_cheap) : 0;
     (void)hf_engine_costs(e, rules, n);
     for (size_t i = 0; i < n; i++)
-        needs |= rules[i].shed ? 0 : hf_rule_demand(rules[i].rule);
+        if (!rules[i].shed)
+            *(rules[i].rule->cheap_hooks ? ret_cheap : &needs) |= hf_rule_demand(rules[i].rule);
     return needs;
 }
 
@@ -211,7 +214,8 @@ bool hf_keep_ask(struct hf_keep *k, const struct hf_engine *e, struct hf_ask *as
     uint64_t needed = e ? hf_classes_types(hf_engine_needs(e)) : 0;
     struct hf_budget_limit limits[HF_BUDGET_LIMITS];
     size_t n = hf_budget_limits(k->budget, limits);
-    struct hf_ask a = {.demand = demand(e), .flags = k->o.always || k->near ? HF_ASK_COSTS : 0};
+    struct hf_ask a = {.flags = k->o.always || k->near ? HF_ASK_COSTS : 0};
+    a.demand = demand(e, &a.demand_cheap);
     a.shed_container = a.shed_host = ((k->o.left_out & ~needed) | hf_budget_types(k->budget)) & SHEDDABLE;
     _Static_assert(HF_BUDGET_LIMITS <= HF_ASK_LIMITS && HF_BUDGET_LIMIT_MIN >= HF_ASK_LIMIT_MIN, "what is decided can be asked for");
     for (size_t i = 0; i < n; i++)

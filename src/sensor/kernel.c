@@ -452,6 +452,12 @@ uint64_t hf_kernel_demand(struct hf_kernel *k, uint64_t classes, uint64_t cheap)
     return hf_on_demand_attached(k->demand);
 }
 
+void hf_kernel_measure_demand(struct hf_kernel *k)
+{
+    hf_on_demand_measure(k->demand);
+    k->n_features = k->n_always + hf_on_demand_features(k->demand, k->features + k->n_always, MAX_FEATURES - k->n_always);
+}
+
 const struct hf_feature *hf_kernel_features(const struct hf_kernel *k, size_t *ret_n)
 {
     *ret_n = k->n_features;

@@ -8,6 +8,8 @@
 #include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/syscall.h>
+#include <time.h>
 
 #include "base/fs.h"
 #include "event/demand.h"
@@ -22,6 +24,7 @@
 #define LINKS_MAX 4u     /* of a program: tracepoints of system calls */
 #define REFUSED_MAX 32u
 #define NAME_MAX_TP 64u
+#define MEASURE_NS 250000000
 
 struct attached {
     struct bpf_program *prog;
@@ -48,7 +51,8 @@ struct hf_on_demand {
     } refused[REFUSED_MAX];
     size_t n_refused;
     char labels[ROWS_MAX][2][96];
-    char why[ROWS_MAX][160];
+    bool measured[ROWS_MAX];
+    uint64_t ns_per_s[ROWS_MAX], call_ns;
 };
 
 /* ---- which hook ---- */
@@ -322,6 +326,49 @@ uint64_t hf_on_demand_attached(const struct hf_on_demand *d)
     return classes;
 }
 
+/* The shortest time of a system call that nobody watches. */
+static uint64_t call_ps(void)
+{
+    uint64_t best = UINT64_MAX;
+    for (unsigned i = 0; i < 3000; i++) {
+        struct timespec from, to;
+        clock_gettime(CLOCK_MONOTONIC, &from);
+        for (unsigned j = 0; j < 20; j++)
+            (void)syscall(SYS_getppid);
+        clock_gettime(CLOCK_MONOTONIC, &to);
+        best = HF_MIN(best, (uint64_t)((to.tv_sec - from.tv_sec) * 1000000000 + to.tv_nsec - from.tv_nsec) * 1000 / 20);
+    }
+    return best;
+}
+
+static const struct hf_hook_cost *cost_of(const struct hf_hook_cost *costs, size_t n, const char *program)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(costs[i].program, program))
+            return &costs[i];
+    return NULL;
+}
+
+void hf_on_demand_measure(struct hf_on_demand *d)
+{
+    struct hf_hook_cost before[3 * PROGRAMS_MAX], after[3 * PROGRAMS_MAX];
+    const struct timespec while_ns = {0, MEASURE_NS};
+    (void)hf_kernel_stats_on(d->k, true);
+    size_t n = hf_on_demand_costs(d, before, HF_ARRAY_LEN(before));
+    nanosleep(&while_ns, NULL);
+    size_t m = hf_on_demand_costs(d, after, HF_ARRAY_LEN(after));
+    (void)hf_kernel_stats_on(d->k, false);
+    for (size_t i = 0; i < hf_capabilities_on_demand_n && i < ROWS_MAX; i++) {
+        const struct hf_hook_cost *from = d->rungs[i] ? cost_of(before, n, d->rungs[i]->program) : NULL, *to = from ? cost_of(after, m, from->program) : NULL;
+        d->measured[i] = to != NULL && d->attached[i];
+        d->ns_per_s[i] = to ? (to->ns - from->ns) * (1000000000u / MEASURE_NS) : 0;
+    }
+    uint64_t with = call_ps();
+    hf_on_demand_set(d, 0, 0);
+    uint64_t without = call_ps();
+    d->call_ns = with > without ? (with - without + 500) / 1000 : 0;
+}
+
 static void describe(struct hf_on_demand *d, size_t i, struct hf_feature *f)
 {
     const struct hf_capability *c = &hf_capabilities_on_demand[i];
@@ -345,6 +392,9 @@ static void describe(struct hf_on_demand *d, size_t i, struct hf_feature *f)
         return;
     f->hook = hf_kernel_label(r, d->labels[i][1]);
     f->costly = is_costly(r);
+    f->measured = d->measured[i];
+    f->ns_per_s = d->ns_per_s[i];
+    f->call_ns = f->costly ? d->call_ns : 0;
     f->not_covered = r->not_covered;
 }
 

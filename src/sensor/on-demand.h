@@ -13,6 +13,8 @@ void hf_on_demand_free(struct hf_on_demand *d);
 void hf_on_demand_set(struct hf_on_demand *d, uint64_t classes, uint64_t cheap);
 /* Classes that at least one hook serves now. */
 uint64_t hf_on_demand_attached(const struct hf_on_demand *d);
+/* Measures what is attached, then detaches it; from then on the features tell. */
+void hf_on_demand_measure(struct hf_on_demand *d);
 /* A row for each capability; how many. */
 size_t hf_on_demand_features(struct hf_on_demand *d, struct hf_feature *out, size_t max);
 size_t hf_on_demand_costs(const struct hf_on_demand *d, struct hf_hook_cost *out, size_t max);

@@ -513,6 +513,9 @@ static void take_ask(struct sensor *s, const struct hf_ask *a)
         snprintf(name, sizeof name, "hook.%s", f[i].name);
         if (f[i].demand && ((a->demand | a->demand_cheap) & f[i].demand))
             hf_pairs_add(&b, name, hf_span_z(f[i].attached ? f[i].hook : "none"));
+        snprintf(name, sizeof name, "costly.%s", f[i].name); /* every system call of the host pays for it */
+        if (f[i].demand && f[i].attached && f[i].costly)
+            hf_pairs_add(&b, name, hf_span_z(f[i].hook));
     }
     s->n_costs = hf_kernel_costs(s->kernel, s->costs, HOOKS_MAX); /* other programs than before */
     hf_buf_clear(&names);
