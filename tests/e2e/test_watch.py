@@ -201,7 +201,7 @@ def test_calls_from_one_buffer_are_told_one_by_one(watch, tmp_path):
 
 
 def test_silent_rules_are_said(watch, tmp_path):
-    (tmp_path / "rules.yaml").write_text("- rule: r\n  condition: evt.type = mprotect\n  output: o\n")
+    (tmp_path / "rules.yaml").write_text("- rule: r\n  condition: evt.type = poll\n  output: o\n")
     w = watch("--json", "--rules", tmp_path / "rules.yaml")
     code, err = w.end()
     assert code == 0 and err.count("\n") == 1 and "1 of the rules need events that the sensor does not tell of" in err
