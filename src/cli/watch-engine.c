@@ -492,7 +492,7 @@ static void loop(struct watch *w, int fd)
         ask(w);
         struct pollfd p[2] = {{fd, POLLIN, 0}, {w->reload_fd, POLLIN, 0}};
         int ready = poll(p, 2, HEARTBEAT_MS);
-        if (ready == 0 && w->heard && !w->silent) {
+        if (ready == 0 && w->heard && !w->stopped && !w->silent) { /* it unloads its programs after its last word */
             w->silent = true;
             hf_log(HF_LOG_ERR, "sensor_silent", "the sensor has said nothing for %d s: it is stopped or starved, events may be lost", HEARTBEAT_MS / 1000);
         }
