@@ -50,6 +50,7 @@ struct watch {
     struct hf_recorder *recorder; /* NULL: none, or it has ended */
     bool record_failed;
     bool stopped, silent; /* the privileged half said so; it has not been heard for long */
+    bool heard;           /* it has been heard at all: until then it loads its programs, which takes as long as it takes */
 };
 
 static void put(struct watch *w)
@@ -185,6 +186,7 @@ static void status(struct watch *w, const struct hf_event *ev)
 {
     struct hf_span rest = ev->text, name, value;
     w->silent = false;
+    w->heard = true;
     while (hf_event_pair(&rest, &name, &value)) {
         if (hf_span_eqz(name, "state") && hf_span_eqz(value, "stopped"))
             w->stopped = true;
@@ -496,7 +498,7 @@ static void loop(struct watch *w, int fd)
         ask(w);
         struct pollfd p[2] = {{fd, POLLIN, 0}, {w->reload_fd, POLLIN, 0}};
         int ready = poll(p, 2, HEARTBEAT_MS);
-        if (ready == 0 && !w->silent) {
+        if (ready == 0 && w->heard && !w->silent) {
             w->silent = true;
             hf_log(HF_LOG_ERR, "sensor_silent", "the sensor has said nothing for %d s: it is stopped or starved, events may be lost", HEARTBEAT_MS / 1000);
         }

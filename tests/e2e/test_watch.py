@@ -129,7 +129,7 @@ def test_exec_session_and_container_that_was_there_before(watch, busybox):
 
 
 def test_connection_within_a_container(watch, busybox):
-    w = watch("--json")
+    w = watch("--json", "--container", "talks")
     busybox("run", "--rm", "--name", "talks", "--network", "none", "box:1", "/bin/busybox", "sh", "-c",
             "busybox nc -l -p 4444 & busybox sleep 0.3; busybox nc 127.0.0.1 4444 </dev/null; true")
     listen = w.wait_for(lambda l: l["type"] == "listen")

@@ -190,7 +190,10 @@ static void add_annotations(struct hf_bundle *b, struct hf_buf *out, hf_jnode li
     HF_JFOREACH(a, list)
     {
         struct hf_span key = hf_jname(a);
-        bool used = hf_span_starts(key, HF_S("io.kubernetes.cri")) || hf_span_starts(key, HF_S("io.container.manager"));
+        static const char *const internal[] = {"io.kubernetes.cri", "io.container.manager", "io.podman.annotations.", "org.opencontainers.image.stopSignal"};
+        bool used = false;
+        for (size_t i = 0; i < HF_ARRAY_LEN(internal) && !used; i++)
+            used = hf_span_starts(key, hf_span_z(internal[i]));
         for (size_t i = 0; i < HF_ARRAY_LEN(known) && !used; i++)
             used = hf_span_eqz(key, known[i].key);
         if (!used && ++labels <= HF_LABELS_MAX)
@@ -423,7 +426,12 @@ static int storage_facts(struct hf_bundle *b, struct hf_buf *out, struct hf_err 
     if (!hf_span_ends(hf_span_z(b->dir), HF_S("/userdata")) || !hf_span_ends(at, HF_S("-containers")))
         return 0;
     snprintf(dir, sizeof dir, "%.*s", (int)at.n, at.p);
-    return hf_store_containers(dir, b, out, err);
+    int rc = hf_store_containers(dir, b, out, err);
+    if (rc < 0 || !b->runtime || strcmp(b->runtime, "podman"))
+        return rc;
+    at = hf_span_dirname(at);
+    snprintf(dir, sizeof dir, "%.*s/libpod/bolt_state.db", (int)HF_MIN(at.n, sizeof dir - 32), at.p);
+    return hf_store_libpod(dir, b, out, err);
 }
 
 static const char *runtime_of(const struct hf_bundle *b)
@@ -452,15 +460,19 @@ static int from_store(const struct hf_bundle_roots *r, struct hf_bundle *b, cons
     return rc;
 }
 
-/* containerd: in the bundle; podman and CRI-O: conmon's, below the folder for what runs; runc alone: its state. */
-static void add_init_pid(struct hf_bundle *b, struct hf_buf *out)
+/* containerd: in the bundle; podman: conmon's, beside the bundle or in the same place below the folder for what runs. */
+static void add_init_pid(const struct hf_bundle_roots *r, struct hf_bundle *b, const char *id, struct hf_buf *out)
 {
-    static const char *const names[] = {"init.pid", "pidfile"};
+    static const char *const names[] = {"init.pid", "pidfile", NULL};
     struct hf_err ignored = HF_ERR_INIT;
-    char path[4200];
+    char path[4400];
     for (size_t i = 0; i < HF_ARRAY_LEN(names); i++) {
         hf_autobuf text = HF_BUF_INIT(64);
-        snprintf(path, sizeof path, "%s/%s", b->dir, names[i]);
+        struct hf_span store = hf_span_basename(hf_span_dirname(hf_span_dirname(hf_span_z(b->dir))));
+        if (names[i])
+            snprintf(path, sizeof path, "%s/%s", b->dir, names[i]);
+        else
+            snprintf(path, sizeof path, "%s/run/containers/storage/%.*s/%s/userdata/pidfile", r && r->prefix ? r->prefix : "", HF_SPAN_ARG(store), id);
         if (hf_store_read(path, &text, &ignored) > 0) {
             hf_fact_add(out, "init_pid", hf_span_trim(hf_buf_span(&text)));
             return;
@@ -498,7 +510,7 @@ int hf_bundle_facts(const struct hf_bundle_roots *r, struct hf_bundle *b, uint32
         b->has_name = true;
         b->name_from = "id";
     }
-    add_init_pid(b, out);
+    add_init_pid(r, b, id, out);
     return 1;
 }
 

@@ -37,6 +37,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         err.msg[0] = 0;
         if (hf_store_containerd_db(b, HF_S("default"), &bundle, &out, &err) < 0 && !err.msg[0])
             abort();
+        if (hf_store_libpod_db(b, &bundle, &out, &err) < 0 && !err.msg[0])
+            abort();
         rest = hf_buf_span(&out);
         size_t seen = 0;
         while (hf_event_pair(&rest, &name, &value))

@@ -13,6 +13,7 @@
 
 #define LIST_MAX (8u << 20)    /* bytes of a list of all containers or images */
 #define LIST_MEMORY (64u << 20)
+#define LIBPOD_MAX (1u << 20)  /* bytes of libpod's configuration of a container */
 
 int hf_store_read(const char *path, struct hf_buf *out, struct hf_err *err)
 {
@@ -124,19 +125,27 @@ static ssize_t read_file(void *ctx, uint64_t offset, char *out, size_t n)
     return (ssize_t)done;
 }
 
+/* 1: open; *fd must live as long as the reader. */
+static int open_db(const char *path, int *fd, struct hf_bolt **ret, struct hf_err *err)
+{
+    struct stat st;
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (*fd < 0)
+        return errno == ENOENT || errno == ENOTDIR ? 0 : hf_fail(err, -errno, "it could not be opened");
+    if (fstat(*fd, &st) < 0 || !S_ISREG(st.st_mode))
+        return hf_fail(err, HF_E_UNSUPPORTED, "it is not a file");
+    int rc = hf_bolt_new(ret, read_file, fd, err);
+    return rc < 0 ? rc : 1;
+}
+
 int hf_store_containerd(const char *root, struct hf_span ns, struct hf_bundle *b, struct hf_buf *out, struct hf_err *err)
 {
     char path[4300];
-    struct stat st;
+    hf_autoclose int fd = -1;
     hf_cleanup(hf_bolt_freep) struct hf_bolt *db = NULL;
     snprintf(path, sizeof path, "%s/io.containerd.metadata.v1.bolt/meta.db", root);
-    hf_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0)
-        return errno == ENOENT || errno == ENOTDIR ? 0 : hf_fail(err, -errno, "%s", path);
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-        return hf_fail(err, HF_E_UNSUPPORTED, "%s is not a file", path);
-    int rc = hf_bolt_new(&db, read_file, &fd, err);
-    if (rc == 0)
+    int rc = open_db(path, &fd, &db, err);
+    if (rc > 0)
         rc = hf_store_containerd_db(db, ns, b, out, err);
     return rc < 0 ? hf_wrap(err, rc, "%s", path) : rc;
 }
@@ -193,6 +202,43 @@ int hf_store_images_json(struct hf_span json, struct hf_bundle *b, struct hf_buf
         return 1;
     }
     return 0;
+}
+
+/* libpod's own database (podman 4): what its annotations leave out, labels and the pod's name. */
+int hf_store_libpod_db(struct hf_bolt *db, struct hf_bundle *b, struct hf_buf *out, struct hf_err *err)
+{
+    hf_cleanup(hf_json_doc_freep) struct hf_json_doc *config = NULL, *pod = NULL;
+    hf_autobuf text = HF_BUF_INIT(LIBPOD_MAX);
+    const struct hf_span own[] = {HF_S("ctr"), b->id, HF_S("config")};
+    int rc = hf_bolt_get(db, own, HF_ARRAY_LEN(own), &text, err);
+    if (rc <= 0 || (rc = hf_json_parse_within(hf_buf_span(&text), LIST_MEMORY, &config, err)) < 0)
+        return rc;
+    hf_jnode root = hf_json_root(config);
+    unsigned n = 0;
+    set_name(b, out, hf_jgetstr(root, "name"), "libpod-store");
+    HF_JFOREACH(l, hf_jget(root, "labels"))
+        if (++n <= HF_LABELS_MAX)
+            hf_fact_label(out, hf_jname(l), hf_jstr(l));
+    if (hf_jis_true(hf_jget(root, "pause"))) /* libpod's word for what it calls an infra container elsewhere */
+        hf_fact_addz(out, "kind", "sandbox");
+    const struct hf_span its[] = {HF_S("pod"), hf_jgetstr(root, "pod"), HF_S("config")};
+    if (!its[1].n)
+        return 1;
+    hf_buf_clear(&text);
+    rc = hf_bolt_get(db, its, HF_ARRAY_LEN(its), &text, err);
+    if (rc > 0 && (rc = hf_json_parse_within(hf_buf_span(&text), LIST_MEMORY, &pod, err)) == 0)
+        hf_fact_add(out, "pod_name", hf_jgetstr(hf_json_root(pod), "name"));
+    return rc < 0 ? rc : 1;
+}
+
+int hf_store_libpod(const char *path, struct hf_bundle *b, struct hf_buf *out, struct hf_err *err)
+{
+    hf_autoclose int fd = -1;
+    hf_cleanup(hf_bolt_freep) struct hf_bolt *db = NULL;
+    int rc = open_db(path, &fd, &db, err);
+    if (rc > 0)
+        rc = hf_store_libpod_db(db, b, out, err);
+    return rc < 0 ? hf_wrap(err, rc, "%s", path) : rc;
 }
 
 int hf_store_containers(const char *dir, struct hf_bundle *b, struct hf_buf *out, struct hf_err *err)

@@ -10,12 +10,15 @@
 HF_MUSTUSE int hf_store_containerd(const char *root, struct hf_span ns, struct hf_bundle *b, struct hf_buf *out, struct hf_err *err);
 /* dir: DRIVER-containers of containers/storage, with its containers.json. */
 HF_MUSTUSE int hf_store_containers(const char *dir, struct hf_bundle *b, struct hf_buf *out, struct hf_err *err);
+/* libpod's bolt_state.db. */
+HF_MUSTUSE int hf_store_libpod(const char *path, struct hf_bundle *b, struct hf_buf *out, struct hf_err *err);
 /* data_root/image/DRIVER/repositories.json: the digest under which an image was pulled. */
 HF_MUSTUSE int hf_store_docker_image(const char *data_root, const char *driver, struct hf_bundle *b, struct hf_buf *out, struct hf_err *err);
 
 /* The parsers alone, for tests and fuzzing. */
 struct hf_bolt;
 HF_MUSTUSE int hf_store_containerd_db(struct hf_bolt *db, struct hf_span ns, struct hf_bundle *b, struct hf_buf *out, struct hf_err *err);
+HF_MUSTUSE int hf_store_libpod_db(struct hf_bolt *db, struct hf_bundle *b, struct hf_buf *out, struct hf_err *err);
 HF_MUSTUSE int hf_store_containers_json(struct hf_span json, struct hf_bundle *b, struct hf_buf *out, struct hf_err *err);
 HF_MUSTUSE int hf_store_images_json(struct hf_span json, struct hf_bundle *b, struct hf_buf *out, struct hf_err *err);
 HF_MUSTUSE int hf_store_repositories_json(struct hf_span json, struct hf_bundle *b, struct hf_buf *out, struct hf_err *err);
