@@ -310,31 +310,37 @@ static void ask(struct watch *w)
         hf_log(HF_LOG_WARNING, "ask", "%s", err.msg);
 }
 
-/* "needs.memory": the rules because of which it is attached. */
+/* The rules of one kind that need a class of hooks, as "A; B"; their number. */
+static unsigned needing(const struct hf_rules *rules, uint64_t demand, bool cheap, struct hf_buf *names)
+{
+    unsigned n = 0, more = 0;
+    hf_buf_clear(names);
+    for (size_t i = 0; i < hf_rules_count(rules); i++) {
+        const struct hf_rule *r = hf_rules_at(rules, i);
+        if (!r->enabled || r->cheap_hooks != cheap || !(hf_rule_demand(r) & demand))
+            continue;
+        n++;
+        if (names->n + r->name.n > NEEDS_BYTES) {
+            more++;
+            continue;
+        }
+        hf_buf_addz(names, names->n ? "; " : "");
+        hf_buf_adds(names, r->name);
+    }
+    if (more)
+        hf_buf_addf(names, "; and %u more", more);
+    return n;
+}
+
+/* "needs.memory": the rules because of which it is attached; "needs_cheap.memory": those for which only a cheap hook would be. */
 static void tell_needs(struct watch *w, const struct hf_rules *rules)
 {
     hf_autobuf b = HF_BUF_INIT(65536), names = HF_BUF_INIT(NEEDS_BYTES + 512);
     hf_pairs_begin(&b, HF_EV_STATUS, 0);
-    for (unsigned d = 0; d < HF_DEMANDS; d++) {
-        unsigned n = 0, more = 0;
-        hf_buf_clear(&names);
-        for (size_t i = 0; i < hf_rules_count(rules); i++) {
-            const struct hf_rule *r = hf_rules_at(rules, i);
-            if (!r->enabled || !(hf_rule_demand(r) & (1ull << d)))
-                continue;
-            n++;
-            if (names.n + r->name.n > NEEDS_BYTES) {
-                more++;
-                continue;
-            }
-            hf_buf_addz(&names, names.n ? "; " : "");
-            hf_buf_adds(&names, r->name);
-        }
-        if (more)
-            hf_buf_addf(&names, "; and %u more", more);
-        char name[32];
-        snprintf(name, sizeof name, "needs.%s", hf_demand_name(d));
-        if (n)
+    for (unsigned i = 0; i < 2 * HF_DEMANDS; i++) {
+        char name[40];
+        snprintf(name, sizeof name, "%s.%s", i % 2 ? "needs_cheap" : "needs", hf_demand_name(i / 2));
+        if (needing(rules, 1ull << (i / 2), i % 2, &names))
             hf_pairs_add(&b, name, hf_buf_span(&names));
     }
     struct hf_span told = hf_pairs_end(&b);
@@ -342,12 +348,13 @@ static void tell_needs(struct watch *w, const struct hf_rules *rules)
         record(w, told);
 }
 
-/* The hooks that the rules need. */
+/* The hooks that the rules need, and those that the events need which are to be shown.  rules NULL: there are none. */
 static void ask_for_rules(struct watch *w, const struct hf_rules *rules)
 {
     w->ask.seq++;
-    w->ask.demand = hf_rules_demand(rules, &w->ask.demand_cheap);
-    w->ask_due = true;
+    w->ask.demand = rules ? hf_rules_demand(rules, &w->ask.demand_cheap) : 0;
+    w->ask.demand |= hf_watch_filter_names(&w->o->filter, "memory") ? HF_DEMAND_MEMORY : 0;
+    w->ask_due = w->ask.seq > 1 || w->ask.demand || w->ask.demand_cheap;
     ask(w);
 }
 
@@ -486,8 +493,7 @@ static void frame(struct watch *w, uint64_t boot_ns, struct hf_span records)
 static void loop(struct watch *w, int fd)
 {
     static char bytes[HF_WIRE_MAX + 64];
-    if (w->engine)
-        ask_for_rules(w, hf_engine_rules(w->engine));
+    ask_for_rules(w, w->engine ? hf_engine_rules(w->engine) : NULL);
     for (;;) {
         ask(w);
         struct pollfd p[2] = {{fd, POLLIN, 0}, {w->reload_fd, POLLIN, 0}};
