@@ -14,7 +14,10 @@
 #include "cli/reload.h"
 #include "cli/rules-cli.h"
 #include "cli/watch.h"
+#include "detect/demand.h"
 #include "sensor/sensor.h"
+
+#define NEEDING_SHOWN 4u /* names of rules in a line of text */
 
 static volatile int stop;
 
@@ -201,7 +204,47 @@ int hf_cmd_watch(int argc, char **argv)
 
 /* ---- sensor features ---- */
 
-static void features_json(const struct hf_feature *f, size_t n, struct hf_buf *out)
+/* The enabled rules that need what is attached on demand. */
+static unsigned needing(const struct hf_rules *rules, uint64_t demand, struct hf_jw *w, struct hf_buf *text)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < hf_rules_count(rules); i++) {
+        const struct hf_rule *r = hf_rules_at(rules, i);
+        if (!r->enabled || !(hf_rule_demand(r) & demand))
+            continue;
+        if (w)
+            hf_jw_str(w, r->name);
+        else if (n < NEEDING_SHOWN) {
+            hf_buf_addz(text, n ? ", \"" : "\"");
+            hf_buf_add_escaped(text, r->name, 80);
+            hf_buf_addc(text, '"');
+        }
+        n++;
+    }
+    if (text && n > NEEDING_SHOWN)
+        hf_buf_addf(text, " and %u more", n - NEEDING_SHOWN);
+    return n;
+}
+
+static void on_demand_json(const struct hf_feature *f, const struct hf_rules *rules, struct hf_jw *w)
+{
+    hf_autobuf name = HF_BUF_INIT(256);
+    hf_demand_names(f->demand, &name);
+    hf_jw_kstr(w, "on_demand", hf_buf_span(&name));
+    hf_jw_key(w, "needed_by");
+    hf_jw_array(w);
+    needing(rules, f->demand, w, NULL);
+    hf_jw_array_end(w);
+    if (!f->hook)
+        return;
+    hf_jw_kbool(w, "every_call_pays", f->costly);
+    if (f->measured) {
+        hf_jw_ku64(w, "call_ns", f->call_ns);
+        hf_jw_ku64(w, "ns_per_s", f->ns_per_s);
+    }
+}
+
+static void features_json(const struct hf_feature *f, size_t n, const struct hf_rules *rules, struct hf_buf *out)
 {
     struct hf_jw w;
     hf_jw_init(&w, out, true);
@@ -221,13 +264,36 @@ static void features_json(const struct hf_feature *f, size_t n, struct hf_buf *o
         }
         if (f[i].not_covered)
             hf_jw_kstrz(&w, "not_covered", f[i].not_covered);
+        if (f[i].demand)
+            on_demand_json(&f[i], rules, &w);
         hf_jw_object_end(&w);
     }
     hf_jw_array_end(&w);
     hf_buf_addc(out, '\n');
 }
 
-static void features_text(const struct hf_feature *f, size_t n, struct hf_buf *out)
+static void on_demand_text(const struct hf_feature *f, const struct hf_rules *rules, struct hf_buf *out)
+{
+    hf_autobuf names = HF_BUF_INIT(4096);
+    unsigned n = needing(rules, f->demand, NULL, &names);
+    hf_buf_addf(out, "%-18s   only while a rule needs it: ", "");
+    if (n)
+        hf_buf_adds(out, hf_buf_span(&names));
+    else
+        hf_buf_addz(out, "no enabled rule does");
+    hf_buf_addc(out, '\n');
+    if (!f->hook)
+        return;
+    hf_buf_addf(out, "%-18s   costs: ", "");
+    if (f->measured)
+        hf_buf_addf(out, "%llu ns of run time a second here and now; ", (unsigned long long)f->ns_per_s);
+    if (f->costly && f->measured)
+        hf_buf_addf(out, "%llu ns more for every system call of the host\n", (unsigned long long)f->call_ns);
+    else
+        hf_buf_addz(out, f->costly ? "every system call of the host pays for it\n" : "nothing to who does nothing of the kind\n");
+}
+
+static void features_text(const struct hf_feature *f, size_t n, const struct hf_rules *rules, struct hf_buf *out)
 {
     hf_buf_addf(out, "%-18s %s\n", "CAPABILITY", "SERVED BY");
     for (size_t i = 0; i < n; i++) {
@@ -236,14 +302,18 @@ static void features_text(const struct hf_feature *f, size_t n, struct hf_buf *o
             hf_buf_addf(out, "%-18s   better: %s (%s)\n", "", f[i].refused, f[i].why);
         if (f[i].not_covered)
             hf_buf_addf(out, "%-18s   not seen: %s\n", "", f[i].not_covered);
+        if (f[i].demand)
+            on_demand_text(&f[i], rules, out);
     }
 }
 
 int hf_cmd_sensor(int argc, char **argv)
 {
     bool json = false;
+    struct hf_strs paths = {.n = 0};
     struct hf_err err = HF_ERR_INIT;
     const struct hf_opt opts[] = {
+            {"rules", 'r', HF_OPT_LIST, &paths, "PATH", NULL, 0, 0, "rules that may need something on demand, instead of those that come with holdfast; can be repeated"},
             {"json", 0, HF_OPT_FLAG, &json, NULL, NULL, 0, 0, "as JSON"},
             {NULL, 0, HF_OPT_FLAG, NULL, NULL, NULL, 0, 0, NULL},
     };
@@ -257,14 +327,17 @@ int hf_cmd_sensor(int argc, char **argv)
     if (strcmp(args[0], "features") != 0)
         return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "\"sensor\" takes \"features\""));
     hf_cleanup(hf_kernel_closep) struct hf_kernel *k = NULL;
-    rc = hf_sensor_probe(&k, &err);
+    hf_cleanup(hf_rules_freep) struct hf_rules *rules = NULL;
+    rc = hf_cli_rules(&paths, &rules, &err);
+    rc = rc < 0 ? rc : hf_sensor_probe(&k, &err);
     if (rc < 0)
         return hf_cli_fail(&err, rc);
+    hf_kernel_measure_demand(k);
     const struct hf_feature *f = hf_kernel_features(k, &count);
     hf_autobuf out = HF_BUF_INIT(1u << 20);
     if (json)
-        features_json(f, count, &out);
+        features_json(f, count, rules, &out);
     else
-        features_text(f, count, &out);
+        features_text(f, count, rules, &out);
     return hf_cli_stdout(NULL, hf_buf_span(&out)) < 0 ? HF_EXIT_FAILED : HF_EXIT_OK;
 }

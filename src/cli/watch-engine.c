@@ -20,8 +20,10 @@
 #include "cli/rules-cli.h"
 #include "cli/watch-map.h"
 #include "cli/watch-text.h"
+#include "detect/demand.h"
 #include "event/json.h"
 #include "event/track.h"
+#include "sensor/ask.h"
 #include "sensor/frames.h"
 
 #define NOBODY 65534u
@@ -29,6 +31,7 @@
 #define USERS_MAX (4u << 20)
 #define MAP_MAX (64u << 20)
 #define TREE_DEPTH 8u /* deeper processes are not indented further */
+#define NEEDS_BYTES 4096u /* names of rules that need one class of hooks */
 #define BEFORE_SHOWN 4u /* lines of what came before an alert on a terminal; the rest has `rules why` */
 
 struct watch {
@@ -40,10 +43,14 @@ struct watch {
     struct hf_buf line, passwd, group;
     struct hf_users users;
     int reload_fd; /* -1: nothing comes */
+    int ask_fd;    /* to the privileged half; -1: there is none */
+    struct hf_ask ask; /* what is wanted of it */
+    bool ask_due, ask_answered;
     uint64_t offset_ns, seed, seq, alerts, lost, bad;
     struct hf_recorder *recorder; /* NULL: none, or it has ended */
     bool record_failed;
     bool stopped, silent; /* the privileged half said so; it has not been heard for long */
+    bool heard;           /* it has been heard at all: until then it loads its programs, which takes as long as it takes */
 };
 
 static void put(struct watch *w)
@@ -179,9 +186,15 @@ static void status(struct watch *w, const struct hf_event *ev)
 {
     struct hf_span rest = ev->text, name, value;
     w->silent = false;
+    w->heard = true;
     while (hf_event_pair(&rest, &name, &value)) {
         if (hf_span_eqz(name, "state") && hf_span_eqz(value, "stopped"))
             w->stopped = true;
+        if (hf_span_eqz(name, "asked"))
+            w->ask_answered = true;
+        if (hf_span_starts(name, HF_S("costly.")))
+            hf_log(HF_LOG_NOTICE, "costly_hook", "while watching, every system call of this host pays for %.*s, which rules need (\"needs.*\" of the status event; \"hooks: cheap\" in a rule goes without)",
+                    HF_SPAN_ARG(value));
         if (hf_span_eqz(name, "shed"))
             hf_log(HF_LOG_WARNING, "shed", "the sensor is over its budget and no longer tells of: %.*s", HF_SPAN_ARG(value));
         if (hf_span_eqz(name, "error"))
@@ -285,6 +298,59 @@ static int prepare(struct watch *w, struct hf_err *err)
     return rc;
 }
 
+/* Tells the privileged half what is needed of it; what it cannot take now is told with the next records. */
+static void ask(struct watch *w)
+{
+    struct hf_err err = HF_ERR_INIT;
+    if (!w->ask_due || w->ask_fd < 0)
+        return;
+    int rc = hf_ask_send(w->ask_fd, &w->ask, &err);
+    w->ask_due = rc == -EAGAIN;
+    if (rc < 0 && rc != -EAGAIN && rc != -EPIPE && rc != -ECONNRESET) /* that it has ended is told elsewhere */
+        hf_log(HF_LOG_WARNING, "ask", "%s", err.msg);
+}
+
+/* "needs.memory": the rules because of which it is attached. */
+static void tell_needs(struct watch *w, const struct hf_rules *rules)
+{
+    hf_autobuf b = HF_BUF_INIT(65536), names = HF_BUF_INIT(NEEDS_BYTES + 512);
+    hf_pairs_begin(&b, HF_EV_STATUS, 0);
+    for (unsigned d = 0; d < HF_DEMANDS; d++) {
+        unsigned n = 0, more = 0;
+        hf_buf_clear(&names);
+        for (size_t i = 0; i < hf_rules_count(rules); i++) {
+            const struct hf_rule *r = hf_rules_at(rules, i);
+            if (!r->enabled || !(hf_rule_demand(r) & (1ull << d)))
+                continue;
+            n++;
+            if (names.n + r->name.n > NEEDS_BYTES) {
+                more++;
+                continue;
+            }
+            hf_buf_addz(&names, names.n ? "; " : "");
+            hf_buf_adds(&names, r->name);
+        }
+        if (more)
+            hf_buf_addf(&names, "; and %u more", more);
+        char name[32];
+        snprintf(name, sizeof name, "needs.%s", hf_demand_name(d));
+        if (n)
+            hf_pairs_add(&b, name, hf_buf_span(&names));
+    }
+    struct hf_span told = hf_pairs_end(&b);
+    if (told.n > sizeof(struct hf_wire_pairs))
+        record(w, told);
+}
+
+/* The hooks that the rules need. */
+static void ask_for_rules(struct watch *w, const struct hf_rules *rules)
+{
+    w->ask.seq++;
+    w->ask.demand = hf_rules_demand(rules, &w->ask.demand_cheap);
+    w->ask_due = true;
+    ask(w);
+}
+
 /* New rules in the place of the old ones: all or nothing.  What counting rules remember goes over where the rule is the same. */
 static void reload(struct watch *w)
 {
@@ -313,6 +379,7 @@ static void reload(struct watch *w)
     tell_excepted(w);
     hf_excepts_free(w->excepts);
     tell_silent_rules(rules);
+    ask_for_rules(w, rules);
     use_excepts(w, excepts);
     hf_log(HF_LOG_NOTICE, "reloaded", "reloaded: %zu rules, %zu exceptions", hf_rules_count(rules), hf_excepts_count(excepts));
 }
@@ -419,10 +486,13 @@ static void frame(struct watch *w, uint64_t boot_ns, struct hf_span records)
 static void loop(struct watch *w, int fd)
 {
     static char bytes[HF_WIRE_MAX + 64];
+    if (w->engine)
+        ask_for_rules(w, hf_engine_rules(w->engine));
     for (;;) {
+        ask(w);
         struct pollfd p[2] = {{fd, POLLIN, 0}, {w->reload_fd, POLLIN, 0}};
         int ready = poll(p, 2, HEARTBEAT_MS);
-        if (ready == 0 && !w->silent) {
+        if (ready == 0 && w->heard && !w->silent) {
             w->silent = true;
             hf_log(HF_LOG_ERR, "sensor_silent", "the sensor has said nothing for %d s: it is stopped or starved, events may be lost", HEARTBEAT_MS / 1000);
         }
@@ -438,6 +508,11 @@ static void loop(struct watch *w, int fd)
         uint64_t now = hf_boot_ns();
         record_frame(w, now, hf_span(bytes, (size_t)n));
         frame(w, now, hf_span(bytes, (size_t)n));
+        if (w->ask_answered && w->engine) {
+            w->ask_answered = false;
+            tell_needs(w, hf_engine_rules(w->engine));
+            fflush(stdout);
+        }
     }
 }
 
@@ -486,7 +561,7 @@ static int losses(const struct watch *w, struct hf_err *err)
 
 int hf_watch_engine(const struct hf_watch_opts *o, int fd, struct hf_err *err)
 {
-    struct watch w = {.o = o, .reload_fd = o->rules ? o->reload_fd : -1};
+    struct watch w = {.o = o, .reload_fd = o->rules ? o->reload_fd : -1, .ask_fd = fd};
     look_around(&w);
     int rc = prepare(&w, err);
     rc = rc < 0 ? rc : begin_recording(&w, err);
@@ -506,7 +581,7 @@ int hf_watch_engine(const struct hf_watch_opts *o, int fd, struct hf_err *err)
 
 int hf_watch_replay(const struct hf_watch_opts *o, int fd, struct hf_err *err)
 {
-    struct watch w = {.o = o};
+    struct watch w = {.o = o, .ask_fd = -1};
     struct hf_recording_frame f;
     struct hf_err inner = HF_ERR_INIT;
     hf_cleanup(hf_recording_closep) struct hf_recording *r = NULL;

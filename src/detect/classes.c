@@ -20,7 +20,7 @@ static const struct {
         {"chmod", FILE_(CHMOD) | FILE_(ATTRIB)}, {"fchmod", FILE_(CHMOD) | FILE_(ATTRIB)}, {"fchmodat", FILE_(CHMOD) | FILE_(ATTRIB)},
         {"chown", FILE_(CHOWN)}, {"fchown", FILE_(CHOWN)}, {"fchownat", FILE_(CHOWN)}, {"lchown", FILE_(CHOWN)},
         {"mkdir", FILE_(MKDIR)}, {"mkdirat", FILE_(MKDIR)}, {"mknod", FILE_(MKNOD)}, {"mknodat", FILE_(MKNOD)},
-        {"setxattr", FILE_(XATTR)}, {"fsetxattr", FILE_(XATTR)}, {"ioctl", FILE_(IOCTL)}, {"mmap", FILE_(MMAP_EXEC)}, {"mprotect", BIT(MEM)},
+        {"setxattr", FILE_(XATTR)}, {"fsetxattr", FILE_(XATTR)}, {"ioctl", FILE_(IOCTL)}, {"mprotect", BIT(MEM)}, {"pkey_mprotect", BIT(MEM)}, {"mmap", BIT(MMAP)}, {"mmap2", BIT(MMAP)}, {"shmat", BIT(MMAP)}, {"hf.memory", BIT(MEM) | BIT(MMAP)},
         {"connect", NET_(CONNECT) | NET_(ESTABLISHED) | NET_(FAILED) | FILE_(CONNECT)}, {"accept", NET_(ACCEPT)}, {"accept4", NET_(ACCEPT)},
         {"listen", NET_(LISTEN)}, {"bind", NET_(BIND)}, {"sendto", NET_(SEND)}, {"sendmsg", NET_(SEND)}, {"sendmmsg", NET_(SEND)},
         {"recvfrom", 0}, {"recvmsg", 0}, {"recvmmsg", 0}, {"read", 0}, {"write", 0}, {"close", 0}, {"pipe", 0}, {"select", 0}, {"poll", 0},
@@ -33,7 +33,7 @@ static const struct {
         {"capset", BIT(CRED)}, {"dup", BIT(DUP)}, {"dup2", BIT(DUP)}, {"dup3", BIT(DUP)}, {"userfaultfd", BIT(USERFAULTFD)},
         {"hf.exec", BIT(EXEC)}, {"hf.fork", BIT(FORK)}, {"hf.signal", BIT(SIGNAL)},
         {"hf.file", OPENS | FILE_(UNLINK) | FILE_(RMDIR) | FILE_(RENAME) | FILE_(LINK) | FILE_(SYMLINK) | FILE_(CHMOD) | FILE_(ATTRIB) | FILE_(CHOWN) | FILE_(MKDIR) |
-                            FILE_(MKNOD) | FILE_(XATTR) | FILE_(IOCTL) | FILE_(MMAP_EXEC) | FILE_(CONNECT)},
+                            FILE_(MKNOD) | FILE_(XATTR) | FILE_(IOCTL) | FILE_(CONNECT)},
 };
 
 uint64_t hf_classes_named(struct hf_span name, bool *ret_known)
@@ -70,13 +70,13 @@ const char *hf_class_name(enum hf_class c)
 bool hf_class_is_told(enum hf_class c)
 {
     unsigned op = c > HF_CLASS_FILE && c < HF_CLASS_NET ? (unsigned)c - HF_CLASS_FILE : 0;
-    return op != HF_FILE_MMAP_EXEC && op != HF_FILE_IOCTL && c != HF_CLASS_MEM && c != HF_CLASS_NONE;
+    return op != HF_FILE_MMAP_EXEC && c != HF_CLASS_NONE;
 }
 
 const char *hf_class_hook(enum hf_class c)
 {
     if (c > HF_CLASS_FILE && c < HF_CLASS_NET)
-        return c == HF_CLASS_FILE + HF_FILE_CONNECT ? "unix-connect" : "files";
+        return c == HF_CLASS_FILE + HF_FILE_CONNECT ? "unix-connect" : c == HF_CLASS_FILE + HF_FILE_IOCTL ? "device-requests" : "files";
     if (c > HF_CLASS_NET && c < HF_CLASS_PAYLOAD)
         return "network";
     switch (c) {
@@ -99,6 +99,8 @@ const char *hf_class_hook(enum hf_class c)
         return "ptrace";
     case HF_CLASS_MEM:
         return "memory";
+    case HF_CLASS_MMAP:
+        return "memory-map";
     case HF_CLASS_UNSHARE:
     case HF_CLASS_SETNS:
         return "namespaces";
@@ -151,7 +153,7 @@ enum hf_class hf_class_of(const struct hf_event *ev)
     case HF_EV_PTRACE:
         return HF_CLASS_PTRACE;
     case HF_EV_MEM:
-        return HF_CLASS_MEM;
+        return ev->u.mem.op == HF_MEM_MPROTECT ? HF_CLASS_MEM : HF_CLASS_MMAP;
     case HF_EV_NS:
         return ev->u.ns.op == HF_NS_SETNS ? HF_CLASS_SETNS : HF_CLASS_UNSHARE;
     case HF_EV_MOUNT:

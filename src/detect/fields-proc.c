@@ -2,6 +2,7 @@
 /* What a condition can ask of processes, users and threads. */
 #include "detect/fields-internal.h"
 #include "event/caps.h"
+#include "event/runtime.h"
 
 #define ANCESTORS 64
 
@@ -233,24 +234,6 @@ static bool numbers(struct hf_look *l, const struct hf_proc *p, unsigned id, str
     }
 }
 
-/* The runtime at work inside a container before its program starts: it sets the container up, and may do all.  A process of the
- * container can take any name, so the name alone is not believed: its parent must be outside, and its program the runtime's (or the
- * copy in memory that runc makes of itself). */
-static bool is_runtime(const struct hf_proc *p)
-{
-    static const char *const names[] = {"runc:[", "crun", "runc", "youki", "conmon"};
-    bool inside = p->parent && p->container && p->parent->container == p->container, program = !p->exe.n || (p->exec_flags & HF_X_MEMFD);
-    for (size_t i = 1; i < HF_ARRAY_LEN(names) && !program; i++)
-        program = hf_span_starts(hf_span_basename(p->exe), hf_span_z(names[i]));
-    if (inside || !program)
-        return false;
-    for (size_t i = 0; i < HF_ARRAY_LEN(names); i++)
-        if (hf_span_starts(p->comm, hf_span_z(names[i])))
-            return true;
-    struct hf_span argv0 = hf_proc_argv0(p);
-    return hf_span_eqz(argv0, "runc") && p->args.n >= 9 && !memcmp(p->args.p + 5, "init", 4);
-}
-
 static bool words(struct hf_look *l, const struct hf_proc *p, unsigned id, struct hf_span arg, int64_t arg_n, unsigned nth, struct hf_value *ret)
 {
     static const char *const sessions[] = {"", "exec", "ssh", "login"};
@@ -298,7 +281,7 @@ static bool words(struct hf_look *l, const struct hf_proc *p, unsigned id, struc
     case F_HF_SESSION:
         return hf_value_str(ret, hf_span_z(sessions[p->session < 4 ? p->session : 0]));
     case F_HF_RUNTIME:
-        return hf_value_num(ret, is_runtime(p));
+        return hf_value_num(ret, hf_proc_is_runtime(p));
     case F_HF_CONTAINER_MAIN:
         return p->container && hf_value_num(ret, p->session == HF_SESSION_NONE && (!p->parent || p->parent->container != p->container));
     default:

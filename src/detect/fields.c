@@ -7,6 +7,7 @@
 #define BIT(c) HF_CLASS_BIT(HF_CLASS_##c)
 #define ALL HF_CLASS_ALL
 #define FILES (((1ull << 18) - 1) << HF_CLASS_FILE)
+#define MAPPED (BIT(MEM) | BIT(MMAP))
 #define NETS (((1ull << 9) - 1) << HF_CLASS_NET)
 #define CONNS (NETS | BIT(PAYLOAD) | BIT(DUP))
 #define STR HF_VALUE_STR
@@ -96,16 +97,16 @@ static const struct hf_field_def table[] = {
         {"evt.arg", STR, ALL, NULL, F_EVT_ARG, true},
         {"evt.category", STR, ALL, NULL, F_EVT_CATEGORY, false},
         {"evt.buffer", STR, 0, "needs the bytes that programs read and write, which the sensor never takes", F_EVT_BUFFER, false},
-        {"fd.name", STR, FILES | CONNS, NULL, F_FD_NAME, false},
-        {"fd.nameraw", STR, FILES | CONNS, NULL, F_FD_NAMERAW, false},
-        {"fd.directory", STR, FILES, NULL, F_FD_DIRECTORY, false},
-        {"fd.filename", STR, FILES, NULL, F_FD_FILENAME, false},
+        {"fd.name", STR, FILES | MAPPED | CONNS, NULL, F_FD_NAME, false},
+        {"fd.nameraw", STR, FILES | MAPPED | CONNS, NULL, F_FD_NAMERAW, false},
+        {"fd.directory", STR, FILES | MAPPED, NULL, F_FD_DIRECTORY, false},
+        {"fd.filename", STR, FILES | MAPPED, NULL, F_FD_FILENAME, false},
         {"fd.type", STR, FILES | CONNS, NULL, F_FD_TYPE, false},
         {"fd.typechar", STR, FILES | CONNS, NULL, F_FD_TYPECHAR, false},
         {"fd.types", STR, ALL, NULL, F_FD_TYPES, true},
         {"fd.num", NUM, FILES | BIT(DUP), NULL, F_FD_NUM, false},
-        {"fd.ino", NUM, FILES, NULL, F_FD_INO, false},
-        {"fd.dev", NUM, FILES, NULL, F_FD_DEV, false},
+        {"fd.ino", NUM, FILES | MAPPED, NULL, F_FD_INO, false},
+        {"fd.dev", NUM, FILES | MAPPED, NULL, F_FD_DEV, false},
         {"fd.ip", ADDR, CONNS, NULL, F_FD_IP, false},
         {"fd.cip", ADDR, CONNS, NULL, F_FD_CIP, false},
         {"fd.sip", ADDR, CONNS, NULL, F_FD_SIP, false},
@@ -131,7 +132,7 @@ static const struct hf_field_def table[] = {
         {"fd.is_server", NUM, CONNS, NULL, F_FD_IS_SERVER, false},
         {"fd.connected", NUM, CONNS, NULL, F_FD_CONNECTED, false},
         {"fd.name_changed", NUM, 0, "the sensor tells of a connection once, with its final ends", F_NONE, false},
-        {"fd.is_upper_layer", NUM, FILES, NULL, F_FD_UPPER, false},
+        {"fd.is_upper_layer", NUM, FILES | MAPPED, NULL, F_FD_UPPER, false},
         {"fs.path.name", STR, FILES, NULL, F_FS_PATH_NAME, false},
         {"fs.path.nameraw", STR, FILES, NULL, F_FS_PATH_NAME, false},
         {"fs.path.source", STR, FILES, NULL, F_FS_PATH_SOURCE, false},
@@ -186,7 +187,16 @@ static const struct hf_field_def table[] = {
         {"hf.cred.root", NUM, BIT(CRED), NULL, F_HF_CRED_ROOT, false},
         {"hf.cred.unexplained", NUM, BIT(CRED), NULL, F_HF_CRED_UNEXPLAINED, false},
         {"hf.bpf.helpers", STR, BIT(BPF), NULL, F_HF_BPF_HELPERS, false},
-        {"hf.mem.writable_exec", NUM, BIT(MEM), NULL, F_HF_MEM_WX, false},
+        {"hf.mem.writable_exec", NUM, MAPPED, NULL, F_HF_MEM_WX, false},
+        {"hf.mem.anonymous", NUM, MAPPED, NULL, F_HF_MEM_ANON, false},
+        {"hf.mem.written", NUM, MAPPED, NULL, F_HF_MEM_WRITTEN, false},
+        {"hf.mem.stack", NUM, MAPPED, NULL, F_HF_MEM_STACK, false},
+        {"hf.mem.heap", NUM, MAPPED, NULL, F_HF_MEM_HEAP, false},
+        {"hf.mem.length", NUM, MAPPED, NULL, F_HF_MEM_LENGTH, false},
+        {"hf.file.memfd", NUM, FILES | MAPPED, NULL, F_HF_FILE_MEMFD, false},
+        {"hf.file.deleted", NUM, FILES | MAPPED, NULL, F_HF_FILE_DELETED, false},
+        {"hf.file.tmpfs", NUM, FILES | MAPPED, NULL, F_HF_FILE_TMPFS, false},
+        {"hf.file.copied_up", NUM, FILES | MAPPED, NULL, F_HF_FILE_COPIED, false},
         {"hf.rate.syn_out", NUM, BIT(RATE), NULL, F_HF_RATE_SYN_OUT, false},
         {"hf.rate.syn_in", NUM, BIT(RATE), NULL, F_HF_RATE_SYN_IN, false},
         {"hf.rate.accepted", NUM, BIT(RATE), NULL, F_HF_RATE_ACCEPTED, false},

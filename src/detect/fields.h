@@ -18,7 +18,8 @@ enum hf_class {
     HF_CLASS_PAYLOAD = HF_CLASS_NET + 9,
     HF_CLASS_SOCKET,
     HF_CLASS_PTRACE,
-    HF_CLASS_MEM,
+    HF_CLASS_MEM,  /* mprotect */
+    HF_CLASS_MMAP, /* mappings, shared memory too */
     HF_CLASS_UNSHARE,
     HF_CLASS_SETNS,
     HF_CLASS_MOUNT,

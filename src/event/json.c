@@ -3,12 +3,14 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <time.h>
 
 #include "base/json.h"
 #include "event/caps.h"
 #include "event/names.h"
+#include "event/runtime.h"
 
 #define ANCESTORS_MAX 16u
 #define LABELS_MAX 64u
@@ -234,6 +236,8 @@ static void process(struct hf_jw *w, const struct hf_event *ev)
         hf_jw_ku64(w, "tty", p->tty);
     if (p->session && p->session < HF_ARRAY_LEN(sessions))
         hf_jw_kstrz(w, "session", sessions[p->session]);
+    if (p->container && hf_proc_is_runtime(p))
+        hf_jw_kbool(w, "runtime", true);
     hf_jw_kbool(w, "traced", ev->h->flags & HF_F_TRACED);
     hf_jw_key(w, "ancestors");
     hf_jw_array(w);
@@ -298,7 +302,6 @@ static void exec_part(struct hf_jw *w, const struct hf_event *ev)
 
 static void file_part(struct hf_jw *w, const struct hf_event *ev)
 {
-    static const char *const sources[] = {"unknown", "lsm", "fentry", "kprobe", "fanotify", "syscall", "cgroup"};
     const struct hf_wire_file *f = &ev->u.file;
     hf_jw_kstrz(w, "operation", hf_event_file_op_name(f->op));
     hf_jw_kstr(w, "path", ev->path);
@@ -310,10 +313,33 @@ static void file_part(struct hf_jw *w, const struct hf_event *ev)
         hf_jw_ku64(w, "new_mode", f->new_mode & 07777);
     flag_names(w, "open_flags", f->open_flags, hf_names_open);
     flag_names(w, "flags", f->exec_flags, hf_names_exec);
-    hf_jw_kstrz(w, "source", sources[f->source < HF_ARRAY_LEN(sources) ? f->source : 0]);
+    if (f->op == HF_FILE_IOCTL) {
+        char number[16];
+        snprintf(number, sizeof number, "0x%x", f->request);
+        hf_jw_kstrz(w, "request", hf_name_request(f->request) ? hf_name_request(f->request) : number);
+    }
+    hf_jw_kstrz(w, "source", hf_name_source(f->source));
     if (f->watch)
         hf_jw_kstrz(w, "watch", hf_name_watch(f->watch));
     hf_jw_kbool(w, "untrusted", ev->h->flags & HF_F_UNTRUSTED);
+}
+
+static void memory_part(struct hf_jw *w, const struct hf_event *ev)
+{
+    const struct hf_wire_mem *m = &ev->u.mem;
+    hf_jw_kstrz(w, "operation", hf_name_mem(m->op));
+    hf_jw_ku64(w, "length", m->length);
+    flag_names(w, "protection", m->prot, hf_names_prot);
+    if (m->op == HF_MEM_MPROTECT && !(m->mem_flags & HF_MEM_BLIND))
+        flag_names(w, "before", m->prot_before, hf_names_prot);
+    flag_names(w, "flags", m->mem_flags, hf_names_mem);
+    if (ev->path.n) {
+        hf_jw_kstr(w, "path", ev->path);
+        hf_jw_ku64(w, "inode", m->inode);
+        hf_jw_ku64(w, "device", m->dev);
+        flag_names(w, "file_flags", m->exec_flags, hf_names_exec);
+    }
+    hf_jw_kstrz(w, "source", hf_name_source(m->source));
 }
 
 static void ends(struct hf_jw *w, const struct hf_event *ev, const uint8_t local[16], uint16_t local_port, const uint8_t peer[16], uint16_t peer_port, unsigned protocol)
@@ -464,9 +490,7 @@ static void own_part(struct hf_jw *w, const struct hf_event *ev)
         target(w, ev, ev->u.ptrace.target_pid, ev->u.ptrace.target_comm);
         break;
     case HF_EV_MEM:
-        hf_jw_ku64(w, "length", ev->u.mem.length);
-        flag_names(w, "protection", ev->u.mem.prot, hf_names_prot);
-        hf_jw_kstr_opt(w, "path", ev->path);
+        memory_part(w, ev);
         break;
     case HF_EV_NS:
         hf_jw_kstrz(w, "operation", ev->u.ns.op == HF_NS_UNSHARE ? "unshare" : ev->u.ns.op == HF_NS_SETNS ? "setns" : "changed");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "event/track.h"
+#include "event/runtime.h"
 
 #include "records.h"
 #include "tap.h"
@@ -313,6 +313,33 @@ static void limits(void)
     OK(hf_track_container(t, 77) && !hf_track_container(t, 1));
 }
 
+static void runtime_exec(struct hf_track *t, uint32_t pid, uint32_t ppid, uint64_t cgroup, const char *path, const char *args, size_t args_n, const char *comm)
+{
+    feed(t, rec_exec(&r, rec_hdr(pid, ppid, pid * S, cgroup, pid * S, comm), (struct hf_wire_exec){.parent_start_ns = ppid * S}, path, hf_span(args, args_n), "/", HF_S("")));
+}
+
+/* Runtimes that enter the container's group themselves, before or after they begin to act: neither the container's first process nor a session. */
+static void sessions_through_a_runtime_within(void)
+{
+    hf_cleanup(hf_track_freep) struct hf_track *t = fresh(NULL);
+    exec(t, 1, 0, 0, "/usr/bin/conmon", 1 * S);
+    container(t, 70, HF_S("id\0aaaa\0name\0web\0"), 2 * S);
+    runtime_exec(t, 30, 1, 70, "", "runc\0init\0", 10, "runc:[0:PARENT]");
+    OK(ev.proc && hf_proc_is_runtime(ev.proc) && ev.proc->session == HF_SESSION_NONE);
+    exec(t, 31, 30, 70, "/bin/server", 31 * S); /* in the host's process namespace: not number 1 */
+    EQ_U(ev.proc->session, HF_SESSION_NONE);
+    exec(t, 32, 31, 70, "/bin/worker", 32 * S);
+    EQ_U(ev.proc->session, HF_SESSION_NONE);
+    runtime_exec(t, 40, 1, 70, "/usr/bin/crun", "crun\0exec\0", 10, "crun");
+    OK(ev.proc && hf_proc_is_runtime(ev.proc));
+    exec(t, 41, 40, 70, "/bin/true", 41 * S);
+    EQ_U(ev.proc->session, HF_SESSION_EXEC);
+    runtime_exec(t, 42, 31, 70, "/usr/bin/crun", "crun\0exec\0", 10, "crun"); /* the container's own process of that name */
+    OK(ev.proc && !hf_proc_is_runtime(ev.proc));
+    exec(t, 43, 42, 70, "/bin/true", 43 * S);
+    EQ_U(ev.proc->session, HF_SESSION_NONE);
+}
+
 /* A session's first process goes when what lies between it and the rest of its session is gone already. */
 static void session_root_evicted(void)
 {
@@ -357,6 +384,7 @@ int main(void)
     containers();
     moved_by_attach();
     sessions();
+    sessions_through_a_runtime_within();
     credentials();
     peers();
     names();

@@ -2,6 +2,7 @@
 /* The process tree. */
 #include <errno.h>
 
+#include "event/runtime.h"
 #include "event/track-internal.h"
 
 #define CAP_SETUID_BIT (1ull << 7)
@@ -238,6 +239,16 @@ static bool set_texts(struct hf_track *t, struct hf_node *n, const struct hf_spa
     return true;
 }
 
+/* What it ran before must not stand for what it runs now. */
+static void drop_texts(struct hf_track *t, struct hf_node *n)
+{
+    t->text_bytes -= n->text_n;
+    free(n->text);
+    n->text = NULL;
+    n->text_n = 0;
+    n->p.exe = n->p.comm = n->p.args = n->p.cwd = n->p.env = n->p.filename = n->p.interp = (struct hf_span){NULL, 0};
+}
+
 static struct hf_span comm_of(const char comm[16])
 {
     return hf_span(comm, strnlen(comm, 15));
@@ -253,8 +264,8 @@ static void set_session(struct hf_node *n)
 {
     struct hf_box *box = (struct hf_box *)(void *)n->p.container;
     struct hf_proc *parent = n->p.parent;
-    bool inside = parent && parent->container == n->p.container;
-    if (box && !inside) {
+    bool inside = parent && parent->container == n->p.container && !hf_proc_is_runtime(parent); /* crun enters the group itself, runc's child does */
+    if (box && !inside && !hf_proc_is_runtime(&n->p)) {
         if (!box->main_pid) {
             box->main_pid = n->p.pid;
             box->main_start_ns = n->p.start_ns;
@@ -285,8 +296,10 @@ static struct hf_node *exec(struct hf_track *t, struct hf_event *ev, struct hf_n
     const struct hf_span texts[7] = {ev->path, comm_of(ev->h->comm), ev->args, ev->cwd, ev->env, ev->path2, ev->text};
     if (ev->args.n > t->max.max_args_bytes || ev->env.n > t->max.max_args_bytes)
         ev->u.hdr.flags |= HF_F_TRUNCATED;
-    if (!set_texts(t, n, texts))
-        return n;
+    if (!set_texts(t, n, texts)) { /* no memory */
+        drop_texts(t, n);
+        ev->u.hdr.flags |= HF_F_TRUNCATED;
+    }
     n->p.inode = x->inode;
     n->p.dev = x->dev;
     n->p.exe_mode = x->mode;
@@ -318,8 +331,10 @@ static void fork_child(struct hf_track *t, struct hf_event *ev, struct hf_node *
     if (!n->p.seen_exec) { /* until it runs something itself it is a copy of its creator */
         const struct hf_proc *b = &by->p;
         const struct hf_span texts[7] = {b->exe, b->comm, b->args, b->cwd, b->env, b->filename, b->interp};
-        if (!set_texts(t, n, texts))
-            return;
+        if (!set_texts(t, n, texts)) {
+            drop_texts(t, n);
+            ev->u.hdr.flags |= HF_F_TRUNCATED;
+        }
         n->p.inode = b->inode;
         n->p.dev = b->dev;
         n->p.exec_flags = b->exec_flags;

@@ -3,6 +3,7 @@
 #include "sensor/capabilities.h"
 
 #include "base/attr.h"
+#include "event/demand.h"
 #include "sensor/calls.h"
 
 #define TP(program, target, gap) {HF_HOOK_TP, program, target, gap, 0}
@@ -14,6 +15,11 @@
 #define GROUP(program, target, gap) {HF_HOOK_CGROUP, program, target, gap, 0}
 #define CALL(name) (1u << HF_CALL_##name)
 #define OR_CAPABILITY_CHECK(calls, gap) {HF_HOOK_TP, "hf_cap_capable", "cap_capable", gap, calls}
+/* The security hook first: it says which checks come from mappings of memory */
+#define CAPABILITY_CHECK(calls, gap)                                      \
+    {HF_HOOK_LSM, "hf_lsm_capable", "capable", gap, calls},               \
+            {HF_HOOK_FENTRY, "hf_fentry_capable", "security_capable", gap, calls}, \
+            {HF_HOOK_KPROBE, "hf_kprobe_capable", "security_capable", gap, calls}, OR_CAPABILITY_CHECK(calls, gap)
 
 #define FANOTIFY(gap) {HF_HOOK_USER, NULL, HF_FANOTIFY, gap, 0}
 
@@ -46,9 +52,11 @@ const struct hf_capability hf_capabilities[] = {
                         GROUP("hf_raw_create", "sock_create", "packet, kernel-crypto and vsock sockets")}},
         {"namespaces", "namespaces left and entered", false,
                 "unshare and setns as such; the new namespace is seen with the next event of the process",
-                {OR_CAPABILITY_CHECK(CALL(UNSHARE) | CALL(SETNS), "user namespaces made without privilege, until the next event of the process")}},
+                {CAPABILITY_CHECK(CALL(UNSHARE) | CALL(SETNS), "user namespaces made without privilege, until the next event of the process")}},
         {"privileged-calls", "other calls that need privilege (open_by_handle_at, perf_event_open, mknod, chroot, iopl, fsmount...)", false,
-                "open_by_handle_at, perf_event_open, mknod, chroot, iopl, clock changes", {OR_CAPABILITY_CHECK(CALL(OTHER) | CALL(DELETE_MODULE), NULL)}},
+                "open_by_handle_at, perf_event_open, mknod, chroot, iopl, clock changes", {CAPABILITY_CHECK(CALL(OTHER) | CALL(DELETE_MODULE), NULL)}},
+        {"terminal-input", "input put into terminals (TIOCSTI), as far as it asks for privilege", false, "input put into terminals",
+                {CAPABILITY_CHECK(CALL(IOCTL), "the process's own terminal, where dev.tty.legacy_tiocsti is 1 (see \"device-requests\")")}},
         {"signal", "signals at the sensor, crashes, signals that rootkits use", false, "signals", {TP("hf_signal", "signal_generate", NULL)}},
         {"io-uring", "io_uring rings", false, "io_uring rings", {TP("hf_io_uring_create", "io_uring_create", NULL)}},
         {"io-uring-ops", "what io_uring is used for", false, "which operations io_uring is used for",
@@ -91,3 +99,27 @@ const struct hf_capability hf_capabilities[] = {
                 {{HF_HOOK_ITER, "hf_seed_sockets", "task_file", NULL, 0}}},
 };
 const unsigned hf_capabilities_n = HF_ARRAY_LEN(hf_capabilities);
+
+/* Each in an object of its own (on-demand.c), loaded when it is asked for.  Tracepoints of system calls come last: while one is attached,
+ * every system call of the host takes the slow way into the kernel. */
+#define SYSCALL(program, targets, gap) {HF_HOOK_SYSCALL, program, targets, gap, 0}
+#define NO_COMPAT "32-bit programs, whose calls have no tracepoints"
+
+const struct hf_capability hf_capabilities_on_demand[] = {
+        {"memory", "memory made executable by mprotect", false, "memory made executable", {SECURITY("file_mprotect"),
+                TP("hf_mmap_lock", "mmap_lock_start_locking", NULL), SYSCALL("hf_sys_memory", "sys_enter_mmap,sys_enter_mprotect,sys_enter_pkey_mprotect,sys_enter_shmat", NO_COMPAT)},
+                HF_DEMAND_MEMORY},
+        {"memory-map", "executable mappings of files and of nothing", false, "executable mappings", {SECURITY("mmap_file"),
+                TP("hf_mmap_lock", "mmap_lock_start_locking", "a loader of the image's own kind that was replaced (PT_INTERP); another thread may change the descriptor meanwhile"),
+                SYSCALL("hf_sys_memory", "sys_enter_mmap,sys_enter_mprotect,sys_enter_pkey_mprotect,sys_enter_shmat", NO_COMPAT "; another thread may change the descriptor meanwhile")},
+                HF_DEMAND_MEMORY},
+        {"device-requests", "requests to devices: keys grabbed and read, input put into terminals, raw disk commands", false, "requests to devices",
+                {SECURITY("file_ioctl"), SYSCALL("hf_sys_ioctl", "sys_enter_ioctl", NO_COMPAT "; another thread may change the descriptor meanwhile")}, HF_DEMAND_IOCTL},
+        {"device-requests-32", "the same of 32-bit programs, where the kernel tells them apart (6.8)", false, NULL, {SECURITY("file_ioctl_compat")}, HF_DEMAND_IOCTL},
+        {"trace-unprivileged", "tracing that asks for no privilege: PTRACE_TRACEME, processes of one user", false,
+                "PTRACE_TRACEME and tracing among processes of one user, where no better hook serves \"traceme\" and \"ptrace\"",
+                {SYSCALL("hf_sys_trace", "sys_enter_ptrace,sys_enter_process_vm_readv,sys_enter_process_vm_writev", NO_COMPAT)}, HF_DEMAND_TRACE},
+        {"userfaultfd", "page faults handled by a process without privilege", false, "userfaultfd",
+                {SYSCALL("hf_sys_userfaultfd", "sys_enter_userfaultfd", NO_COMPAT)}, HF_DEMAND_USERFAULTFD},
+};
+const unsigned hf_capabilities_on_demand_n = HF_ARRAY_LEN(hf_capabilities_on_demand);

@@ -27,6 +27,12 @@ struct hf_feature {
     char why[160];       /* reason of the refusal */
     const char *not_covered; /* what this rung does not see; NULL: nothing */
     bool needed;         /* without it the sensor does not start */
+    uint64_t demand;     /* HF_DEMAND_*: it is only attached while that is asked for; 0: always */
+    bool attached;       /* of those on demand: now */
+    bool costly;         /* while it is attached, every system call of the host pays for it */
+    bool measured;       /* the next two are known */
+    uint64_t ns_per_s;   /* its programs' run time a second */
+    uint64_t call_ns;    /* what a system call of somebody else took longer */
 };
 
 /* Settings that watch everything the default rules need. */
@@ -40,6 +46,13 @@ HF_DEFINE_FREEP(struct hf_kernel, hf_kernel_close)
 struct hf_ring *hf_kernel_critical(struct hf_kernel *k);
 struct hf_ring *hf_kernel_bulk(struct hf_kernel *k);
 const struct hf_feature *hf_kernel_features(const struct hf_kernel *k, size_t *ret_n);
+
+/* What is attached on demand (event/demand.h): from now on what `classes` need, and of `cheap` what nobody pays for who does nothing of the
+ * kind; all else is detached.  Returns the classes that some hook serves now; the features say which.  Loads programs: tens of ms. */
+uint64_t hf_kernel_demand(struct hf_kernel *k, uint64_t classes, uint64_t cheap);
+
+/* Measures for a quarter of a second what is attached on demand costs on this host as it is, and detaches it. */
+void hf_kernel_measure_demand(struct hf_kernel *k);
 
 /* Whether files are to be seen from user space (files/files.h), because no hook of the kernel half serves some capability. */
 bool hf_kernel_needs_fanotify(const struct hf_kernel *k);

@@ -24,6 +24,7 @@ struct hf_policy {
     __u32 listens; /* of the container's own group: TCP listeners that were opened in it */
 };
 #define HF_POLICY_NO_BUDGET 0x1u
+#define HF_POLICY_MAYBE 0x4u /* a runtime made the group; whether it is a container's user space has not said yet */
 #define HF_POLICY_PAYLOAD_ACCEPT 0x2u /* first bytes of incoming connections too, not only of outgoing ones */
 
 struct hf_settings {
@@ -32,6 +33,7 @@ struct hf_settings {
     __u64 budget_per_s, budget_burst; /* bulk events of one container */
     __u64 revision;      /* discarders and dedupe entries of another revision are void */
     __u64 dedupe_ns;     /* a repeated event is sent again after this long */
+    __u64 shed_container, shed_host; /* types that are left out to save cost, but for those that are urgent */
 };
 
 struct hf_counters {

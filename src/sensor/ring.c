@@ -5,8 +5,12 @@
 #include <linux/bpf.h>
 #include <sys/mman.h>
 
+#include "sensor/policy-map.h"
+
 #define BUSY (1u << 31)
 #define DISCARDED (1u << 30)
+#define TAIL 32768u /* of the data mapped again: more than a record has; all that is mapped counts as resident */
+_Static_assert(TAIL >= HF_SCRATCH_BYTES + BPF_RINGBUF_HDR_SZ, "a record fits");
 
 int hf_ring_open(struct hf_ring *r, int map_fd, size_t bytes, struct hf_err *err)
 {
@@ -15,8 +19,8 @@ int hf_ring_open(struct hf_ring *r, int map_fd, size_t bytes, struct hf_err *err
     void *consumer = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, map_fd, 0);
     if (consumer == MAP_FAILED)
         return hf_fail(err, -errno, "the ring buffer could not be mapped");
-    /* the producer's page, then the data twice, so that a record at the end is in one piece */
-    void *producer = mmap(NULL, page + 2 * bytes, PROT_READ, MAP_SHARED, map_fd, (off_t)page);
+    /* the producer's page, then the data, then its beginning once more, so that a record at the end is in one piece */
+    void *producer = mmap(NULL, page + bytes + TAIL, PROT_READ, MAP_SHARED, map_fd, (off_t)page);
     if (producer == MAP_FAILED) {
         int rc = -errno;
         munmap(consumer, page);
@@ -34,7 +38,7 @@ void hf_ring_close(struct hf_ring *r)
     if (r->consumer)
         munmap(r->consumer, r->page);
     if (r->producer)
-        munmap((void *)(uintptr_t)r->producer, r->page + 2 * r->size);
+        munmap((void *)(uintptr_t)r->producer, r->page + r->size + TAIL);
     *r = (struct hf_ring){.fd = -1};
 }
 

@@ -7,10 +7,13 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include "base/fs.h"
+#include "event/event.h"
+#include "sensor/ask.h"
 #include "sensor/containers/containers.h"
 #include "sensor/containers/hierarchy.h"
 #include "sensor/files/files.h"
@@ -27,6 +30,7 @@
 #define HOOKS_MAX 160u
 #define LOSERS_MAX 64u
 #define FILE_RECORDS_MAX (8u << 20)
+#define ASKS_AT_ONCE 16u /* messages that are looked at before the rings are */
 
 struct sensor {
     struct hf_sensor_opts o;
@@ -48,6 +52,9 @@ struct sensor {
     size_t next_loser;
     uint64_t wait_containers_ns;          /* when the table wants to be called */
     struct hf_settings settings;
+    struct hf_ask asked;       /* of the unprivileged half: in force */
+    struct hf_ask_gate ask_gate;
+    bool ask_refused;          /* the last message was no good, which has been told */
     unsigned over_budget, shed;
     struct hf_hook_cost costs[HOOKS_MAX];
     size_t n_costs;
@@ -107,9 +114,11 @@ static void group_event(struct sensor *s, struct hf_span record)
         return;
     memcpy(&g, record.p, sizeof g);
     struct hf_span path = hf_span_sub(record, sizeof g, g.path_len);
-    if (g.op == HF_CGROUP_MKDIR)
-        hf_containers_made(s->containers, g.id, g.parent_id, path, g.h.pid, s->now_ns);
-    else if (g.op == HF_CGROUP_RMDIR) {
+    if (g.op == HF_CGROUP_MKDIR) {
+        hf_containers_made(s->containers, g.id, g.parent_id, path, g.h.pid, g.h.time_ns, s->now_ns);
+        if (!hf_containers_of(s->containers, g.id))
+            hf_kernel_policy_delete(s->kernel, g.id); /* the kernel half may have taken it for a container's */
+    } else if (g.op == HF_CGROUP_RMDIR) {
         if (hf_containers_of(s->containers, g.id))
             hf_containers_gone(s->containers, g.id, s->now_ns);
         else
@@ -155,7 +164,7 @@ static void file_event(struct sensor *s, struct hf_span record)
         return;
     memcpy(&e, record.p, sizeof e);
     struct hf_span path = hf_span_sub(record, sizeof e, e.path_len), path2 = hf_span_sub(record, sizeof e + e.path_len, e.path2_len);
-    if (e.op != HF_FILE_CONNECT) {
+    if (e.op != HF_FILE_CONNECT && e.op != HF_FILE_IOCTL) {
         uint64_t container = hf_containers_of(s->containers, e.h.cgroup_id), own = e.h.cgroup_id;
         e.h.cgroup_id = container;
         bool told = s->files && hf_files_judge(s->files, &e, path, path2);
@@ -338,7 +347,7 @@ static uint64_t rss_kib(void)
 /* Hooks' run time: counted while the kernel's statistics are on, in one of COSTS_EVERY intervals (always when asked for). */
 static uint64_t measure_hooks(struct sensor *s, uint64_t interval_ns, struct hf_buf *out)
 {
-    bool measured = s->o.costs || s->ticks % COSTS_EVERY == 1;
+    bool always = s->o.costs || (s->asked.flags & HF_ASK_COSTS), measured = always || s->ticks % COSTS_EVERY == 1;
     struct hf_hook_cost now[HOOKS_MAX];
     uint64_t total = 0;
     if (measured) {
@@ -353,7 +362,7 @@ static uint64_t measure_hooks(struct sensor *s, uint64_t interval_ns, struct hf_
         }
         s->cost_window_ns = total * 1000000000u / interval_ns;
     }
-    (void)hf_kernel_stats_on(s->kernel, s->o.costs || (s->ticks + 1) % COSTS_EVERY == 1);
+    (void)hf_kernel_stats_on(s->kernel, always || (s->ticks + 1) % COSTS_EVERY == 1);
     s->n_costs = hf_kernel_costs(s->kernel, s->costs, HOOKS_MAX);
     return s->cost_window_ns;
 }
@@ -365,9 +374,22 @@ static const struct {
 } sheddable[] = {
         {1ull << HF_EV_MEM | 1ull << HF_EV_RENAME, "memory and rename events"},
         {1ull << HF_EV_PAYLOAD, "first bytes of connections"},
-        {1ull << HF_EV_IO_URING | 1ull << HF_EV_CAP, "io_uring and capability events"},
+        {1ull << HF_EV_IO_URING, "io_uring events"},
         {1ull << HF_EV_FORK | 1ull << HF_EV_EXIT, "forks and exits"},
 };
+
+/* What is told: as it began, without what the other side gave up and what the budget does not allow. */
+static int settings_in_force(struct sensor *s, struct hf_err *err)
+{
+    struct hf_settings set = s->settings;
+    set.shed_container = s->asked.shed_container;
+    set.shed_host = s->asked.shed_host;
+    for (size_t i = 0; i < s->shed; i++) {
+        set.shed_container |= sheddable[i].types;
+        set.shed_host |= sheddable[i].types;
+    }
+    return hf_kernel_settings(s->kernel, &set, err);
+}
 
 static void keep_budget(struct sensor *s, uint64_t cost_per_s_ns, struct hf_buf *out)
 {
@@ -384,13 +406,9 @@ static void keep_budget(struct sensor *s, uint64_t cost_per_s_ns, struct hf_buf 
         return;
     s->shed += more ? 1 : -1u;
     s->over_budget = more ? 0 : s->over_budget;
-    struct hf_settings set = s->settings;
-    for (size_t i = 0; i < s->shed; i++) {
-        set.host_types &= ~sheddable[i].types;
-        set.container_types &= ~sheddable[i].types;
+    for (size_t i = 0; i < s->shed; i++)
         hf_pairs_add(out, "shed", hf_span_z(sheddable[i].name));
-    }
-    if (hf_kernel_settings(s->kernel, &set, &ignored) < 0)
+    if (settings_in_force(s, &ignored) < 0)
         hf_pairs_add(out, "error", hf_span_z(ignored.msg));
 }
 
@@ -459,6 +477,94 @@ static void first_status(struct sensor *s)
         hf_frames_add(&s->frames, record);
 }
 
+/* ---- what the other side asks for ---- */
+
+static void type_names(uint64_t types, struct hf_buf *out)
+{
+    bool any = false;
+    for (unsigned i = 0; i < 64; i++)
+        if (types & (1ull << i)) {
+            hf_buf_addz(out, any ? "," : "");
+            hf_buf_addz(out, hf_event_type_name(i));
+            any = true;
+        }
+    if (!any)
+        hf_buf_addz(out, "none");
+}
+
+static void take_ask(struct sensor *s, const struct hf_ask *a)
+{
+    struct hf_err err = HF_ERR_INIT;
+    hf_autobuf b = HF_BUF_INIT(32768), names = HF_BUF_INIT(1024);
+    s->asked = *a;
+    hf_pairs_begin(&b, HF_EV_STATUS, 0);
+    hf_pairs_addf(&b, "asked", "%llu", (unsigned long long)a->seq);
+    if (settings_in_force(s, &err) < 0)
+        hf_pairs_add(&b, "error", hf_span_z(err.msg));
+    hf_demand_names(hf_kernel_demand(s->kernel, a->demand, a->demand_cheap), &names);
+    hf_pairs_add(&b, "on_demand", hf_buf_span(&names));
+    size_t n;
+    const struct hf_feature *f = hf_kernel_features(s->kernel, &n);
+    for (size_t i = 0; i < n; i++) {
+        char name[80];
+        snprintf(name, sizeof name, "hook.%s", f[i].name);
+        if (f[i].demand && ((a->demand | a->demand_cheap) & f[i].demand))
+            hf_pairs_add(&b, name, hf_span_z(f[i].attached ? f[i].hook : "none"));
+        snprintf(name, sizeof name, "costly.%s", f[i].name); /* every system call of the host pays for it */
+        if (f[i].demand && f[i].attached && f[i].costly)
+            hf_pairs_add(&b, name, hf_span_z(f[i].hook));
+    }
+    s->n_costs = 0; /* other programs than before */
+    hf_buf_clear(&names);
+    type_names(a->shed_container, &names);
+    hf_pairs_add(&b, "left_out.containers", hf_buf_span(&names));
+    hf_buf_clear(&names);
+    type_names(a->shed_host, &names);
+    hf_pairs_add(&b, "left_out.host", hf_buf_span(&names));
+    struct hf_span record = hf_pairs_end(&b);
+    if (record.n)
+        hf_frames_add(&s->frames, record);
+    hf_frames_flush(&s->frames);
+}
+
+/* Only the last good message counts.  What is no good, or too often, is passed over; of that one word is said until a good one comes. */
+static void read_asks(struct sensor *s)
+{
+    struct hf_ask a, last;
+    struct hf_err err = HF_ERR_INIT;
+    bool any = false, bad = false;
+    for (unsigned i = 0; i < ASKS_AT_ONCE; i++) {
+        char bytes[2 * sizeof a];
+        ssize_t n = recv(s->o.out_fd, bytes, sizeof bytes, MSG_DONTWAIT | MSG_TRUNC);
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+            s->frames.closed = true;
+        if (n <= 0)
+            break;
+        if (!hf_ask_gate_pass(&s->ask_gate, hf_boot_ns())) {
+            bad = true;
+            (void)hf_fail(&err, HF_E_LIMIT, "more messages than %u at once and one in %u ms are not read", HF_ASK_BURST, (unsigned)(HF_ASK_EVERY_NS / 1000000));
+        } else if ((size_t)n > sizeof bytes) {
+            bad = true;
+            (void)hf_fail(&err, HF_E_FORMAT, "a message of %zd bytes instead of %zu", n, sizeof a);
+        } else if (hf_ask_read(hf_span(bytes, (size_t)n), &a, &err) < 0) {
+            bad = true;
+        } else {
+            last = a;
+            any = true;
+        }
+    }
+    if (bad && !s->ask_refused) {
+        (void)hf_wrap(&err, err.code, "what the unprivileged half asks for is refused");
+        tell_error(s, 0, &err);
+        hf_frames_flush(&s->frames);
+        s->ask_refused = true;
+    }
+    if (!any)
+        return;
+    s->ask_refused = s->ask_refused && bad;
+    take_ask(s, &last);
+}
+
 /* ---- start and loop ---- */
 
 static int open_kernel(struct sensor *s, struct hf_err *err)
@@ -521,7 +627,7 @@ static int start(struct sensor *s, struct hf_err *err)
     if (rc < 0)
         return rc;
     s->epoll = epoll_create1(EPOLL_CLOEXEC);
-    const int fds[] = {hf_kernel_critical(s->kernel)->fd, hf_kernel_bulk(s->kernel)->fd};
+    const int fds[] = {hf_kernel_critical(s->kernel)->fd, hf_kernel_bulk(s->kernel)->fd, s->o.out_fd};
     for (size_t i = 0; i < HF_ARRAY_LEN(fds); i++) {
         struct epoll_event e = {.events = EPOLLIN, .data.fd = fds[i]};
         if (s->epoll < 0 || epoll_ctl(s->epoll, EPOLL_CTL_ADD, fds[i], &e) < 0)
@@ -559,12 +665,15 @@ static void loop(struct sensor *s)
 {
     bool busy = true;
     while (!*s->o.stop && !s->frames.closed) {
-        struct epoll_event events[4];
+        struct epoll_event events[8];
         int n = epoll_wait(s->epoll, events, HF_ARRAY_LEN(events), wait_ms(s, busy));
         if (n < 0 && errno != EINTR)
             break;
         if (s->files)
             hf_files_read(s->files);
+        for (int i = 0; i < n; i++)
+            if (events[i].data.fd == s->o.out_fd)
+                read_asks(s);
         busy = drain(s) > 0 || n > 0 || !hf_frames_room(&s->frames);
         if (s->file_records.n)
             send_files(s);
@@ -624,7 +733,9 @@ int hf_sensor_probe(struct hf_kernel **ret, struct hf_err *err)
 {
     struct sensor s = {.o = {.host = true}, .epoll = -1};
     int rc = open_kernel(&s, err);
-    if (rc == 0)
-        *ret = s.kernel;
-    return rc;
+    if (rc < 0)
+        return rc;
+    (void)hf_kernel_demand(s.kernel, HF_DEMAND_ALL, 0); /* by doing */
+    *ret = s.kernel;
+    return 0;
 }

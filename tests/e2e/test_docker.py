@@ -38,13 +38,13 @@ def npm(name, version="1.0.0"):
 
 
 class Daemon:
-    def __init__(self, root, driver):
+    def __init__(self, root, driver, before=()):
         self.root, self.driver, self.host = root, driver, f"unix://{root}/sock"
         self.log = root / "log"
         (root / "config").mkdir()
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                ["dockerd", "--debug", "--data-root", root / "data", "--exec-root", root / "exec", "-H", self.host, "--pidfile", root / "pid",
+                [*before, "dockerd", "--debug", "--data-root", root / "data", "--exec-root", root / "exec", "-H", self.host, "--pidfile", root / "pid",
                  "--bridge=none", "--iptables=false", "--ip6tables=false", "--storage-driver", driver],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=root)
 
@@ -91,14 +91,14 @@ class Daemon:
 
 
 @contextlib.contextmanager
-def started(driver):
+def started(driver, before=()):
     if not shutil.which("dockerd") or not shutil.which("docker"):
         pytest.skip("dockerd is not installed (Debian package docker.io)")
     if os.geteuid() != 0:
         pytest.skip("dockerd needs root")
     root = pathlib.Path(tempfile.mkdtemp(prefix="hf-docker-"))  # short: a socket's path has 107 bytes at most
     root.chmod(0o755)  # for the unprivileged user of the socket
-    daemon = Daemon(root, driver)
+    daemon = Daemon(root, driver, before)
     try:
         daemon.wait()
         yield daemon

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`watch` and `sensor features` on this kernel, with containers of a real dockerd."""
+import ctypes
 import io
 import json
 import os
@@ -128,7 +129,7 @@ def test_exec_session_and_container_that_was_there_before(watch, busybox):
 
 
 def test_connection_within_a_container(watch, busybox):
-    w = watch("--json")
+    w = watch("--json", "--container", "talks")
     busybox("run", "--rm", "--name", "talks", "--network", "none", "box:1", "/bin/busybox", "sh", "-c",
             "busybox nc -l -p 4444 & busybox sleep 0.3; busybox nc 127.0.0.1 4444 </dev/null; true")
     listen = w.wait_for(lambda l: l["type"] == "listen")
@@ -183,6 +184,20 @@ def test_killed_sensor_is_told_of_by_the_survivor(watch):
     while "killed" not in (w.path / "err").read_text() and time.monotonic() < end:
         time.sleep(0.05)
     assert "ended without a word: it was killed" in (w.path / "err").read_text()
+
+
+def test_calls_from_one_buffer_are_told_one_by_one(watch, tmp_path):
+    """The arguments lie at the same addresses each time; what they point to differs."""
+    libc, target = ctypes.CDLL(None), ctypes.create_string_buffer(256)
+    w = watch("--json", "--host", "--no-rules")
+    names = [f"{tmp_path}/{i}" for i in range(20)]
+    for name in names:
+        os.mkdir(name)
+    for name in names:
+        target.value = name.encode()
+        assert libc.mount(b"none", target, b"no-such-system", 0, None) == -1
+    told = [e["mount"]["target"] for e in w.wait_for(lambda e: e["type"] == "mount" and e["mount"]["target"] == names[-1]) and w.lines() if e["type"] == "mount"]
+    assert [t for t in told if t in names] == names
 
 
 def test_silent_rules_are_said(watch, tmp_path):

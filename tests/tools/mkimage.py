@@ -54,10 +54,10 @@ def compress(data, how):
     return data
 
 
-def config_of(layers, platform="linux/amd64", created_by=None):
+def config_of(layers, platform="linux/amd64", created_by=None, config=None):
     os_name, arch = platform.split("/")[:2]
     return json.dumps({
-        "os": os_name, "architecture": arch, "created": "2024-01-02T03:04:05Z", "config": {},
+        "os": os_name, "architecture": arch, "created": "2024-01-02T03:04:05Z", "config": config or {},
         "rootfs": {"type": "layers", "diff_ids": ["sha256:" + sha256(t) for t in layers]},
         "history": [{"created_by": (created_by or {}).get(i, f"COPY layer-{i} /")} for i in range(len(layers))],
     }).encode()
@@ -69,11 +69,11 @@ def add(tar, name, data):
     tar.addfile(info, io.BytesIO(data))
 
 
-def oci_blobs(layers, how, tag, platform):
+def oci_blobs(layers, how, tag, platform, config=None):
     """(blobs, descriptor) of one image."""
     stored = [compress(t, how) for t in layers]
     suffix = {"none": "", "gzip": "+gzip", "zstd": "+zstd"}[how]
-    config = config_of(layers, platform)
+    config = config_of(layers, platform, config=config)
     manifest = json.dumps({
         "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": "sha256:" + sha256(config), "size": len(config)},
@@ -86,11 +86,11 @@ def oci_blobs(layers, how, tag, platform):
     return {sha256(b): b for b in stored + [config, manifest]}, descriptor
 
 
-def oci_files(images, how="none", tag="latest"):
+def oci_files(images, how="none", tag="latest", config=None):
     """{path: bytes} of an OCI layout with one or more images [(layers, platform)]."""
     files, descriptors = {"oci-layout": b'{"imageLayoutVersion": "1.0.0"}'}, []
     for layers, platform in images:
-        blobs, descriptor = oci_blobs(layers, how, tag, platform)
+        blobs, descriptor = oci_blobs(layers, how, tag, platform, config)
         files.update({"blobs/sha256/" + k: v for k, v in blobs.items()})
         descriptors.append(descriptor)
     files["index.json"] = json.dumps({"schemaVersion": 2, "manifests": descriptors}).encode()
@@ -127,14 +127,14 @@ def write_folder(path, files):
             f.write(data)
 
 
-def write_image(path, layers, fmt="docker", how="none", tag=None, platform="linux/amd64"):
-    """layers: list of tar bytes."""
+def write_image(path, layers, fmt="docker", how="none", tag=None, platform="linux/amd64", config=None):
+    """layers: list of tar bytes; config: what the image says of its program (OCI layouts)."""
     if fmt in ("docker", "docker-old"):
         write_tar(path, docker_files(layers, tag or "test:latest", fmt == "docker-old", platform, how))
     elif fmt == "oci-archive":
-        write_tar(path, oci_files([(layers, platform)], how, tag or "latest"))
+        write_tar(path, oci_files([(layers, platform)], how, tag or "latest", config))
     else:
-        write_folder(path, oci_files([(layers, platform)], how, tag or "latest"))
+        write_folder(path, oci_files([(layers, platform)], how, tag or "latest", config))
 
 
 def main():

@@ -49,11 +49,13 @@ static __always_inline bool hf_wanted(u64 cgroup_id, u32 type, bool urgent, stru
     ret->policy = p;
     ret->critical = urgent;
     if (!p || !p->container)
-        return set->host_types & bit;
+        return (set->host_types & bit) && (urgent || !(set->shed_host & bit));
     if (!(p->types & bit))
         return false;
     if (p->critical & bit)
         ret->critical = true;
+    if (!ret->critical && (set->shed_container & bit))
+        return false;
     if (!ret->critical && !(p->flags & HF_POLICY_NO_BUDGET) && !hf_take_token(p, set)) {
         struct hf_counters *c = hf_counter(type);
         if (c)

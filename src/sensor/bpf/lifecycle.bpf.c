@@ -36,6 +36,16 @@ static __always_inline bool names_container(struct hf_scratch *s, const char *na
     return true;
 }
 
+/* Groups that runtimes make with names that tell nothing (/default/web, /web): a container until user space has asked the maker's arguments. */
+static __always_inline bool made_by_runtime(void)
+{
+    char comm[16];
+    if (bpf_get_current_comm(comm, sizeof comm))
+        return false;
+    bool runc = comm[0] == 'r' && comm[1] == 'u' && comm[2] == 'n' && (comm[3] == 'c' || comm[3] == 's'); /* runc, runsc */
+    return runc || (comm[0] == 'c' && comm[1] == 'r' && comm[2] == 'u' && comm[3] == 'n') || (comm[0] == 'y' && comm[1] == 'o' && comm[2] == 'u' && comm[3] == 'k');
+}
+
 static __always_inline void send_group(struct cgroup *cg, const char *path, u32 op, struct task_struct *moved)
 {
     struct hf_want want = {NULL, true};
@@ -70,10 +80,17 @@ int BPF_PROG(hf_cgroup_mkdir, struct cgroup *cg, const char *path)
     u64 parent_id = BPF_CORE_READ(up, cgroup, kn, id);
     struct hf_policy *parent = bpf_map_lookup_elem(&hf_policies, &parent_id);
     u64 container = parent ? parent->container : 0;
+    u32 flags = parent ? parent->flags & HF_POLICY_MAYBE : 0;
+    if ((!container || flags) && made_by_runtime()) { /* not below a container that is one for certain: there anyone may call himself so */
+        container = id;
+        flags = HF_POLICY_MAYBE;
+    }
     struct hf_scratch *s = hf_scratch_get(HF_EV_CGROUP);
     if (s) {
-        if (names_container(s, BPF_CORE_READ(cg, kn, name)))
+        if (names_container(s, BPF_CORE_READ(cg, kn, name))) {
             container = id; /* also a container within a container */
+            flags = 0;
+        }
         hf_scratch_put(s);
     }
     if (container) {
@@ -81,6 +98,7 @@ int BPF_PROG(hf_cgroup_mkdir, struct cgroup *cg, const char *path)
         p.types = set->container_types;
         p.critical = set->container_critical;
         p.container = container;
+        p.flags = flags;
         p.tokens = set->budget_burst;
         p.tokens_ns = bpf_ktime_get_boot_ns();
         bpf_map_update_elem(&hf_policies, &id, &p, BPF_ANY);

@@ -99,6 +99,7 @@ int hf_seed_sockets(struct bpf_iter__task_file *ctx)
         l->s.backlog = BPF_CORE_READ(sk, sk_max_ack_backlog);
         if (g.container) {
             u64 id = g.container;
+            hf_container_ports[at.port] = 1;
             struct hf_policy *own = bpf_map_lookup_elem(&hf_policies, &id);
             if (own)
                 __sync_fetch_and_add(&own->listens, 1);

@@ -261,7 +261,7 @@ static __always_inline void count_half_open(struct __sk_buff *skb)
 {
     struct packet p;
     struct bpf_sock *sk = skb->sk;
-    if (!sk || sk->state != TCP_LISTEN)
+    if (!sk || sk->state != TCP_LISTEN || !hf_container_ports[sk->src_port & 0xffff])
         return;
     struct sock *k = (struct sock *)bpf_skc_to_tcp_sock(sk);
     if (!k || !parse(skb, &p) || (p.tcp_flags & (TCP_SYN_BIT | TCP_ACK_BIT)) != TCP_SYN_BIT)

@@ -52,17 +52,33 @@ struct {
     __type(value, struct hf_sock);
 } hf_socks SEC(".maps") __weak;
 
+/* How many sockets with such a cookie are in the table.  Most packets and changes of state are of sockets that are not: this tells
+ * so for a tenth of the price of a look-up.  What the table drops by itself stays counted, which costs look-ups, no more. */
+#define HF_SOCK_SLOTS 16384u
+__u32 hf_sock_slots[HF_SOCK_SLOTS] __weak = {};
+
 static __always_inline struct hf_sock *hf_sock_get(u64 cookie)
 {
+    if (!hf_sock_slots[cookie & (HF_SOCK_SLOTS - 1)])
+        return NULL;
     return bpf_map_lookup_elem(&hf_socks, &cookie);
+}
+
+static __always_inline void hf_sock_drop(u64 cookie)
+{
+    if (bpf_map_delete_elem(&hf_socks, &cookie) == 0)
+        __sync_fetch_and_add(&hf_sock_slots[cookie & (HF_SOCK_SLOTS - 1)], -1);
 }
 
 static __always_inline struct hf_sock *hf_sock_make(u64 cookie)
 {
-    struct hf_sock *hs = bpf_map_lookup_elem(&hf_socks, &cookie);
+    struct hf_sock *hs = hf_sock_get(cookie);
     if (hs)
         return hs;
-    bpf_map_update_elem(&hf_socks, &cookie, &hf_sock_none, BPF_NOEXIST);
+    /* counted before it can be found by another processor that must not miss it */
+    __sync_fetch_and_add(&hf_sock_slots[cookie & (HF_SOCK_SLOTS - 1)], 1);
+    if (bpf_map_update_elem(&hf_socks, &cookie, &hf_sock_none, BPF_NOEXIST))
+        __sync_fetch_and_add(&hf_sock_slots[cookie & (HF_SOCK_SLOTS - 1)], -1);
     hs = bpf_map_lookup_elem(&hf_socks, &cookie);
     if (hs)
         hs->cookie = cookie;
@@ -87,6 +103,10 @@ struct {
     __type(key, struct hf_place);
     __type(value, struct hf_listener);
 } hf_listeners SEC(".maps") __weak;
+
+/* Ports at which some container listened at some time: half-open connections to the others need no look-up.  Bytes, since bits would
+ * have to be set by an instruction that 5.10 lacks. */
+__u8 hf_container_ports[65536] __weak = {};
 
 static __always_inline struct hf_listener *hf_listener_make(const struct hf_place *p)
 {
@@ -144,7 +164,7 @@ struct hf_net_key {
     u8 op, protocol;
 };
 struct hf_net_told {
-    u64 time_ns;
+    u64 time_ns, container;
     u32 revision, count;
 };
 struct {
@@ -202,7 +222,7 @@ static __attribute__((noinline, unused)) int hf_sock_own(struct hf_sock *hs, u64
 {
     if (!hs)
         return 0;
-    hf_fill_header_here(&hs->h, HF_EV_NET);
+    hf_fill_header(&hs->h, hf_task(), HF_EV_NET);
     hs->container = container;
     hs->flags |= HF_SK_OWNED;
     return 0;
@@ -276,7 +296,7 @@ static __always_inline void hf_count_deduped(u32 type)
 
 /* Whether (process, op, address, port) was told of `most` times within the time that the settings give; notes that it is once more
  * now.  *ret_left_out: as many as were not told in the time before this one. */
-static __always_inline bool hf_net_was_told(const struct hf_net_key *key, u32 most, u32 *ret_left_out)
+static __always_inline bool hf_net_was_told(const struct hf_net_key *key, u64 container, u32 most, u32 *ret_left_out)
 {
     struct hf_settings *set = hf_settings();
     u64 now = bpf_ktime_get_boot_ns();
@@ -291,13 +311,26 @@ static __always_inline bool hf_net_was_told(const struct hf_net_key *key, u32 mo
             return count >= most;
         }
         t->time_ns = now;
+        t->container = container;
         t->count = 1;
         *ret_left_out = count > most ? count - most : 0;
         return false;
     }
-    struct hf_net_told fresh = {now, (u32)set->revision, 1};
+    struct hf_net_told fresh = {now, container, (u32)set->revision, 1};
     bpf_map_update_elem(&hf_net_seen, key, &fresh, BPF_ANY);
     return false;
+}
+
+/* The short way through a storm: counts one more of what was told of `most` times already.  NULL: look closer. */
+static __always_inline struct hf_net_told *hf_net_storm(const struct hf_net_key *key, u32 most)
+{
+    struct hf_settings *set = hf_settings();
+    struct hf_net_told *t = bpf_map_lookup_elem(&hf_net_seen, key);
+    if (!set || !t || t->count < most || t->revision != (u32)set->revision || bpf_ktime_get_boot_ns() - t->time_ns >= set->dedupe_ns)
+        return NULL;
+    t->count++;
+    hf_count_deduped(HF_EV_NET);
+    return t;
 }
 
 /* Counters of a container on this processor. */

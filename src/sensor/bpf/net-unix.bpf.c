@@ -16,7 +16,7 @@ static __always_inline struct hf_wire_file *begin(struct hf_scratch *s, u32 sour
 {
     struct hf_wire_file *e = (void *)s->record;
     __builtin_memset(e, 0, sizeof *e);
-    hf_fill_header_here(&e->h, HF_EV_FILE);
+    hf_fill_header(&e->h, hf_task(), HF_EV_FILE);
     e->op = HF_FILE_CONNECT;
     e->new_mode = e->new_uid = e->new_gid = (u32)-1;
     e->source = source;
@@ -118,7 +118,7 @@ int hf_connect_unix(struct bpf_sock_addr *ctx)
         key.a ^= key.a >> 29;
         key.b += key.a;
     }
-    if (hf_net_was_told(&key, 1, &left_out)) {
+    if (hf_net_was_told(&key, g.container, 1, &left_out)) {
         hf_count_deduped(HF_EV_FILE);
         return 1;
     }
@@ -162,7 +162,7 @@ static __always_inline void send_found(struct sock *other, u32 source)
     if (!(g.types & (1ull << HF_EV_FILE)))
         return;
     struct hf_net_key key = {.a = dentry ? (u64)dentry : 1, .b = (u64)BPF_CORE_READ(u, path.mnt), .pid = hf_pid_here(), .op = 0xff};
-    if (hf_net_was_told(&key, 1, &left_out)) {
+    if (hf_net_was_told(&key, g.container, 1, &left_out)) {
         hf_count_deduped(HF_EV_FILE);
         return;
     }

@@ -61,18 +61,18 @@ static __always_inline struct hf_sock *begin_out(u64 cookie, const u8 peer[16], 
 {
     struct hf_group g;
     u32 left_out;
-    if (!hf_group_here(&g))
-        return NULL;
     struct hf_net_key key = {.pid = hf_pid_here(), .port = port, .op = HF_NET_ESTABLISHED, .protocol = IPPROTO_TCP};
     __builtin_memcpy(&key.a, peer, 8);
     __builtin_memcpy(&key.b, peer + 8, 8);
-    if (hf_net_was_told(&key, HF_NET_REPEATS, &left_out)) {
-        struct hf_rate_counts *r = hf_rate_of(g.container, 0);
+    struct hf_net_told *storm = hf_net_storm(&key, HF_NET_REPEATS);
+    if (storm) {
+        struct hf_rate_counts *r = hf_rate_of(storm->container, 0);
         if (r)
             r->tcp_syn_out++;
-        hf_count_deduped(HF_EV_NET);
         return NULL;
     }
+    if (!hf_group_here(&g) || hf_net_was_told(&key, g.container, HF_NET_REPEATS, &left_out))
+        return NULL;
     struct hf_sock *hs = hf_sock_make(cookie);
     if (!hs)
         return NULL;
@@ -136,10 +136,8 @@ static __always_inline void on_accepted(u64 cookie, struct sock *sk)
     struct hf_net_key key = {.pid = l->s.h.pid, .port = e.local_port, .op = HF_NET_ACCEPT, .protocol = IPPROTO_TCP};
     __builtin_memcpy(&key.a, e.peer, 8);
     __builtin_memcpy(&key.b, e.peer + 8, 8);
-    if (hf_net_was_told(&key, HF_NET_REPEATS, &left_out)) {
-        hf_count_deduped(HF_EV_NET);
+    if (hf_net_storm(&key, HF_NET_REPEATS) || hf_net_was_told(&key, l->s.container, HF_NET_REPEATS, &left_out))
         return;
-    }
     struct hf_sock *hs = hf_sock_make(cookie);
     if (!hs)
         return;
@@ -170,7 +168,7 @@ static __always_inline void on_listening(u64 cookie, struct sock *sk)
     if (!l)
         return;
     __sync_fetch_and_add(&l->holders, 1);
-    bpf_map_delete_elem(&hf_socks, &cookie); /* of its bind */
+    hf_sock_drop(cookie); /* of its bind */
     struct hf_sock *hs = &l->s;
     hs->flags = HF_SK_LISTEN;
     hs->cookie = cookie;
@@ -183,6 +181,7 @@ static __always_inline void on_listening(u64 cookie, struct sock *sk)
     hs->backlog = sk->sk_max_ack_backlog;
     if (g.container) {
         u64 id = g.container;
+        hf_container_ports[e.local_port] = 1;
         struct hf_policy *own = bpf_map_lookup_elem(&hf_policies, &id);
         if (own) {
             if (own->listens == 0) /* a container that had none: the mark of a backdoor */
@@ -229,7 +228,7 @@ static __always_inline void on_closed(u64 cookie, struct sock *sk)
             in--;
         hf_net_send(hs, HF_NET_CLOSE, 0, out, in);
     }
-    bpf_map_delete_elem(&hf_socks, &cookie);
+    hf_sock_drop(cookie);
 }
 
 SEC("tp_btf/inet_sock_set_state")
@@ -350,7 +349,7 @@ static __always_inline void tcp_attempt(struct bpf_sock_addr *ctx, struct bpf_so
     if (hs) { /* it was used before */
         if (hs->flags & HF_SK_PENDING)
             hf_net_send(hs, HF_NET_FAILED, 0, 0, 0);
-        bpf_map_delete_elem(&hf_socks, &cookie);
+        hf_sock_drop(cookie);
     }
     hs = begin_out(cookie, p->addr, p->port, HF_SK_PENDING);
     if (!hs)
@@ -396,7 +395,7 @@ static __always_inline void udp_peer(struct bpf_sock_addr *ctx, struct bpf_sock 
     struct hf_net_key key = {.pid = pid, .port = hs->flags & HF_SK_BOUND ? 0 : p->port, .op = (u8)op, .protocol = IPPROTO_UDP};
     __builtin_memcpy(&key.a, p->addr, 8);
     __builtin_memcpy(&key.b, p->addr + 8, 8);
-    if (hf_net_was_told(&key, 1, &left_out)) {
+    if (hf_net_was_told(&key, g.container, 1, &left_out)) {
         hf_count_deduped(HF_EV_NET);
         return;
     }
@@ -475,7 +474,7 @@ static __always_inline int on_bound(struct bpf_sock *sk, bool six)
         __builtin_memcpy(&key.a, hs->local, 8);
         __builtin_memcpy(&key.b, hs->local + 8, 8);
     }
-    if (hf_net_was_told(&key, high ? EPHEMERAL_BINDS : 1, &left_out))
+    if (hf_net_was_told(&key, g.container, high ? EPHEMERAL_BINDS : 1, &left_out))
         hf_count_deduped(HF_EV_NET);
     else
         hf_net_send(hs, HF_NET_BIND, HF_NET_NOW, 0, 0);
@@ -523,7 +522,7 @@ int hf_raw_create(struct bpf_sock *sk)
     if (sk->type != SOCK_RAW || !hf_wanted(hf_cgroup_here(), HF_EV_SOCKET, true, &want))
         return 1;
     __builtin_memset(&e, 0, sizeof e);
-    hf_fill_header_here(&e.h, HF_EV_SOCKET);
+    hf_fill_header(&e.h, hf_task(), HF_EV_SOCKET);
     e.family = sk->family;
     e.type = sk->type;
     e.protocol = sk->protocol;
@@ -541,7 +540,7 @@ int hf_sock_release(struct bpf_sock *sk)
     struct hf_sock *hs = hf_sock_get(cookie);
     if (hs && (hs->flags & HF_SK_PENDING)) {
         hf_net_send(hs, HF_NET_FAILED, 0, 0, 0);
-        bpf_map_delete_elem(&hf_socks, &cookie);
+        hf_sock_drop(cookie);
     }
     return 1;
 }

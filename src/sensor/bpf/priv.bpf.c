@@ -45,9 +45,9 @@ HF_HOOK3(bpf, on_bpf, int cmd, void *attr, unsigned int size)
     send_socket((u32)family, (u32)type, (u32)protocol)
 HF_HOOK3(socket_create, on_socket, int family, int type, int protocol, int kern)
 
-/* ---- the trace of capability checks ---- */
+/* ---- checks of capabilities: their trace (6.14), or the security hook ---- */
 
-static __always_inline void asked_for_namespace(const struct hf_call *c, u32 op)
+static __always_inline void asked_for_namespace(const struct hf_call *c)
 {
     struct hf_want want;
     struct hf_wire_ns e;
@@ -55,8 +55,8 @@ static __always_inline void asked_for_namespace(const struct hf_call *c, u32 op)
         return;
     __builtin_memset(&e, 0, sizeof e);
     hf_fill_header(&e.h, hf_task(), HF_EV_NS);
-    e.op = op;
-    e.flags = (u32)(op == HF_NS_UNSHARE ? c->a[0] : c->a[1]);
+    e.op = c->what == HF_CALL_UNSHARE ? HF_NS_UNSHARE : HF_NS_SETNS;
+    e.flags = (u32)(c->what == HF_CALL_UNSHARE ? c->a[0] : c->a[1]);
     e.source = HF_SOURCE_SYSCALL;
     hf_send(&e, sizeof e, &want);
 }
@@ -78,49 +78,36 @@ static __always_inline void asked_for_other(const struct hf_call *c, int cap, in
     hf_send(&e, sizeof e, &want);
 }
 
-SEC("tp_btf/cap_capable")
-int BPF_PROG(hf_cap_capable, const struct cred *cred, struct user_namespace *target, const struct user_namespace *capable, int cap, int result)
+static __always_inline void asked_for(int cap, int result)
 {
     /* most checks are of CAP_SYS_ADMIN by every mapping of memory: the number of the call tells them apart */
     if (!(HF_CAPS_OF_INTEREST & (1ull << (cap & 63))))
-        return 0;
+        return;
     struct task_struct *t = hf_task();
     struct hf_call c;
-    if (!hf_current_call(t, &c) || hf_seen_this_call(t, &c))
-        return 0;
+    if (!hf_current_call(t, &c) || (c.what == HF_CALL_IOCTL && !hf_request_matters((u32)c.a[1])) || hf_seen_this_call(t, &c))
+        return;
     switch (c.what) {
+    case HF_CALL_IOCTL:
+        hf_send_ioctl(t, hf_file_of_fd(t, (u32)c.a[0]), (u32)c.a[1], HF_SOURCE_SYSCALL);
+        break;
     case HF_CALL_MOUNT:
-        send_mount_call(&c, HF_MOUNT_MOUNT);
-        break;
     case HF_CALL_UMOUNT:
-        send_mount_call(&c, HF_MOUNT_UMOUNT);
-        break;
     case HF_CALL_MOVE_MOUNT:
-        send_mount_call(&c, HF_MOUNT_MOVE);
-        break;
     case HF_CALL_OPEN_TREE:
-        send_mount_call(&c, HF_MOUNT_OPEN_TREE);
-        break;
     case HF_CALL_PIVOT:
-        send_mount_call(&c, HF_MOUNT_PIVOT);
+        send_mount_call(&c);
         break;
     case HF_CALL_UNSHARE:
-        asked_for_namespace(&c, HF_NS_UNSHARE);
-        break;
     case HF_CALL_SETNS:
-        asked_for_namespace(&c, HF_NS_SETNS);
+        asked_for_namespace(&c);
         break;
     case HF_CALL_INIT_MODULE:
-        send_module(HF_MODULE_INIT, NULL, HF_SOURCE_SYSCALL);
-        break;
     case HF_CALL_FINIT_MODULE:
-        send_module(HF_MODULE_FINIT, hf_file_of_fd(t, (u32)c.a[0]), HF_SOURCE_SYSCALL);
-        break;
     case HF_CALL_DELETE_MODULE:
-        send_module(HF_MODULE_DELETE, NULL, HF_SOURCE_SYSCALL);
-        break;
     case HF_CALL_KEXEC:
-        send_module(HF_MODULE_KEXEC, NULL, HF_SOURCE_SYSCALL);
+        send_module(c.what == HF_CALL_INIT_MODULE ? HF_MODULE_INIT : c.what == HF_CALL_FINIT_MODULE ? HF_MODULE_FINIT : c.what == HF_CALL_KEXEC ? HF_MODULE_KEXEC :
+                HF_MODULE_DELETE, c.what == HF_CALL_FINIT_MODULE ? hf_file_of_fd(t, (u32)c.a[0]) : NULL, HF_SOURCE_SYSCALL);
         break;
     case HF_CALL_BPF:
         send_bpf((u32)c.a[0], (const struct hf_bpf_attr *)c.a[1], true, HF_SOURCE_SYSCALL);
@@ -129,19 +116,37 @@ int BPF_PROG(hf_cap_capable, const struct cred *cred, struct user_namespace *tar
         send_socket((u32)c.a[0], (u32)c.a[1] & 0xf, (u32)c.a[2]);
         break;
     case HF_CALL_PTRACE:
-        send_ptrace_pid((u32)c.a[1], c.a[0] == PTRACE_ATTACH || c.a[0] == PTRACE_SEIZE ? HF_PTRACE_ATTACH : HF_PTRACE_OTHER);
-        break;
     case HF_CALL_VM_READ:
-        send_ptrace_pid((u32)c.a[0], HF_PTRACE_READ);
-        break;
     case HF_CALL_VM_WRITE:
-        send_ptrace_pid((u32)c.a[0], HF_PTRACE_WRITE);
+        send_ptrace_pid(&c);
         break;
     default:
         asked_for_other(&c, cap, result);
     }
+}
+
+SEC("tp_btf/cap_capable")
+int BPF_PROG(hf_cap_capable, const struct cred *cred, struct user_namespace *target, const struct user_namespace *capable, int cap, int result)
+{
+    asked_for(cap, result);
     return 0;
 }
+
+/* Asked before it is decided, so decided here too: a capability counts in the process's own user namespace and those below. */
+static __always_inline int decided(const struct cred *cred, struct user_namespace *in, int cap)
+{
+    u64 has = 0;
+    struct user_namespace *own = BPF_CORE_READ(cred, user_ns);
+    bpf_probe_read_kernel(&has, sizeof has, &cred->cap_effective);
+    return has >> (cap & 63) & 1 && (own == in || BPF_CORE_READ(in, level) > BPF_CORE_READ(own, level)) ? 0 : -1;
+}
+
+/* Mappings of memory ask without wanting it in the audit log, and end here. */
+#define CAP_OPT_NOAUDIT 2u
+#define on_capable(source)         \
+    if (!(opts & CAP_OPT_NOAUDIT)) \
+    asked_for(cap, decided(cred, ns, cap))
+HF_HOOK3(capable, on_capable, const struct cred *cred, struct user_namespace *ns, int cap, unsigned int opts)
 
 /* ---- signals ---- */
 

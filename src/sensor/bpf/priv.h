@@ -3,6 +3,7 @@
 #pragma once
 #include "emit.h"
 #include "../calls.h"
+#include "ioctl.h"
 
 extern const volatile __u32 hf_self_pid;
 extern const volatile __u32 hf_calls_served; /* bit HF_CALL_*: which calls the trace of capability checks is to tell of */
@@ -40,136 +41,110 @@ struct hf_bpf_attr {
     (1ull << 9 | 1ull << 13 | 1ull << 16 | 1ull << 18 | 1ull << 28 | 1ull << 35 | 1ull << 36 | 1ull << 38 | 1ull << 39 | \
             1ull << 45 | 1ull << 56 | 1ull << 57)
 
+#define KERNEL_STACK 16384u /* THREAD_SIZE of x86-64; what the process had in its registers is at the top */
+
 struct hf_call {
     u32 nr, what;
     u64 a[3];
 };
 
-static __always_inline u32 call_x86_64(u32 nr)
-{
-    switch (nr) {
-    case 165:
-        return HF_CALL_MOUNT;
-    case 166:
-        return HF_CALL_UMOUNT;
-    case 429:
-        return HF_CALL_MOVE_MOUNT;
-    case 428:
-        return HF_CALL_OPEN_TREE;
-    case 155:
-        return HF_CALL_PIVOT;
-    case 272:
-        return HF_CALL_UNSHARE;
-    case 308:
-        return HF_CALL_SETNS;
-    case 175:
-        return HF_CALL_INIT_MODULE;
-    case 313:
-        return HF_CALL_FINIT_MODULE;
-    case 176:
-        return HF_CALL_DELETE_MODULE;
-    case 246: /* kexec_load, kexec_file_load */
-    case 320:
-        return HF_CALL_KEXEC;
-    case 321:
-        return HF_CALL_BPF;
-    case 41:
-        return HF_CALL_SOCKET;
-    case 101:
-        return HF_CALL_PTRACE;
-    case 310:
-        return HF_CALL_VM_READ;
-    case 311:
-        return HF_CALL_VM_WRITE;
-    case 304: /* open_by_handle_at */
-    case 298: /* perf_event_open */
-    case 161: /* chroot */
-    case 172: /* iopl, ioperm */
-    case 173:
-    case 103: /* syslog */
-    case 167: /* swapon */
-    case 169: /* reboot */
-    case 133: /* mknod, mknodat */
-    case 259:
-    case 159: /* adjtimex, settimeofday, clock_settime */
-    case 164:
-    case 227:
-    case 170: /* sethostname */
-    case 163: /* acct */
-    case 323: /* userfaultfd */
-    case 430: /* fsopen, fsconfig, fsmount, mount_setattr */
-    case 431:
-    case 432:
-    case 442:
-        return HF_CALL_OTHER;
-    }
-    return HF_CALL_NONE;
-}
-
-static __always_inline u32 call_i386(u32 nr)
-{
-    switch (nr) {
-    case 21:
-        return HF_CALL_MOUNT;
-    case 52:
-        return HF_CALL_UMOUNT;
-    case 429:
-        return HF_CALL_MOVE_MOUNT;
-    case 217:
-        return HF_CALL_PIVOT;
-    case 310:
-        return HF_CALL_UNSHARE;
-    case 346:
-        return HF_CALL_SETNS;
-    case 128:
-        return HF_CALL_INIT_MODULE;
-    case 350:
-        return HF_CALL_FINIT_MODULE;
-    case 129:
-        return HF_CALL_DELETE_MODULE;
-    case 357:
-        return HF_CALL_BPF;
-    case 359:
-        return HF_CALL_SOCKET;
-    case 26:
-        return HF_CALL_PTRACE;
-    case 347:
-        return HF_CALL_VM_READ;
-    case 348:
-        return HF_CALL_VM_WRITE;
-    case 342: /* open_by_handle_at, perf_event_open, chroot, reboot, mknod */
-    case 336:
-    case 61:
-    case 88:
-    case 14:
-        return HF_CALL_OTHER;
-    }
-    return HF_CALL_NONE;
-}
+/* What a call is to us, by its number.  Tables, not switches: the verifier takes what is loaded for any number and looks at what follows
+ * once, not once for each call. */
+#define HF_CALL_NUMBERS 512u
+static const volatile u8 hf_calls_x86_64[HF_CALL_NUMBERS] = {
+        [165] = HF_CALL_MOUNT,
+        [166] = HF_CALL_UMOUNT,
+        [429] = HF_CALL_MOVE_MOUNT,
+        [428] = HF_CALL_OPEN_TREE,
+        [155] = HF_CALL_PIVOT,
+        [272] = HF_CALL_UNSHARE,
+        [308] = HF_CALL_SETNS,
+        [175] = HF_CALL_INIT_MODULE,
+        [313] = HF_CALL_FINIT_MODULE,
+        [176] = HF_CALL_DELETE_MODULE,
+        [246] = HF_CALL_KEXEC, [320] = HF_CALL_KEXEC, /* kexec_load, kexec_file_load */
+        [321] = HF_CALL_BPF,
+        [41] = HF_CALL_SOCKET,
+        [101] = HF_CALL_PTRACE,
+        [310] = HF_CALL_VM_READ,
+        [311] = HF_CALL_VM_WRITE,
+        [16] = HF_CALL_IOCTL,
+        [304] = HF_CALL_OTHER, /* open_by_handle_at */
+        [298] = HF_CALL_OTHER, /* perf_event_open */
+        [161] = HF_CALL_OTHER, /* chroot */
+        [172] = HF_CALL_OTHER, /* iopl, ioperm */
+        [173] = HF_CALL_OTHER,
+        [103] = HF_CALL_OTHER, /* syslog */
+        [167] = HF_CALL_OTHER, /* swapon */
+        [169] = HF_CALL_OTHER, /* reboot */
+        [133] = HF_CALL_OTHER, /* mknod, mknodat */
+        [259] = HF_CALL_OTHER,
+        [159] = HF_CALL_OTHER, /* adjtimex, settimeofday, clock_settime */
+        [164] = HF_CALL_OTHER,
+        [227] = HF_CALL_OTHER,
+        [170] = HF_CALL_OTHER, /* sethostname */
+        [163] = HF_CALL_OTHER, /* acct */
+        [323] = HF_CALL_OTHER, /* userfaultfd */
+        [430] = HF_CALL_OTHER, /* fsopen, fsconfig, fsmount, mount_setattr */
+        [431] = HF_CALL_OTHER,
+        [432] = HF_CALL_OTHER,
+        [442] = HF_CALL_OTHER,
+};
+static const volatile u8 hf_calls_i386[HF_CALL_NUMBERS] = {
+        [21] = HF_CALL_MOUNT,
+        [52] = HF_CALL_UMOUNT,
+        [429] = HF_CALL_MOVE_MOUNT,
+        [217] = HF_CALL_PIVOT,
+        [310] = HF_CALL_UNSHARE,
+        [346] = HF_CALL_SETNS,
+        [128] = HF_CALL_INIT_MODULE,
+        [350] = HF_CALL_FINIT_MODULE,
+        [129] = HF_CALL_DELETE_MODULE,
+        [357] = HF_CALL_BPF,
+        [359] = HF_CALL_SOCKET,
+        [26] = HF_CALL_PTRACE,
+        [347] = HF_CALL_VM_READ,
+        [348] = HF_CALL_VM_WRITE,
+        [54] = HF_CALL_IOCTL,
+        [342] = HF_CALL_OTHER, /* open_by_handle_at, perf_event_open, chroot, reboot, mknod */
+        [336] = HF_CALL_OTHER,
+        [61] = HF_CALL_OTHER,
+        [88] = HF_CALL_OTHER,
+        [14] = HF_CALL_OTHER,
+};
 
 /* The system call that the running task is in: number, what it is to us, first arguments. */
 static __always_inline bool hf_current_call(struct task_struct *t, struct hf_call *ret)
 {
     if (BPF_CORE_READ(t, flags) & PF_KTHREAD)
         return false;
-    struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+    struct pt_regs *regs;
+    if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) /* 5.15 */
+        regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+    else
+        regs = (void *)((u64)BPF_CORE_READ(t, stack) + KERNEL_STACK - bpf_core_type_size(struct pt_regs));
     u64 nr = BPF_CORE_READ(regs, orig_ax);
     ret->nr = (u32)nr;
     if (BPF_CORE_READ(t, thread_info.status) & TS_COMPAT) {
-        ret->what = call_i386((u32)nr);
+        ret->what = nr < HF_CALL_NUMBERS ? hf_calls_i386[nr] : HF_CALL_NONE;
         ret->a[0] = (u32)BPF_CORE_READ(regs, bx);
         ret->a[1] = (u32)BPF_CORE_READ(regs, cx);
         ret->a[2] = (u32)BPF_CORE_READ(regs, dx);
     } else {
-        ret->what = call_x86_64((u32)nr & ~0x40000000u /* x32 */);
+        nr &= ~0x40000000ull; /* x32 */
+        ret->what = nr < HF_CALL_NUMBERS ? hf_calls_x86_64[nr] : HF_CALL_NONE;
         ret->a[0] = BPF_CORE_READ(regs, di);
         ret->a[1] = BPF_CORE_READ(regs, si);
         ret->a[2] = BPF_CORE_READ(regs, dx);
     }
-    return hf_calls_served & (1u << ret->what);
+    return hf_calls_served & (1u << (ret->what & 31));
 }
 
-/* One call may ask for several capabilities, or in several places: (thread, call, first argument) told of within the last 20 ms. */
+/* One call may ask for several capabilities, or in several places, one after the other: told of once.  The same call again, from the
+ * same buffers, is another one: so what the arguments point to counts, and the time is short. */
+#define HF_SAME_CALL_NS 100000ull
+#define HF_SAME_BPF_NS 2000000ull /* asks again when the program was verified */
+static const u64 hf_nothing = 0;
 struct hf_call_key {
     u64 pid_tgid, arg;
     u32 nr, pad;
@@ -181,26 +156,56 @@ struct {
     __type(value, u64);
 } hf_calls_seen SEC(".maps");
 
+/* Hash of what s->path holds, s->off bytes; into s->dentry.  State in the map: see hf_path_walk. */
+__weak __attribute__((noinline)) int hf_hash_path(u32 level)
+{
+    struct hf_scratch *s = bpf_map_lookup_elem(&hf_scratch_map, &level);
+    if (!s)
+        return 0;
+    u64 h = s->dentry;
+    for (u32 i = 0; i < HF_PATH_BYTES / 8; i++) {
+        if (i * 8 >= s->off)
+            break;
+        h = (h ^ ((const u64 *)s->path)[i]) * 0x9e3779b97f4a7c15ull;
+    }
+    s->dentry = h;
+    return 0;
+}
+
+/* Hash of two texts of the process. */
+static __always_inline u64 hf_hash_texts(const void *one, const void *two)
+{
+    struct hf_scratch *s = hf_scratch_get(HF_EV_MOUNT);
+    if (!s)
+        return 0;
+    s->dentry = 0;
+    for (u32 i = 0; i < 2; i++) {
+        long n = bpf_probe_read_user_str(s->path, HF_PATH_BYTES, i ? two : one);
+        s->off = n > 0 ? (u32)n : 0;
+        if (n > 0)
+            bpf_probe_read_kernel(&s->path[n & (HF_PATH_BYTES - 1)], 8, &hf_nothing); /* the last word is whole */
+        hf_hash_path(s->level);
+    }
+    u64 h = s->dentry;
+    hf_scratch_put(s);
+    return h;
+}
+
 static __always_inline bool hf_seen_this_call(struct task_struct *t, const struct hf_call *c)
 {
     struct hf_call_key key = {bpf_get_current_pid_tgid(), c->a[0] ^ c->a[1] << 32, c->nr, 0};
+    struct hf_bpf_attr attr;
+    if (c->what == HF_CALL_BPF && bpf_probe_read_user(&attr, sizeof attr, (void *)c->a[1]) == 0)
+        key.arg ^= attr.insns ^ (u64)attr.insn_cnt << 40;
+    else if (c->what == HF_CALL_MOUNT || c->what == HF_CALL_UMOUNT || c->what == HF_CALL_PIVOT)
+        key.arg ^= hf_hash_texts((void *)c->a[0], (void *)c->a[1]);
     u64 now = bpf_ktime_get_boot_ns(), *last = bpf_map_lookup_elem(&hf_calls_seen, &key);
-    if (last && now - *last < 20000000ull) {
+    if (last && now - *last < (c->what == HF_CALL_BPF ? HF_SAME_BPF_NS : HF_SAME_CALL_NS)) {
         *last = now;
         return true;
     }
     bpf_map_update_elem(&hf_calls_seen, &key, &now, BPF_ANY);
     return false;
-}
-
-static __always_inline struct file *hf_file_of_fd(struct task_struct *t, u32 fd)
-{
-    struct fdtable *fdt = BPF_CORE_READ(t, files, fdt);
-    struct file **fds = BPF_CORE_READ(fdt, fd), *file = NULL;
-    if (fd >= BPF_CORE_READ(fdt, max_fds))
-        return NULL;
-    bpf_probe_read_kernel(&file, sizeof file, fds + fd);
-    return file;
 }
 
 /* ---- records ---- */
@@ -232,7 +237,7 @@ static __always_inline void send_ptrace(struct task_struct *target, u32 request,
 }
 
 /* The target by number, as the caller's pid namespace has it. */
-static __always_inline void send_ptrace_pid(u32 ns_pid, u32 request)
+static __always_inline void send_ptrace_pid(const struct hf_call *c)
 {
     struct hf_want want;
     struct hf_wire_ptrace e;
@@ -240,8 +245,10 @@ static __always_inline void send_ptrace_pid(u32 ns_pid, u32 request)
         return;
     if (!hf_wanted(hf_cgroup_of(hf_task()), HF_EV_PTRACE, true, &want))
         return;
+    bool attach = c->a[0] == PTRACE_ATTACH || c->a[0] == PTRACE_SEIZE, is_ptrace = c->what == HF_CALL_PTRACE;
+    u32 request = is_ptrace ? attach ? HF_PTRACE_ATTACH : HF_PTRACE_OTHER : c->what == HF_CALL_VM_READ ? HF_PTRACE_READ : HF_PTRACE_WRITE;
     fill_ptrace(&e, request, 0, HF_SOURCE_SYSCALL);
-    e.target_pid = ns_pid;
+    e.target_pid = (u32)(is_ptrace ? c->a[1] : c->a[0]);
     e.h.flags |= HF_F_UNTRUSTED;
     hf_send(&e, sizeof e, &want);
 }
@@ -276,9 +283,11 @@ static __always_inline void send_mount(u32 op, const char *dev, const struct pat
 }
 
 /* The same from the registers of the call. */
-static __always_inline void send_mount_call(const struct hf_call *c, u32 op)
+static __always_inline void send_mount_call(const struct hf_call *c)
 {
     struct hf_want want;
+    u32 op = c->what == HF_CALL_MOUNT ? HF_MOUNT_MOUNT : c->what == HF_CALL_UMOUNT ? HF_MOUNT_UMOUNT : c->what == HF_CALL_PIVOT ? HF_MOUNT_PIVOT :
+            c->what == HF_CALL_MOVE_MOUNT ? HF_MOUNT_MOVE : HF_MOUNT_OPEN_TREE;
     if (!hf_wanted(hf_cgroup_of(hf_task()), HF_EV_MOUNT, true, &want))
         return;
     struct hf_scratch *s = hf_scratch_get(HF_EV_MOUNT);
@@ -350,53 +359,66 @@ static __always_inline void send_module_load(int id, u32 source)
 }
 
 #define HF_BPF_CALL 0x85 /* BPF_JMP | BPF_CALL */
-#define HF_BPF_INSNS 1024
-/* What helpers the program calls that is about to be loaded, by its first instructions.  State in the map: see hf_path_walk. */
+/* enum bpf_func_id; a table, since each branch of a loop is a path for the verifier. */
+#define HF_BPF_HELPERS 128u
+static const volatile u8 hf_helper_flags[HF_BPF_HELPERS] = {
+        [36] = HF_BPF_PROBE_WRITE_USER,
+        [58] = HF_BPF_OVERRIDE_RETURN,
+        [109] = HF_BPF_SEND_SIGNAL,
+        [117] = HF_BPF_SEND_SIGNAL,
+        [9] = HF_BPF_SKB_STORE,
+        [35] = HF_BPF_GET_CURRENT_TASK,
+        [4] = HF_BPF_PROBE_READ,
+        [112] = HF_BPF_PROBE_READ,
+        [113] = HF_BPF_PROBE_READ,
+        [114] = HF_BPF_PROBE_READ,
+        [115] = HF_BPF_PROBE_READ,
+};
+#define HF_BPF_INSNS 1024u /* in one go, */
+#define HF_BPF_PARTS 16u   /* so many times */
+/* What helpers the instructions call that s->record holds, s->off of them.  State in the map: see hf_path_walk. */
 __weak __attribute__((noinline)) int hf_scan_insns(u32 level)
 {
     struct hf_scratch *s = bpf_map_lookup_elem(&hf_scratch_map, &level);
     if (!s)
         return 0;
     for (u32 i = 0; i < HF_BPF_INSNS; i++) {
-        struct {
-            u8 code, regs;
-            s16 off;
-            s32 imm;
-        } in;
-        if (i >= s->off || bpf_probe_read_user(&in, sizeof in, (void *)(s->dentry + (u64)i * 8)))
+        u64 insn = ((const u64 *)s->record)[i]; /* code, registers, offset, and the helper in the upper half */
+        if (i >= s->off)
             return 0;
-        if (in.code != HF_BPF_CALL || in.regs)
+        if ((insn ^ HF_BPF_CALL) & ~((HF_BPF_HELPERS - 1ull) << 32 | 0xffff0000ull))
             continue;
-        if (in.imm == 36)
-            s->flags |= HF_BPF_PROBE_WRITE_USER;
-        else if (in.imm == 58)
-            s->flags |= HF_BPF_OVERRIDE_RETURN;
-        else if (in.imm == 109 || in.imm == 117)
-            s->flags |= HF_BPF_SEND_SIGNAL;
-        else if (in.imm == 9)
-            s->flags |= HF_BPF_SKB_STORE;
-        else if (in.imm == 35)
-            s->flags |= HF_BPF_GET_CURRENT_TASK;
-        else if (in.imm == 4 || (in.imm >= 112 && in.imm <= 115))
-            s->flags |= HF_BPF_PROBE_READ;
+        u64 helper = insn >> 32;
+        hf_opaque(helper);
+        s->flags |= hf_helper_flags[helper & (HF_BPF_HELPERS - 1)];
     }
     return 0;
 }
 
+/* What helpers the program calls that is about to be loaded: HF_BPF_* bits. */
 static __always_inline u32 helpers_called(u64 insns, u32 count, u32 *flags)
 {
-    u32 found = 0;
     struct hf_scratch *s = hf_scratch_get(HF_EV_BPF);
     if (!s)
         return 0;
-    s->dentry = insns;
-    s->off = count;
     s->flags = 0;
-    hf_scan_insns(s->level);
-    found = s->flags;
-    hf_scratch_put(s);
-    if (count > HF_BPF_INSNS)
+    for (u32 part = 0; part < HF_BPF_PARTS && part * HF_BPF_INSNS < count; part++) {
+        u32 n = count - part * HF_BPF_INSNS;
+        if (n > HF_BPF_INSNS)
+            n = HF_BPF_INSNS;
+        s->off = n;
+        hf_opaque(n);
+        n &= HF_BPF_INSNS * 2 - 1;
+        if (n > HF_BPF_INSNS || bpf_probe_read_user(s->record, n * 8, (void *)(insns + part * HF_BPF_INSNS * 8ull))) {
+            *flags |= HF_F_TRUNCATED;
+            break;
+        }
+        hf_scan_insns(s->level);
+    }
+    if (count > HF_BPF_PARTS * HF_BPF_INSNS)
         *flags |= HF_F_TRUNCATED;
+    u32 found = s->flags;
+    hf_scratch_put(s);
     return found;
 }
 

@@ -82,74 +82,13 @@ static __always_inline void hf_fill_header(struct hf_wire_hdr *h, struct task_st
     bpf_core_read(h->comm, sizeof h->comm, &t->comm);
 }
 
-/* The same of the running task, by plain loads where the kernel gives its type (5.11): a tenth of the time, so for whatever is
- * called often. */
+/* The running task may be read by plain loads (5.11).  Numbers only: for each pointer that is followed so, the verifier of newer kernels goes
+ * through the names of all types, which made a third of the time to start. */
 #define HF_TYPED_TASK bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)
 
 static __always_inline u64 hf_cgroup_here(void)
 {
-    if (!HF_TYPED_TASK)
-        return hf_cgroup_of(hf_task());
-    struct task_struct *t = bpf_get_current_task_btf();
-    struct css_set *set = t->cgroups;
-    if (!set) /* so may the verifier believe of it */
-        return 0;
-    struct cgroup *cg = NULL;
-    if (hf_v1_subsys == HF_CGROUP_V2) {
-        cg = set->dfl_cgrp;
-        return cg ? cg->kn->id : 0;
-    }
-    struct cgroup_subsys_state *css = NULL;
-    bpf_core_read(&css, sizeof css, &set->subsys[hf_v1_subsys & 15]);
-    return BPF_CORE_READ(css, cgroup, kn, id);
-}
-
-static __always_inline void hf_fill_header_here(struct hf_wire_hdr *h, u32 type)
-{
-    if (!HF_TYPED_TASK) {
-        hf_fill_header(h, hf_task(), type);
-        return;
-    }
-    struct task_struct *t = bpf_get_current_task_btf(), *leader = t->group_leader, *parent;
-    const struct cred *cred = t->cred;
-    struct nsproxy *ns = t->nsproxy;
-    __builtin_memset(h, 0, sizeof *h);
-    h->type = (u16)type;
-    h->version = HF_WIRE_VERSION;
-    h->cpu = bpf_get_smp_processor_id();
-    h->flags = (t->ptrace ? HF_F_TRACED : 0) | (t->flags & PF_KTHREAD ? HF_F_KTHREAD : 0) | (t->thread_info.status & TS_COMPAT ? HF_F_COMPAT32 : 0);
-    h->time_ns = bpf_ktime_get_boot_ns();
-    h->cgroup_id = hf_cgroup_here();
-    h->pid = (u32)t->tgid; /* not by helpers: packet programs have neither that of the pid nor of the name before 6.13 */
-    h->tid = (u32)t->pid;
-    if (leader) {
-        h->start_ns = leader->start_boottime;
-        parent = leader->real_parent;
-        h->ppid = parent ? (u32)parent->tgid : 0;
-        h->ns_pid = hf_ns_pid(leader, &h->pid_ns);
-    }
-    if (cred) {
-        struct user_namespace *user = cred->user_ns;
-        bpf_probe_read_kernel(&h->cap_eff, sizeof h->cap_eff, &cred->cap_effective);
-        h->uid = cred->uid.val;
-        h->euid = cred->euid.val;
-        h->gid = cred->gid.val;
-        h->egid = cred->egid.val;
-        h->user_ns = user ? user->ns.inum : 0;
-    }
-    h->login_uid = (u32)-1;
-    h->session_id = (u32)-1;
-    if (bpf_core_field_exists(t->loginuid)) {
-        h->login_uid = t->loginuid.val;
-        h->session_id = t->sessionid;
-    }
-    if (ns) { /* none while it exits */
-        struct mnt_namespace *mnt = ns->mnt_ns;
-        struct net *net = ns->net_ns;
-        h->mnt_ns = mnt ? mnt->ns.inum : 0;
-        h->net_ns = net ? net->ns.inum : 0;
-    }
-    bpf_core_read(h->comm, sizeof h->comm, &t->comm);
+    return hf_cgroup_of(hf_task());
 }
 
 /* The walk of hf_path.  A function of its own (global, so that kernels verify it once), its state in the map: what the verifier
@@ -259,4 +198,15 @@ static __always_inline void hf_addr4(u8 out[16], u32 be)
     out[10] = 0xff;
     out[11] = 0xff;
     __builtin_memcpy(out + 12, &be, 4);
+}
+
+/* The file behind a descriptor, as it is now. */
+static __always_inline struct file *hf_file_of_fd(struct task_struct *t, u32 fd)
+{
+    struct fdtable *fdt = BPF_CORE_READ(t, files, fdt);
+    struct file **fds = BPF_CORE_READ(fdt, fd), *file = NULL;
+    if (fd >= BPF_CORE_READ(fdt, max_fds))
+        return NULL;
+    bpf_probe_read_kernel(&file, sizeof file, fds + fd);
+    return file;
 }

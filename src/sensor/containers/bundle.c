@@ -10,12 +10,12 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "event/caps.h"
+#include "sensor/containers/facts.h"
+#include "sensor/containers/stores.h"
 
 #define CONFIG_MAX (2u << 20)   /* bytes of a document; docker's seccomp profile alone takes 30 KB */
 #define CONFIG_MEMORY (32u << 20)
-#define VALUE_MAX 4096u         /* bytes of a fact */
 #define MOUNTS_MAX 64u
-#define LABELS_MAX 64u
 
 /* Where bundles lie; %s is the id.  The first that has a config.json counts. */
 static const char *const bundle_dirs[] = {
@@ -36,56 +36,18 @@ static const char *const below_exec_root[] = {
         "%s/io.containerd.runtime.v2.task/default/%s",
 };
 
-static void add(struct hf_buf *out, const char *name, struct hf_span value)
-{
-    value = hf_span_sub(value, 0, VALUE_MAX);
-    const char *nul = value.n ? memchr(value.p, 0, value.n) : NULL;
-    if (nul)
-        value.n = (size_t)(nul - value.p);
-    if (!value.n)
-        return;
-    hf_buf_add(out, name, strlen(name) + 1);
-    hf_buf_adds(out, value);
-    hf_buf_addc(out, 0);
-}
-
-static void addz(struct hf_buf *out, const char *name, const char *value)
-{
-    add(out, name, hf_span_z(value));
-}
-
-/* Whether a label or variable of this name holds something secret. */
-static bool is_secret(struct hf_span name)
-{
-    static const char *const words[] = {"password", "passwd", "secret", "token", "apikey", "api_key", "api-key", "credential", "private"};
-    for (size_t i = 0; i < HF_ARRAY_LEN(words); i++) {
-        struct hf_span w = hf_span_z(words[i]);
-        for (size_t at = 0; at + w.n <= name.n; at++)
-            if (hf_span_eq_nocase(hf_span_sub(name, at, w.n), w))
-                return true;
-    }
-    return false;
-}
-
-static void add_label(struct hf_buf *out, struct hf_span name, struct hf_span value)
-{
-    char key[256];
-    snprintf(key, sizeof key, "label.%.*s", (int)HF_MIN(name.n, (size_t)200), name.p);
-    add(out, key, is_secret(name) ? HF_S("***") : value);
-}
-
 /* ---- config.json ---- */
 
 static void add_words(struct hf_buf *out, const char *name, hf_jnode array)
 {
-    hf_autobuf text = HF_BUF_INIT(VALUE_MAX);
+    hf_autobuf text = HF_BUF_INIT(HF_FACT_BYTES);
     HF_JFOREACH(word, array)
     {
         if (text.n)
             hf_buf_addc(&text, ' ');
         hf_buf_adds(&text, hf_jstr(word));
     }
-    add(out, name, hf_buf_span(&text));
+    hf_fact_add(out, name, hf_buf_span(&text));
 }
 
 static void add_user(struct hf_buf *out, hf_jnode user)
@@ -96,7 +58,7 @@ static void add_user(struct hf_buf *out, hf_jnode user)
         return;
     (void)hf_jnum(hf_jget(user, "gid"), &gid);
     snprintf(text, sizeof text, "%.0f:%.0f", uid, gid);
-    addz(out, "user", text);
+    hf_fact_addz(out, "user", text);
 }
 
 static void add_caps(struct hf_buf *out, hf_jnode process)
@@ -111,12 +73,12 @@ static void add_caps(struct hf_buf *out, hf_jnode process)
             caps |= 1ull << n;
     }
     snprintf(text, sizeof text, "%llx", (unsigned long long)caps);
-    addz(out, "caps", text);
+    hf_fact_addz(out, "caps", text);
 }
 
 static void add_mounts(struct hf_buf *out, hf_jnode mounts)
 {
-    hf_autobuf text = HF_BUF_INIT(VALUE_MAX);
+    hf_autobuf text = HF_BUF_INIT(HF_FACT_BYTES);
     unsigned n = 0;
     HF_JFOREACH(m, mounts)
     {
@@ -141,7 +103,7 @@ static void add_mounts(struct hf_buf *out, hf_jnode mounts)
         }
     }
     if (hf_buf_ok(&text))
-        add(out, "mounts", hf_buf_span(&text));
+        hf_fact_add(out, "mounts", hf_buf_span(&text));
 }
 
 /* A namespace that is not in the list, or in it with the host's path, is shared with the host. */
@@ -156,7 +118,24 @@ static void add_namespaces(struct hf_buf *out, hf_jnode list)
         bool own = false;
         HF_JFOREACH(n, list)
             own |= hf_span_eqz(hf_jgetstr(n, "type"), shared[i].type);
-        addz(out, shared[i].name, own ? "0" : "1");
+        hf_fact_addz(out, shared[i].name, own ? "0" : "1");
+    }
+}
+
+/* "sandbox" (CRI-O: "sandbox", too): the process that only holds a pod's namespaces. */
+static void add_kind(struct hf_bundle *b, struct hf_buf *out, hf_jnode list)
+{
+    static const char *const keys[] = {"io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType", "io.kubernetes.docker.type"};
+    for (size_t i = 0; i < HF_ARRAY_LEN(keys); i++) {
+        struct hf_span type = hf_jgetstr(list, keys[i]);
+        if (!hf_span_eqz(type, "sandbox") && !hf_span_eqz(type, "podsandbox"))
+            continue;
+        hf_fact_addz(out, "kind", "sandbox");
+        if (!b->has_name)
+            hf_fact_addz(out, "name", "pause"); /* as it is called everywhere */
+        b->has_name = b->sandbox = true;
+        b->name_from = "bundle";
+        return;
     }
 }
 
@@ -175,33 +154,56 @@ static void add_annotations(struct hf_bundle *b, struct hf_buf *out, hf_jnode li
             {"io.kubernetes.pod.name", "pod_name"},
             {"io.kubernetes.pod.namespace", "pod_namespace"},
             {"io.kubernetes.pod.uid", "pod_uid"},
+            {"io.kubernetes.cri-o.Name", "name"},
             {"io.kubernetes.cri-o.ImageName", "image"},
             {"io.kubernetes.cri-o.Image", "image_id"},
             {"io.kubernetes.cri-o.ImageRef", "image_digest"},
-            {"io.kubernetes.cri-o.Name", "name"},
             {"org.opencontainers.image.ref.name", "image"},
             {"io.podman.annotations.container.name", "name"},
             {"nerdctl/name", "name"},
     };
     unsigned labels = 0;
-    bool k8s = false;
+    for (size_t i = 0; i < HF_ARRAY_LEN(known); i++) { /* in the table's order: the runtime's own word before what an image says of itself */
+        struct hf_span value = hf_jgetstr(list, known[i].key);
+        if (!strcmp(known[i].key, "org.opencontainers.image.ref.name") && hf_span_find(value, ':') == SIZE_MAX && hf_span_find(value, '/') == SIZE_MAX)
+            continue; /* a tag alone names no image */
+        if (!value.n || hf_fact_get(hf_buf_span(out), known[i].name).n)
+            continue;
+        hf_fact_add(out, known[i].name, value);
+        if (!strcmp(known[i].name, "name")) {
+            b->has_name = true;
+            b->name_from = "bundle";
+        } else if (!strcmp(known[i].name, "image")) {
+            b->has_image = true;
+            b->image_from = "bundle";
+        }
+        b->has_digest |= !strcmp(known[i].name, "image_digest");
+    }
+    if (!b->has_name && hf_fact_get(hf_buf_span(out), "k8s_container").n) {
+        hf_autobuf copy = HF_BUF_INIT(HF_FACT_BYTES); /* out may move */
+        hf_buf_adds(&copy, hf_fact_get(hf_buf_span(out), "k8s_container"));
+        hf_fact_add(out, "name", hf_buf_span(&copy));
+        b->has_name = true;
+        b->name_from = "bundle";
+    }
+    add_kind(b, out, list);
     HF_JFOREACH(a, list)
     {
-        struct hf_span key = hf_jname(a), value = hf_jstr(a);
+        struct hf_span key = hf_jname(a);
+        static const char *const internal[] = {"io.kubernetes.cri", "io.container.manager", "io.podman.annotations.", "org.opencontainers.image.stopSignal"};
         bool used = false;
-        for (size_t i = 0; i < HF_ARRAY_LEN(known) && !used; i++) {
-            if (!hf_span_eqz(key, known[i].key) || !value.n)
-                continue;
-            add(out, known[i].name, value);
-            used = true;
-            b->has_name |= !strcmp(known[i].name, "name") || !strcmp(known[i].name, "k8s_container");
-            b->has_image |= !strcmp(known[i].name, "image");
-            k8s |= !strcmp(known[i].name, "k8s_container");
-        }
-        if (!used && !hf_span_starts(key, HF_S("io.kubernetes.cri")) && ++labels <= LABELS_MAX)
-            add_label(out, key, value);
+        for (size_t i = 0; i < HF_ARRAY_LEN(internal) && !used; i++)
+            used = hf_span_starts(key, hf_span_z(internal[i]));
+        for (size_t i = 0; i < HF_ARRAY_LEN(known) && !used; i++)
+            used = hf_span_eqz(key, known[i].key);
+        if (!used && ++labels <= HF_LABELS_MAX)
+            hf_fact_label(out, key, hf_jstr(a));
     }
-    (void)k8s;
+    struct hf_span manager = hf_jgetstr(list, "io.container.manager");
+    if (hf_span_eqz(manager, "libpod"))
+        b->runtime = "podman";
+    else if (hf_span_eqz(manager, "cri-o") || hf_jget(list, "io.kubernetes.cri-o.Name"))
+        b->runtime = "cri-o";
 }
 
 /* All capabilities, and devices open: what "--privileged" gives. */
@@ -226,20 +228,20 @@ int hf_bundle_config(struct hf_span json, struct hf_bundle *b, struct hf_buf *ou
     hf_jnode root = hf_json_root(doc), process = hf_jget(root, "process"), linux_ = hf_jget(root, "linux");
     add_words(out, "command", hf_jget(process, "args"));
     add_user(out, hf_jget(process, "user"));
-    add(out, "hostname", hf_jgetstr(root, "hostname"));
-    hf_autobuf full = HF_BUF_INIT(VALUE_MAX); /* relative to the bundle: runtime-spec 1.0, "Root" */
+    hf_fact_add(out, "hostname", hf_jgetstr(root, "hostname"));
+    hf_autobuf full = HF_BUF_INIT(HF_FACT_BYTES); /* relative to the bundle: runtime-spec 1.0, "Root" */
     struct hf_span at_ = hf_jgetstr(hf_jget(root, "root"), "path");
     if (at_.n && at_.p[0] != '/' && b->dir[0])
         hf_buf_addf(&full, "%s/", b->dir);
     hf_buf_adds(&full, at_);
-    add(out, "rootfs", hf_buf_span(&full));
+    hf_fact_add(out, "rootfs", hf_buf_span(&full));
     if (hf_jget(process, "capabilities"))
         add_caps(out, process);
-    addz(out, "privileged", looks_privileged(root) ? "1" : "0");
-    addz(out, "readonly", hf_jis_true(hf_jget(hf_jget(root, "root"), "readonly")) ? "1" : "0");
-    addz(out, "no_new_privileges", hf_jis_true(hf_jget(process, "noNewPrivileges")) ? "1" : "0");
-    addz(out, "seccomp", hf_jis_object(hf_jget(linux_, "seccomp")) ? "profile" : "unconfined");
-    add(out, "apparmor", hf_jgetstr(process, "apparmorProfile"));
+    hf_fact_addz(out, "privileged", looks_privileged(root) ? "1" : "0");
+    hf_fact_addz(out, "readonly", hf_jis_true(hf_jget(hf_jget(root, "root"), "readonly")) ? "1" : "0");
+    hf_fact_addz(out, "no_new_privileges", hf_jis_true(hf_jget(process, "noNewPrivileges")) ? "1" : "0");
+    hf_fact_addz(out, "seccomp", hf_jis_object(hf_jget(linux_, "seccomp")) ? "profile" : "unconfined");
+    hf_fact_add(out, "apparmor", hf_jgetstr(process, "apparmorProfile"));
     add_namespaces(out, hf_jget(linux_, "namespaces"));
     add_mounts(out, hf_jget(root, "mounts"));
     add_annotations(b, out, hf_jget(root, "annotations"));
@@ -264,43 +266,36 @@ int hf_bundle_docker(struct hf_span json, struct hf_bundle *b, struct hf_buf *ou
     struct hf_span name = hf_jgetstr(root, "Name"), image = hf_jgetstr(config, "Image");
     if (hf_span_starts(name, HF_S("/")))
         name = hf_span_from(name, 1);
-    add(out, "name", name);
-    add(out, "image", image);
-    add(out, "image_id", hf_jgetstr(root, "Image"));
+    hf_fact_add(out, "name", name);
+    hf_fact_add(out, "image", image);
+    hf_fact_add(out, "image_id", hf_jgetstr(root, "Image"));
     size_t at = hf_span_rfind(image, '@');
     if (at != SIZE_MAX)
-        add(out, "image_digest", hf_span_from(image, at + 1));
+        hf_fact_add(out, "image_digest", hf_span_from(image, at + 1));
+    b->has_digest |= at != SIZE_MAX;
     unsigned labels = 0;
     HF_JFOREACH(l, hf_jget(config, "Labels"))
     {
         struct hf_span key = hf_jname(l);
         if (hf_span_eqz(key, "io.kubernetes.pod.name"))
-            add(out, "pod_name", hf_jstr(l));
+            hf_fact_add(out, "pod_name", hf_jstr(l));
         else if (hf_span_eqz(key, "io.kubernetes.pod.namespace"))
-            add(out, "pod_namespace", hf_jstr(l));
+            hf_fact_add(out, "pod_namespace", hf_jstr(l));
         else if (hf_span_eqz(key, "io.kubernetes.container.name"))
-            add(out, "k8s_container", hf_jstr(l));
-        else if (++labels <= LABELS_MAX)
-            add_label(out, key, hf_jstr(l));
+            hf_fact_add(out, "k8s_container", hf_jstr(l));
+        else if (++labels <= HF_LABELS_MAX)
+            hf_fact_label(out, key, hf_jstr(l));
     }
+    if (name.n)
+        b->name_from = "docker-state";
+    if (image.n)
+        b->image_from = "docker-state";
     b->has_name |= name.n > 0;
     b->has_image |= image.n > 0;
     return 0;
 }
 
 /* ---- where they are ---- */
-
-static int read_json(const char *path, struct hf_buf *out, struct hf_err *err)
-{
-    hf_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    struct stat st;
-    if (fd < 0)
-        return errno == ENOENT || errno == ENOTDIR ? 0 : hf_fail(err, -errno, "%s", path);
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-        return hf_fail(err, HF_E_UNSUPPORTED, "%s is not a file", path);
-    int rc = hf_read_fd(fd, out, err);
-    return rc < 0 ? rc : 1;
-}
 
 static bool usable_id(struct hf_span id)
 {
@@ -367,6 +362,11 @@ static bool by_place(const struct hf_bundle_roots *r, struct hf_bundle *b, const
             if (has_config(b->dir))
                 return true;
         }
+    for (size_t j = 0; r && j < r->n_stores; j++) {
+        snprintf(b->dir, sizeof b->dir, "%s/%s/userdata", r->store[j], id);
+        if (has_config(b->dir))
+            return true;
+    }
     b->dir[0] = 0;
     return false;
 }
@@ -374,35 +374,110 @@ static bool by_place(const struct hf_bundle_roots *r, struct hf_bundle *b, const
 /* docker keeps the name in its data root, which the root file system's path shows: DATA/overlay2/X/merged. */
 static int docker_facts(const struct hf_bundle_roots *r, struct hf_bundle *b, const char *id, struct hf_span rootfs, struct hf_buf *out, struct hf_err *err)
 {
-    static const char *const drivers[] = {"/overlay2/", "/fuse-overlayfs/", "/btrfs/", "/zfs/", "/vfs/", "/rootfs/overlayfs/"};
-    char path[4096];
+    static const char *const drivers[] = {"overlay2", "fuse-overlayfs", "btrfs", "zfs", "vfs", "rootfs/overlayfs"};
+    char root[2048], path[4096], middle[64];
     for (size_t i = 0; i <= HF_ARRAY_LEN(drivers); i++) {
-        size_t at = i < HF_ARRAY_LEN(drivers) ? hf_span_search(rootfs, hf_span_z(drivers[i])) : SIZE_MAX;
-        if (i < HF_ARRAY_LEN(drivers) && at == SIZE_MAX)
+        bool usual = i == HF_ARRAY_LEN(drivers); /* elsewhere: the usual place */
+        snprintf(middle, sizeof middle, "/%s/", usual ? "" : drivers[i]);
+        size_t at = usual ? 0 : hf_span_search(rootfs, hf_span_z(middle));
+        if (at == SIZE_MAX || at >= sizeof root)
             continue;
-        if (i == HF_ARRAY_LEN(drivers)) /* elsewhere: the usual place */
-            snprintf(path, sizeof path, "%s/var/lib/docker/containers/%s/config.v2.json", r && r->prefix ? r->prefix : "", id);
+        if (usual)
+            snprintf(root, sizeof root, "%s/var/lib/docker", r && r->prefix ? r->prefix : "");
         else
-            snprintf(path, sizeof path, "%.*s/containers/%s/config.v2.json", (int)at, rootfs.p, id);
+            snprintf(root, sizeof root, "%.*s", (int)at, rootfs.p);
         hf_autobuf json = HF_BUF_INIT(CONFIG_MAX);
-        int rc = read_json(path, &json, err);
-        if (rc < 0)
-            return rc;
+        snprintf(path, sizeof path, "%s/containers/%s/config.v2.json", root, id);
+        int rc = hf_store_read(path, &json, err);
         if (rc > 0)
-            return hf_bundle_docker(hf_buf_span(&json), b, out, err);
+            rc = hf_bundle_docker(hf_buf_span(&json), b, out, err);
+        else if (rc == 0)
+            continue;
+        if (rc == 0 && !usual)
+            rc = hf_store_docker_image(root, drivers[i], b, out, err);
+        return HF_MIN(rc, 0);
     }
     return 0;
+}
+
+/* containerd's own store: the bundle's link "work" leads to ROOT/io.containerd.runtime.v2.task/NAMESPACE/ID. */
+static int containerd_facts(struct hf_bundle *b, struct hf_buf *out, struct hf_err *err)
+{
+    char path[4200], work[4096];
+    snprintf(path, sizeof path, "%s/work", b->dir);
+    ssize_t n = readlink(path, work, sizeof work - 1);
+    struct hf_span rest = hf_span(work, n > 0 ? (size_t)n : 0);
+    size_t at = hf_span_search(rest, HF_S("/io.containerd.runtime.v2.task/"));
+    if (at == SIZE_MAX || rest.p[0] != '/')
+        return 0;
+    work[n] = work[at] = 0;
+    struct hf_span ns = hf_span_from(rest, at + 31);
+    ns = hf_span_sub(ns, 0, HF_MIN(hf_span_find(ns, '/'), ns.n));
+    if (hf_span_eqz(ns, "moby"))
+        return 0; /* docker keeps nothing there */
+    return hf_store_containerd(work, ns, b, out, err);
+}
+
+/* podman and CRI-O: the bundle is STORE/DRIVER-containers/ID/userdata. */
+static int storage_facts(struct hf_bundle *b, struct hf_buf *out, struct hf_err *err)
+{
+    char dir[4096];
+    struct hf_span at = hf_span_dirname(hf_span_dirname(hf_span_z(b->dir)));
+    if (!hf_span_ends(hf_span_z(b->dir), HF_S("/userdata")) || !hf_span_ends(at, HF_S("-containers")))
+        return 0;
+    snprintf(dir, sizeof dir, "%.*s", (int)at.n, at.p);
+    int rc = hf_store_containers(dir, b, out, err);
+    if (rc < 0 || !b->runtime || strcmp(b->runtime, "podman"))
+        return rc;
+    at = hf_span_dirname(at);
+    snprintf(dir, sizeof dir, "%.*s/libpod/bolt_state.db", (int)HF_MIN(at.n, sizeof dir - 32), at.p);
+    return hf_store_libpod(dir, b, out, err);
 }
 
 static const char *runtime_of(const struct hf_bundle *b)
 {
     if (strstr(b->dir, "/moby/"))
         return "docker";
-    if (strstr(b->dir, "overlay-containers"))
+    if (strstr(b->dir, "-containers/"))
         return b->runtime ? b->runtime : "podman";
     if (strstr(b->dir, "io.containerd.runtime"))
         return "containerd";
     return b->runtime ? b->runtime : "runc";
+}
+
+/* What the bundle leaves open, from its runtime's own files. */
+static int from_store(const struct hf_bundle_roots *r, struct hf_bundle *b, const char *id, struct hf_span rootfs, struct hf_buf *out, struct hf_err *err)
+{
+    hf_autobuf copy = HF_BUF_INIT(HF_FACT_BYTES); /* out may move */
+    int rc = 0;
+    if (!b->has_name || !b->has_image || !b->has_digest)
+        rc = containerd_facts(b, out, err);
+    if (rc >= 0 && (!b->has_name || !b->has_image || !b->has_digest))
+        rc = storage_facts(b, out, err);
+    hf_buf_adds(&copy, rootfs);
+    if (rc >= 0 && !b->has_name)
+        rc = docker_facts(r, b, id, hf_buf_span(&copy), out, err);
+    return rc;
+}
+
+/* containerd: in the bundle; podman: conmon's, beside the bundle or in the same place below the folder for what runs. */
+static void add_init_pid(const struct hf_bundle_roots *r, struct hf_bundle *b, const char *id, struct hf_buf *out)
+{
+    static const char *const names[] = {"init.pid", "pidfile", NULL};
+    struct hf_err ignored = HF_ERR_INIT;
+    char path[4400];
+    for (size_t i = 0; i < HF_ARRAY_LEN(names); i++) {
+        hf_autobuf text = HF_BUF_INIT(64);
+        struct hf_span store = hf_span_basename(hf_span_dirname(hf_span_dirname(hf_span_z(b->dir))));
+        if (names[i])
+            snprintf(path, sizeof path, "%s/%s", b->dir, names[i]);
+        else
+            snprintf(path, sizeof path, "%s/run/containers/storage/%.*s/%s/userdata/pidfile", r && r->prefix ? r->prefix : "", HF_SPAN_ARG(store), id);
+        if (hf_store_read(path, &text, &ignored) > 0) {
+            hf_fact_add(out, "init_pid", hf_span_trim(hf_buf_span(&text)));
+            return;
+        }
+    }
 }
 
 int hf_bundle_facts(const struct hf_bundle_roots *r, struct hf_bundle *b, uint32_t maker_pid, struct hf_buf *out, struct hf_err *err)
@@ -415,62 +490,81 @@ int hf_bundle_facts(const struct hf_bundle_roots *r, struct hf_bundle *b, uint32
         return 0;
     hf_autobuf json = HF_BUF_INIT(CONFIG_MAX);
     snprintf(path, sizeof path, "%s/config.json", b->dir);
-    int rc = read_json(path, &json, err);
+    int rc = hf_store_read(path, &json, err);
     if (rc <= 0) {
         b->dir[0] = 0;
         return rc;
     }
     struct hf_span rootfs = {NULL, 0};
-    addz(out, "runtime", runtime_of(b));
     rc = hf_bundle_config(hf_buf_span(&json), b, out, &rootfs, err);
     if (rc < 0) {
         b->dir[0] = 0; /* half-written: again later */
         return rc;
     }
-    if (!b->has_name) {
-        hf_autobuf copy = HF_BUF_INIT(VALUE_MAX); /* out may move */
-        hf_buf_adds(&copy, rootfs);
-        rc = docker_facts(r, b, id, hf_buf_span(&copy), out, err);
-        if (rc < 0)
-            return rc;
+    rc = from_store(r, b, id, rootfs, out, err);
+    if (rc < 0)
+        return rc;
+    hf_fact_addz(out, "runtime", runtime_of(b));
+    if (!b->has_name && !hf_fact_is_number(b->id)) { /* "ctr run IMAGE web", "runc run web" */
+        hf_fact_add(out, "name", b->id);
+        b->has_name = true;
+        b->name_from = "id";
     }
-    hf_buf_clear(&json);
-    snprintf(path, sizeof path, "%s/init.pid", b->dir);
-    if (read_json(path, &json, err) > 0)
-        add(out, "init_pid", hf_span_trim(hf_buf_span(&json)));
+    add_init_pid(r, b, id, out);
     return 1;
 }
 
 /* ---- running daemons ---- */
 
-static void note_root(struct hf_bundle_roots *r, struct hf_span dir)
+static void note(char (*list)[256], size_t max, size_t *n, struct hf_span dir)
 {
-    if (!dir.n || dir.p[0] != '/' || dir.n >= sizeof r->exec_root[0])
+    if (!dir.n || dir.p[0] != '/' || dir.n >= sizeof *list)
         return;
-    for (size_t i = 0; i < r->n; i++)
-        if (hf_span_eqz(dir, r->exec_root[i]))
+    for (size_t i = 0; i < *n; i++)
+        if (hf_span_eqz(dir, list[i]))
             return;
-    if (r->n < HF_ARRAY_LEN(r->exec_root))
-        snprintf(r->exec_root[r->n++], sizeof r->exec_root[0], "%.*s", (int)dir.n, dir.p);
+    if (*n < max)
+        snprintf(list[(*n)++], sizeof *list, "%.*s", (int)dir.n, dir.p);
 }
 
-static void scan_daemon(struct hf_bundle_roots *r, const char *pid)
+static void note_root(struct hf_bundle_roots *r, struct hf_span dir)
+{
+    note(r->exec_root, HF_ARRAY_LEN(r->exec_root), &r->n, dir);
+}
+
+/* A shim runs in the bundle of the container, or of the pod's first one. */
+static void scan_shim(struct hf_bundle_roots *r, const char *pid)
+{
+    char path[300], dir[4096];
+    snprintf(path, sizeof path, "/proc/%s/cwd", pid);
+    ssize_t n = readlink(path, dir, sizeof dir);
+    struct hf_span at = hf_span(dir, n > 0 ? (size_t)n : 0);
+    size_t tail = hf_span_search(at, HF_S("/io.containerd.runtime.v2.task/"));
+    if (tail == SIZE_MAX)
+        return;
+    at = hf_span_sub(at, 0, tail);
+    if (hf_span_ends(at, HF_S("/containerd/daemon"))) /* dockerd's own: below its --exec-root */
+        at = hf_span_sub(at, 0, at.n - 18);
+    note_root(r, at);
+}
+
+/* "conmon ... -b STORE/overlay-containers/ID/userdata ..." */
+static void scan_conmon(struct hf_bundle_roots *r, struct hf_span args)
+{
+    struct hf_span word;
+    bool next = false;
+    while (hf_span_cut(&args, 0, &word)) {
+        struct hf_span store = hf_span_dirname(hf_span_dirname(word));
+        if (next && hf_span_ends(word, HF_S("/userdata")) && hf_span_ends(store, HF_S("-containers")))
+            note(r->store, HF_ARRAY_LEN(r->store), &r->n_stores, store);
+        next = hf_span_eqz(word, "-b") || hf_span_eqz(word, "--bundle");
+    }
+}
+
+static void scan_daemon_args(struct hf_bundle_roots *r, struct hf_span rest)
 {
     static const char *const options[] = {"--exec-root", "--state"};
-    char path[300];
-    hf_autobuf text = HF_BUF_INIT(65536);
-    struct hf_err ignored = HF_ERR_INIT;
-    snprintf(path, sizeof path, "/proc/%s/comm", pid);
-    if (hf_read_file(path, &text, &ignored) < 0)
-        return;
-    struct hf_span comm = hf_span_trim(hf_buf_span(&text));
-    if (!hf_span_eqz(comm, "dockerd") && !hf_span_eqz(comm, "containerd"))
-        return;
-    hf_buf_clear(&text);
-    snprintf(path, sizeof path, "/proc/%s/cmdline", pid);
-    if (hf_read_file(path, &text, &ignored) < 0)
-        return;
-    struct hf_span rest = hf_buf_span(&text), word;
+    struct hf_span word;
     bool next = false;
     while (hf_span_cut(&rest, 0, &word)) {
         if (next)
@@ -484,6 +578,30 @@ static void scan_daemon(struct hf_bundle_roots *r, const char *pid)
                 note_root(r, hf_span_from(word, name.n + 1));
         }
     }
+}
+
+static void scan_daemon(struct hf_bundle_roots *r, const char *pid)
+{
+    char path[300];
+    hf_autobuf text = HF_BUF_INIT(65536);
+    struct hf_err ignored = HF_ERR_INIT;
+    snprintf(path, sizeof path, "/proc/%s/comm", pid);
+    if (hf_read_file(path, &text, &ignored) < 0)
+        return;
+    struct hf_span comm = hf_span_trim(hf_buf_span(&text));
+    bool daemon_ = hf_span_eqz(comm, "dockerd") || hf_span_eqz(comm, "containerd"), conmon = hf_span_eqz(comm, "conmon");
+    if (hf_span_eqz(comm, "containerd-shim"))
+        scan_shim(r, pid);
+    if (!daemon_ && !conmon)
+        return;
+    hf_buf_clear(&text);
+    snprintf(path, sizeof path, "/proc/%s/cmdline", pid);
+    if (hf_read_file(path, &text, &ignored) < 0)
+        return;
+    if (conmon)
+        scan_conmon(r, hf_buf_span(&text));
+    else
+        scan_daemon_args(r, hf_buf_span(&text));
 }
 
 void hf_bundle_roots_scan(struct hf_bundle_roots *r)

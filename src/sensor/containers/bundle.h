@@ -11,14 +11,16 @@ struct hf_bundle {
     struct hf_span id;
     const char *runtime; /* as the cgroup path told it; may be NULL */
     char dir[4096];      /* where config.json was found; empty: nowhere */
-    bool has_config, has_name, has_image; /* what is known so far */
+    bool has_config, has_name, has_image, has_digest, sandbox; /* what is known so far */
+    const char *name_from, *image_from; /* the source: "bundle", "docker-state", "containerd-store", "containers-storage"; NULL: none */
 };
 
-/* Places to look at, besides the built-in list: taken from the command lines of running daemons ("--exec-root", "--state", "--root",
- * "--data-root").  Refreshed by hf_bundle_roots_scan. */
+/* Places to look at, besides the built-in list: from the command lines of running daemons ("--exec-root", "--state"), the folder a containerd
+ * shim runs in, the bundle that a conmon watches.  Refreshed by hf_bundle_roots_scan. */
 struct hf_bundle_roots {
-    char exec_root[8][256]; /* dockerd's --exec-root, containerd's state */
-    size_t n;
+    char exec_root[16][256]; /* dockerd's --exec-root, containerd's state */
+    char store[8][256];      /* DRIVER-containers of containers/storage */
+    size_t n, n_stores;
     const char *prefix; /* before every built-in path, for tests; "" otherwise */
 };
 void hf_bundle_roots_scan(struct hf_bundle_roots *r);

@@ -100,14 +100,16 @@ bool hf_cgroup_path_parse(struct hf_span path, struct hf_cgroup_id *ret)
         if (monitor)
             return false;
         found.own = false;
+        if (hf_span_eqz(before, "libpod_parent") && !hf_span_starts(part, HF_S("libpod-"))) { /* a pod of podman's: holds its containers' groups */
+            before = part;
+            continue;
+        }
         if (by_id(part, &found) || by_name(part, before, &found)) {
             found.own = true;
             found.depth++;
             any = true;
             if (!found.runtime && hf_span_eqz(before, "docker"))
                 found.runtime = "docker";
-            if (!found.runtime && hf_span_starts(before, HF_S("libpod_parent")))
-                found.runtime = "podman";
         } else if (hf_span_search(path, HF_S("kubepods")) != SIZE_MAX) {
             by_pod(part, &found);
         }

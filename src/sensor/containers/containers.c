@@ -10,6 +10,8 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "sensor/containers/cgroup-path.h"
+#include "sensor/containers/facts.h"
+#include "sensor/containers/maker.h"
 #include "sensor/frames.h"
 
 #define GROUPS_MAX 8192u     /* groups of containers, nested ones included */
@@ -28,9 +30,10 @@ struct group {
 };
 
 struct container {
-    uint64_t cgroup_id, made_ns, next_ns; /* next_ns: when to look again; 0: not */
+    uint64_t cgroup_id, born_ns, next_ns; /* born_ns: when its group was made, 0: before the sensor; next_ns: when to look again, 0: not */
     uint32_t maker_pid, attempts;
     char id[160], pod_uid[80];
+    char *dir; /* of the bundle, when its maker or a state told; else NULL */
     const char *runtime;
     bool has_name, has_image, found;
     uint32_t init_pid;
@@ -68,12 +71,18 @@ int hf_containers_new(struct hf_containers **ret, hf_containers_tell tell, hf_co
     return 0;
 }
 
+static void free_container(struct container *c)
+{
+    free(c->dir);
+    free(c);
+}
+
 void hf_containers_free(struct hf_containers *t)
 {
     if (!t)
         return;
     for (size_t i = 0; i < t->n_all; i++)
-        free(t->all[i]);
+        free_container(t->all[i]);
     free(t->all);
     free(t->groups);
     hf_buf_done(&t->record);
@@ -152,6 +161,8 @@ static void look(struct hf_containers *t, struct container *c, uint64_t now_ns)
     struct hf_err err = HF_ERR_INIT;
     struct hf_bundle b = {.id = hf_span_z(c->id), .runtime = c->runtime};
     hf_autobuf facts = HF_BUF_INIT(FACTS_MAX);
+    if (c->dir)
+        snprintf(b.dir, sizeof b.dir, "%s", c->dir);
     int rc = hf_bundle_facts(&t->roots, &b, c->maker_pid, &facts, &err);
     if (rc == 0 && t->roots.prefix[0] == 0 && now_ns - t->roots_ns > ROOTS_EVERY_NS) {
         t->roots_ns = now_ns; /* a daemon that was started since */
@@ -171,6 +182,11 @@ static void look(struct hf_containers *t, struct container *c, uint64_t now_ns)
     if (rc < 0)
         hf_pairs_add(&t->record, "unreadable", hf_span_z(err.msg));
     hf_buf_adds(&t->record, hf_buf_span(&facts));
+    hf_pairs_add(&t->record, "from.name", hf_span_z(b.name_from ? b.name_from : "id"));
+    if (b.image_from)
+        hf_pairs_add(&t->record, "from.image", hf_span_z(b.image_from));
+    if (c->born_ns) /* what was there before has no age */
+        hf_pairs_addf(&t->record, "known_after_us", "%llu", (unsigned long long)((hf_boot_ns() - c->born_ns) / 1000));
     if (more || c->attempts == 0)
         t->tell(t->ctx, hf_pairs_end(&t->record));
     c->found |= rc > 0;
@@ -186,7 +202,7 @@ static void look(struct hf_containers *t, struct container *c, uint64_t now_ns)
     c->attempts++;
 }
 
-static struct container *add_container(struct hf_containers *t, uint64_t cgroup_id, const struct hf_cgroup_id *id, uint32_t maker_pid, uint64_t now_ns)
+static struct container *add_container(struct hf_containers *t, uint64_t cgroup_id, const struct hf_cgroup_id *id, const char *dir, uint32_t maker_pid, uint64_t born_ns)
 {
     struct container **place = hf_grow((void **)&t->all, &t->n_all, &t->cap_all, sizeof *t->all, GROUPS_MAX);
     struct container *c = place ? calloc(1, sizeof *c) : NULL;
@@ -196,9 +212,10 @@ static struct container *add_container(struct hf_containers *t, uint64_t cgroup_
     }
     *place = c;
     c->cgroup_id = cgroup_id;
-    c->made_ns = now_ns;
+    c->born_ns = born_ns;
     c->maker_pid = maker_pid;
     c->runtime = id->runtime;
+    c->dir = dir ? strdup(dir) : NULL;
     snprintf(c->id, sizeof c->id, "%.*s", (int)HF_MIN(id->id.n, sizeof c->id - 1), id->id.p);
     snprintf(c->pod_uid, sizeof c->pod_uid, "%.*s", (int)HF_MIN(id->pod_uid.n, sizeof c->pod_uid - 1), id->pod_uid.p ? id->pod_uid.p : "");
     for (char *p = c->pod_uid; *p; p++)
@@ -206,11 +223,17 @@ static struct container *add_container(struct hf_containers *t, uint64_t cgroup_
     return c;
 }
 
-void hf_containers_made(struct hf_containers *t, uint64_t cgroup_id, uint64_t parent_id, struct hf_span path, uint32_t maker_pid, uint64_t now_ns)
+void hf_containers_made(struct hf_containers *t, uint64_t cgroup_id, uint64_t parent_id, struct hf_span path, uint32_t maker_pid, uint64_t born_ns,
+        uint64_t now_ns)
 {
     struct hf_cgroup_id id = {.depth = 0};
     uint64_t container = hf_containers_of(t, parent_id);
     bool own = hf_cgroup_path_parse(path, &id) && id.own && !(container && name_taken(t, id.id, cgroup_id));
+    struct hf_made made = {.dir = ""};
+    if (!own && !container && hf_made_find(&t->roots, path, maker_pid, &made)) { /* a name that only its maker understands */
+        own = true;
+        id = (struct hf_cgroup_id){.id = hf_span_z(made.id), .runtime = made.runtime, .own = true, .depth = 1};
+    }
     maker_pid = container ? 0 : maker_pid; /* its arguments would be an attacker's */
     if (!own && !container)
         return;
@@ -221,7 +244,7 @@ void hf_containers_made(struct hf_containers *t, uint64_t cgroup_id, uint64_t pa
     if (own) {
         container = cgroup_id;
         c = find(t, cgroup_id);
-        c = c ? c : add_container(t, cgroup_id, &id, maker_pid, now_ns);
+        c = c ? c : add_container(t, cgroup_id, &id, made.dir[0] ? made.dir : NULL, maker_pid, born_ns);
     }
     if (!g->used)
         t->n_groups++;
@@ -259,7 +282,7 @@ uint64_t hf_containers_tick(struct hf_containers *t, uint64_t now_ns)
         struct group *g = slot(t, c->cgroup_id);
         if (g->used && g->gone_ns && now_ns - g->gone_ns > KEEP_NS) {
             forget(t, c->cgroup_id);
-            free(c);
+            free_container(c);
             t->all[i] = t->all[--t->n_all];
             continue;
         }
@@ -307,7 +330,7 @@ static void walk(struct hf_containers *t, int dir_fd, struct hf_buf *path, uint6
         hf_buf_addc(path, '/');
         hf_buf_addz(path, e->d_name);
         if (hf_buf_ok(path))
-            hf_containers_made(t, st.st_ino, parent_id, hf_buf_span(path), 0, now_ns); /* kernfs: the inode number is the group's id */
+            hf_containers_made(t, st.st_ino, parent_id, hf_buf_span(path), 0, 0, now_ns); /* kernfs: the inode number is the group's id */
         if (depth < WALK_DEPTH && hf_buf_ok(path))
             walk(t, child, path, st.st_ino, depth + 1, left, now_ns); /* takes child */
         else

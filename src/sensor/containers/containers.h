@@ -20,10 +20,12 @@ HF_MUSTUSE int hf_containers_new(struct hf_containers **ret, hf_containers_tell 
 void hf_containers_free(struct hf_containers *t);
 HF_DEFINE_FREEP(struct hf_containers, hf_containers_free)
 
-/* A group was made (or was there before): tells of a container when the path is one's.  maker_pid: who made it; 0: unknown.
+/* A group was made (or was there before): tells of a container when the path is one's.  maker_pid: who made it, 0: unknown;
+ * born_ns: when, 0: before the sensor.
  * Within a container anyone may name groups: there the maker is not believed, and a group that takes the name of a container that is
  * known already is part of the container it lies in. */
-void hf_containers_made(struct hf_containers *t, uint64_t cgroup_id, uint64_t parent_id, struct hf_span path, uint32_t maker_pid, uint64_t now_ns);
+void hf_containers_made(struct hf_containers *t, uint64_t cgroup_id, uint64_t parent_id, struct hf_span path, uint32_t maker_pid, uint64_t born_ns,
+        uint64_t now_ns);
 void hf_containers_gone(struct hf_containers *t, uint64_t cgroup_id, uint64_t now_ns);
 /* The container's own group, 0 when the group is of none. */
 uint64_t hf_containers_of(const struct hf_containers *t, uint64_t cgroup_id);

@@ -2,19 +2,24 @@
 #include "sensor/containers/hierarchy.h"
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <stdio.h>
+#include <sys/statfs.h>
 
 #include "base/fs.h"
 
 #define MOUNTS_MAX (1u << 20)
 
-/* Mount point and type of a line of mountinfo (proc(5)): "36 35 98:0 /root /mnt opts - type source super". */
-static bool mount_line(struct hf_span line, struct hf_span *ret_point, struct hf_span *ret_type, struct hf_span *ret_options)
+/* Root, mount point and type of a line of mountinfo (proc(5)): "36 35 98:0 /root /mnt opts - type source super". */
+static bool mount_line(struct hf_span line, struct hf_span *ret_root, struct hf_span *ret_point, struct hf_span *ret_type, struct hf_span *ret_options)
 {
     struct hf_span field, rest = line;
-    for (unsigned i = 0; i < 5; i++)
+    for (unsigned i = 0; i < 5; i++) {
         if (!hf_span_cut(&rest, ' ', &field))
             return false;
+        if (i == 3)
+            *ret_root = field;
+    }
     *ret_point = field;
     size_t dash = hf_span_search(rest, HF_S(" - "));
     if (dash == SIZE_MAX)
@@ -32,9 +37,20 @@ static bool has_word(struct hf_span list, const char *word)
     return false;
 }
 
-static void copy(char *out, size_t size, struct hf_span s)
+/* Blanks and the like are \ooo in mountinfo. */
+static bool unescaped(struct hf_span s, char *out, size_t size)
 {
-    snprintf(out, size, "%.*s", (int)HF_MIN(s.n, size - 1), s.p);
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        uint64_t c = (unsigned char)s.p[i];
+        if (c == '\\' && i + 3 < s.n && hf_parse_u64(hf_span_sub(s, i + 1, 3), 8, 1, 255, &c) == 0)
+            i += 3;
+        if (n + 1 >= size)
+            return false;
+        out[n++] = (char)c;
+    }
+    out[n] = 0;
+    return n > 0;
 }
 
 /* Column 2 of /proc/cgroups: the hierarchy of a controller; 0: the unified one. */
@@ -50,41 +66,58 @@ static uint64_t hierarchy_of(struct hf_span cgroups, const char *controller)
     return 0;
 }
 
-int hf_hierarchy_find(struct hf_hierarchy *ret, struct hf_err *err)
+/* First mount of a kind that can be reached, since one may lie beneath another (a bind mount over /sys/fs/cgroup); one of the whole tree before one of a
+ * part of it. */
+static bool mounted(struct hf_span mountinfo, const char *kind, const char *controller, hf_hierarchy_reach reach, char *out, size_t size)
+{
+    struct hf_span line, root = {NULL, 0}, point, type, options;
+    for (unsigned whole = 1; whole <= 1; whole--)
+        for (struct hf_span rest = mountinfo; hf_span_line(&rest, &line);) {
+            if (!mount_line(line, &root, &point, &type, &options) || !hf_span_eqz(type, kind) || (controller && !has_word(options, controller)))
+                continue;
+            if (hf_span_eqz(root, "/") == (whole == 1) && unescaped(point, out, size) && reach(out, !controller))
+                return true;
+        }
+    out[0] = 0;
+    return false;
+}
+
+int hf_hierarchy_choose(struct hf_span mountinfo, struct hf_span cgroups, hf_hierarchy_reach reach, struct hf_hierarchy *ret, struct hf_err *err)
 {
     static const char *const preferred[] = {"memory", "pids", "cpuset", "cpu"};
-    hf_autobuf mounts = HF_BUF_INIT(MOUNTS_MAX);
-    hf_autobuf groups = HF_BUF_INIT(65536);
     struct hf_hierarchy h = {.id = 0, .unified = true};
-    int rc = hf_read_file("/proc/self/mountinfo", &mounts, err);
-    if (rc == 0)
-        rc = hf_read_file("/proc/cgroups", &groups, err);
-    if (rc < 0)
-        return rc;
-    struct hf_span line, point, type, options, rest = hf_buf_span(&mounts);
-    while (hf_span_line(&rest, &line))
-        if (mount_line(line, &point, &type, &options) && hf_span_eqz(type, "cgroup2") && !h.v2_mount[0])
-            copy(h.v2_mount, sizeof h.v2_mount, point);
+    (void)mounted(mountinfo, "cgroup2", NULL, reach, h.v2_mount, sizeof h.v2_mount);
     for (size_t i = 0; i < HF_ARRAY_LEN(preferred); i++) {
-        uint64_t id = hierarchy_of(hf_buf_span(&groups), preferred[i]);
-        if (!id) /* its controllers are in the unified hierarchy */
+        uint64_t id = hierarchy_of(cgroups, preferred[i]);
+        if (!id || !mounted(mountinfo, "cgroup", preferred[i], reach, h.mount, sizeof h.mount)) /* its controllers are in the unified hierarchy, or not seen from here */
             continue;
-        for (rest = hf_buf_span(&mounts); hf_span_line(&rest, &line);) {
-            if (!mount_line(line, &point, &type, &options) || !hf_span_eqz(type, "cgroup") || !has_word(options, preferred[i]))
-                continue;
-            h.unified = false;
-            h.id = (uint32_t)id;
-            snprintf(h.controller, sizeof h.controller, "%s", preferred[i]);
-            copy(h.mount, sizeof h.mount, point);
-            *ret = h;
-            return 0;
-        }
+        h.unified = false;
+        h.id = (uint32_t)id;
+        snprintf(h.controller, sizeof h.controller, "%s", preferred[i]);
+        *ret = h;
+        return 0;
     }
     if (!h.v2_mount[0])
         return hf_fail(err, HF_E_UNSUPPORTED, "no control group hierarchy is mounted: containers cannot be told apart (mount cgroup2 at /sys/fs/cgroup)");
     snprintf(h.mount, sizeof h.mount, "%s", h.v2_mount);
     *ret = h;
     return 0;
+}
+
+static bool reachable(const char *path, bool v2)
+{
+    struct statfs fs;
+    return statfs(path, &fs) == 0 && (v2 ? fs.f_type == CGROUP2_SUPER_MAGIC : fs.f_type == CGROUP_SUPER_MAGIC);
+}
+
+int hf_hierarchy_find(struct hf_hierarchy *ret, struct hf_err *err)
+{
+    hf_autobuf mounts = HF_BUF_INIT(MOUNTS_MAX);
+    hf_autobuf groups = HF_BUF_INIT(65536);
+    int rc = hf_read_file("/proc/self/mountinfo", &mounts, err);
+    if (rc == 0)
+        rc = hf_read_file("/proc/cgroups", &groups, err);
+    return rc < 0 ? rc : hf_hierarchy_choose(hf_buf_span(&mounts), hf_buf_span(&groups), reachable, ret, err);
 }
 
 bool hf_hierarchy_path(const struct hf_hierarchy *h, struct hf_span text, struct hf_span *ret)

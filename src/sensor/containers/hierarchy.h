@@ -12,5 +12,8 @@ struct hf_hierarchy {
     char v2_mount[256];   /* where the unified hierarchy is mounted; empty: nowhere */
 };
 HF_MUSTUSE int hf_hierarchy_find(struct hf_hierarchy *ret, struct hf_err *err);
+/* The same over the texts of /proc/self/mountinfo and /proc/cgroups; reach: whether such a file system can be reached at a path. */
+typedef bool (*hf_hierarchy_reach)(const char *path, bool v2);
+HF_MUSTUSE int hf_hierarchy_choose(struct hf_span mountinfo, struct hf_span cgroups, hf_hierarchy_reach reach, struct hf_hierarchy *ret, struct hf_err *err);
 /* The path of a process in it, from the text of /proc/PID/cgroup. */
 bool hf_hierarchy_path(const struct hf_hierarchy *h, struct hf_span proc_pid_cgroup, struct hf_span *ret);

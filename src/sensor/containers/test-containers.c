@@ -47,13 +47,13 @@ static struct hf_containers *fresh(void)
 static void life(void)
 {
     hf_cleanup(hf_containers_freep) struct hf_containers *t = fresh();
-    hf_containers_made(t, 10, 1, HF_S("/system.slice/cron.service"), 0, 1 * S);
+    hf_containers_made(t, 10, 1, HF_S("/system.slice/cron.service"), 0, 1 * S, 1 * S);
     EQ_U(hf_containers_of(t, 10), 0);
-    hf_containers_made(t, 20, 1, HF_S("/docker/" ID), 0, 1 * S);
+    hf_containers_made(t, 20, 1, HF_S("/docker/" ID), 0, 1 * S, 1 * S);
     EQ_U(hf_containers_of(t, 20), 20);
     EQ_U(told, 1);
     EQ_S(hf_span_z(last_name), "0123456789ab"); /* nothing on the disk: never without a name */
-    hf_containers_made(t, 21, 20, HF_S("/docker/" ID "/init.scope"), 0, 1 * S);
+    hf_containers_made(t, 21, 20, HF_S("/docker/" ID "/init.scope"), 0, 1 * S, 1 * S);
     EQ_U(hf_containers_of(t, 21), 20);
     EQ_U(last_container, 20);
     EQ_U(hf_containers_count(t), 1);
@@ -79,7 +79,7 @@ static void churn(void)
     for (uint64_t i = 0; i < 20000; i++) {
         char path[128];
         snprintf(path, sizeof path, "/docker/%064llx", (unsigned long long)i);
-        hf_containers_made(t, 100 + i, 1, hf_span_z(path), 0, i * S);
+        hf_containers_made(t, 100 + i, 1, hf_span_z(path), 0, i * S, i * S);
         known += hf_containers_of(t, 100 + i) == 100 + i;
         hf_containers_gone(t, 100 + i, i * S);
         (void)hf_containers_tick(t, i * S);
@@ -92,14 +92,14 @@ static void churn(void)
 static void borrowed_name(void)
 {
     hf_cleanup(hf_containers_freep) struct hf_containers *t = fresh();
-    hf_containers_made(t, 20, 1, HF_S("/docker/" ID), 0, 1 * S);
-    hf_containers_made(t, 30, 1, HF_S("/docker/" OTHER), 0, 1 * S);
+    hf_containers_made(t, 20, 1, HF_S("/docker/" ID), 0, 1 * S, 1 * S);
+    hf_containers_made(t, 30, 1, HF_S("/docker/" OTHER), 0, 1 * S, 1 * S);
     EQ_U(told, 2);
-    hf_containers_made(t, 31, 30, HF_S("/docker/" OTHER "/docker/" ID), 0, 1 * S);
+    hf_containers_made(t, 31, 30, HF_S("/docker/" OTHER "/docker/" ID), 0, 1 * S, 1 * S);
     EQ_U(hf_containers_of(t, 31), 30);
     EQ_U(told, 2);
     /* a container within a container, with a name of its own, is one */
-    hf_containers_made(t, 32, 30, HF_S("/docker/" OTHER "/docker/aaaa456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"), 0, 1 * S);
+    hf_containers_made(t, 32, 30, HF_S("/docker/" OTHER "/docker/aaaa456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"), 0, 1 * S, 1 * S);
     EQ_U(hf_containers_of(t, 32), 32);
     EQ_U(told, 3);
 }

@@ -80,11 +80,22 @@ static uint32_t ns_number(int dir, const char *name)
     return (uint32_t)n;
 }
 
-static void identity(struct hf_wire_hdr *h, int dir, struct hf_buf *tmp)
+void hf_snapshot_stat(struct hf_span stat, struct hf_wire_exec *e)
 {
-    if (!read_in(dir, "status", tmp))
-        return;
-    struct hf_span s = hf_buf_span(tmp), uids = status_line(s, "Uid"), gids = status_line(s, "Gid"), pids = status_line(s, "NSpid");
+    e->h.ppid = (uint32_t)stat_field(stat, 4);
+    e->pgid = (uint32_t)stat_field(stat, 5);
+    e->sid = (uint32_t)stat_field(stat, 6);
+    uint64_t tty = stat_field(stat, 7);
+    e->tty = (uint32_t)(tty >> 8 & 0xfff) << 20 | (uint32_t)(tty & 0xff) | (uint32_t)(tty >> 12 & 0xfff00);
+    e->h.start_ns = stat_field(stat, 22) * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
+    size_t open_ = hf_span_find(stat, '('), close_ = hf_span_rfind(stat, ')');
+    if (open_ != SIZE_MAX && close_ != SIZE_MAX && close_ > open_)
+        memcpy(e->h.comm, stat.p + open_ + 1, HF_MIN(close_ - open_ - 1, sizeof e->h.comm - 1));
+}
+
+void hf_snapshot_status(struct hf_span s, struct hf_wire_hdr *h)
+{
+    struct hf_span uids = status_line(s, "Uid"), gids = status_line(s, "Gid"), pids = status_line(s, "NSpid");
     h->uid = (uint32_t)number(nth(uids, 0));
     h->euid = (uint32_t)number(nth(uids, 1));
     h->gid = (uint32_t)number(nth(gids, 0));
@@ -161,20 +172,12 @@ bool hf_snapshot_proc(const struct hf_hierarchy *h, uint32_t pid, struct hf_buf 
     hf_autoclose int dir = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0 || !read_in(dir, "stat", &tmp))
         return false;
-    struct hf_span stat = hf_buf_span(&tmp);
     hf_record_header(&e.h, HF_EV_PROC, 0);
     e.h.flags = 0;
     e.h.pid = e.h.tid = pid;
-    e.h.ppid = (uint32_t)stat_field(stat, 4);
-    e.pgid = (uint32_t)stat_field(stat, 5);
-    e.sid = (uint32_t)stat_field(stat, 6);
-    uint64_t tty = stat_field(stat, 7);
-    e.tty = (uint32_t)(tty >> 8 & 0xfff) << 20 | (uint32_t)(tty & 0xff) | (uint32_t)(tty >> 12 & 0xfff00);
-    e.h.start_ns = stat_field(stat, 22) * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
-    size_t open_ = hf_span_find(stat, '('), close_ = hf_span_rfind(stat, ')');
-    if (open_ != SIZE_MAX && close_ != SIZE_MAX && close_ > open_)
-        memcpy(e.h.comm, stat.p + open_ + 1, HF_MIN(close_ - open_ - 1, sizeof e.h.comm - 1));
-    identity(&e.h, dir, &tmp);
+    hf_snapshot_stat(hf_buf_span(&tmp), &e);
+    if (read_in(dir, "status", &tmp))
+        hf_snapshot_status(hf_buf_span(&tmp), &e.h);
     e.h.mnt_ns = ns_number(dir, "ns/mnt");
     e.h.pid_ns = ns_number(dir, "ns/pid");
     e.h.net_ns = ns_number(dir, "ns/net");

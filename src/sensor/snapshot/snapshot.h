@@ -10,3 +10,8 @@ typedef void (*hf_snapshot_fn)(void *ctx, struct hf_span record, struct hf_span 
 size_t hf_snapshot_procs(const struct hf_hierarchy *h, hf_snapshot_fn fn, void *ctx);
 /* One process; false when it is gone.  out is cleared; the record is in it. */
 bool hf_snapshot_proc(const struct hf_hierarchy *h, uint32_t pid, struct hf_buf *out, struct hf_buf *ret_cgroup_path);
+
+/* The parsers alone, for tests and fuzzing: text of /proc/PID/stat (its second field, the name, may hold anything) and of status.  What is not
+ * there stays as it is, or is 0. */
+void hf_snapshot_stat(struct hf_span stat, struct hf_wire_exec *e);
+void hf_snapshot_status(struct hf_span status, struct hf_wire_hdr *h);
