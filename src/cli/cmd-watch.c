@@ -222,13 +222,13 @@ int hf_cmd_watch(int argc, char **argv)
 
 /* ---- sensor features ---- */
 
-/* The enabled rules that need what is attached on demand. */
-static unsigned needing(const struct hf_rules *rules, uint64_t demand, struct hf_jw *w, struct hf_buf *text)
+/* The enabled rules that need what is attached on demand; without: those that go without because it costs too much. */
+static unsigned needing(const struct hf_feature *f, const struct hf_rules *rules, bool without, struct hf_jw *w, struct hf_buf *text)
 {
     unsigned n = 0;
     for (size_t i = 0; i < hf_rules_count(rules); i++) {
         const struct hf_rule *r = hf_rules_at(rules, i);
-        if (!r->enabled || !(hf_rule_demand(r) & demand))
+        if (!r->enabled || !(hf_rule_demand(r) & f->demand) || (f->costly && r->cheap_hooks) != without)
             continue;
         if (w)
             hf_jw_str(w, r->name);
@@ -251,8 +251,14 @@ static void on_demand_json(const struct hf_feature *f, const struct hf_rules *ru
     hf_jw_kstr(w, "on_demand", hf_buf_span(&name));
     hf_jw_key(w, "needed_by");
     hf_jw_array(w);
-    needing(rules, f->demand, w, NULL);
+    needing(f, rules, false, w, NULL);
     hf_jw_array_end(w);
+    if (f->costly) {
+        hf_jw_key(w, "going_without");
+        hf_jw_array(w);
+        needing(f, rules, true, w, NULL);
+        hf_jw_array_end(w);
+    }
     if (!f->hook)
         return;
     hf_jw_kbool(w, "every_call_pays", f->costly);
@@ -293,13 +299,19 @@ static void features_json(const struct hf_feature *f, size_t n, const struct hf_
 static void on_demand_text(const struct hf_feature *f, const struct hf_rules *rules, struct hf_buf *out)
 {
     hf_autobuf names = HF_BUF_INIT(4096);
-    unsigned n = needing(rules, f->demand, NULL, &names);
+    unsigned n = needing(f, rules, false, NULL, &names);
     hf_buf_addf(out, "%-18s   only while a rule needs it: ", "");
     if (n)
         hf_buf_adds(out, hf_buf_span(&names));
     else
         hf_buf_addz(out, "no enabled rule does");
     hf_buf_addc(out, '\n');
+    hf_buf_clear(&names);
+    if (needing(f, rules, true, NULL, &names)) {
+        hf_buf_addf(out, "%-18s   not for those that say \"hooks: cheap\": ", "");
+        hf_buf_adds(out, hf_buf_span(&names));
+        hf_buf_addc(out, '\n');
+    }
     if (!f->hook)
         return;
     hf_buf_addf(out, "%-18s   costs: ", "");

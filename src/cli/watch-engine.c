@@ -379,7 +379,29 @@ static void ask(struct watch *w)
 
 static void record_frame(struct watch *w, uint64_t boot_ns, struct hf_span records);
 
-/* "needs.memory": the rules because of which it is attached. */
+/* The rules of one kind that need a class of hooks, as "A; B"; their number. */
+static unsigned needing(const struct hf_rules *rules, uint64_t demand, bool cheap, struct hf_buf *names)
+{
+    unsigned n = 0, more = 0;
+    hf_buf_clear(names);
+    for (size_t i = 0; i < hf_rules_count(rules); i++) {
+        const struct hf_rule *r = hf_rules_at(rules, i);
+        if (!r->enabled || r->cheap_hooks != cheap || !(hf_rule_demand(r) & demand))
+            continue;
+        n++;
+        if (names->n + r->name.n > NEEDS_BYTES) {
+            more++;
+            continue;
+        }
+        hf_buf_addz(names, names->n ? "; " : "");
+        hf_buf_adds(names, r->name);
+    }
+    if (more)
+        hf_buf_addf(names, "; and %u more", more);
+    return n;
+}
+
+/* "needs.memory": the rules because of which it is attached; "needs_cheap.memory": those for which only a cheap hook would be. */
 static void tell_needs(struct watch *w, const struct hf_rules *rules)
 {
     if (w->needs_told[0] == w->ask.demand && w->needs_told[1] == w->ask.demand_cheap)
@@ -388,26 +410,10 @@ static void tell_needs(struct watch *w, const struct hf_rules *rules)
     w->needs_told[1] = w->ask.demand_cheap;
     hf_autobuf b = HF_BUF_INIT(65536), names = HF_BUF_INIT(NEEDS_BYTES + 512);
     hf_pairs_begin(&b, HF_EV_STATUS, 0);
-    for (unsigned d = 0; d < HF_DEMANDS; d++) {
-        unsigned n = 0, more = 0;
-        hf_buf_clear(&names);
-        for (size_t i = 0; i < hf_rules_count(rules); i++) {
-            const struct hf_rule *r = hf_rules_at(rules, i);
-            if (!r->enabled || !(hf_rule_demand(r) & (1ull << d)))
-                continue;
-            n++;
-            if (names.n + r->name.n > NEEDS_BYTES) {
-                more++;
-                continue;
-            }
-            hf_buf_addz(&names, names.n ? "; " : "");
-            hf_buf_adds(&names, r->name);
-        }
-        if (more)
-            hf_buf_addf(&names, "; and %u more", more);
-        char name[32];
-        snprintf(name, sizeof name, "needs.%s", hf_demand_name(d));
-        if (n)
+    for (unsigned i = 0; i < 2 * HF_DEMANDS; i++) {
+        char name[40];
+        snprintf(name, sizeof name, "%s.%s", i % 2 ? "needs_cheap" : "needs", hf_demand_name(i / 2));
+        if (needing(rules, 1ull << (i / 2), i % 2, &names))
             hf_pairs_add(&b, name, hf_buf_span(&names));
     }
     struct hf_span told = hf_pairs_end(&b);
@@ -540,7 +546,8 @@ static void end_recording(struct watch *w)
 static int begin_keeping(struct watch *w, struct hf_err *err)
 {
     bool few = (w->o->alerts_only || w->o->map || w->o->cost) && w->o->record_fd < 0;
-    const struct hf_keep_opts o = {.budget_ns = w->o->budget_ns, .always = w->o->cost, .left_out = few ? 1ull << HF_EV_RENAME | 1ull << HF_EV_IO_URING | 1ull << HF_EV_MEM : 0};
+    const struct hf_keep_opts o = {.budget_ns = w->o->budget_ns, .always = w->o->cost, .left_out = few ? 1ull << HF_EV_RENAME | 1ull << HF_EV_IO_URING | 1ull << HF_EV_MEM : 0,
+            .demand = hf_watch_filter_names(&w->o->filter, "memory") ? HF_DEMAND_MEMORY : 0};
     return hf_keep_new(&w->keep, &o, err);
 }
 
@@ -594,7 +601,7 @@ static void loop(struct watch *w, int fd)
         ask(w);
         struct pollfd p[2] = {{fd, POLLIN, 0}, {w->reload_fd, POLLIN, 0}};
         int ready = poll(p, 2, HEARTBEAT_MS);
-        if (ready == 0 && w->heard && !w->silent) {
+        if (ready == 0 && w->heard && !w->stopped && !w->silent) { /* it unloads its programs after its last word */
             w->silent = true;
             hf_log(HF_LOG_ERR, "sensor_silent", "the sensor has said nothing for %d s: it is stopped or starved, events may be lost", HEARTBEAT_MS / 1000);
         }

@@ -215,7 +215,7 @@ bool hf_keep_ask(struct hf_keep *k, const struct hf_engine *e, struct hf_ask *as
     struct hf_budget_limit limits[HF_BUDGET_LIMITS];
     size_t n = hf_budget_limits(k->budget, limits);
     struct hf_ask a = {.flags = k->o.always || k->near ? HF_ASK_COSTS : 0};
-    a.demand = demand(e, &a.demand_cheap);
+    a.demand = demand(e, &a.demand_cheap) | k->o.demand;
     a.shed_container = a.shed_host = ((k->o.left_out & ~needed) | hf_budget_types(k->budget)) & SHEDDABLE;
     _Static_assert(HF_BUDGET_LIMITS <= HF_ASK_LIMITS && HF_BUDGET_LIMIT_MIN >= HF_ASK_LIMIT_MIN, "what is decided can be asked for");
     for (size_t i = 0; i < n; i++)

@@ -2,6 +2,8 @@
 /* The classes of events, their names in conditions and the hooks behind them. */
 #include "detect/fields.h"
 
+#include <sys/syscall.h>
+
 #define BIT(c) HF_CLASS_BIT(HF_CLASS_##c)
 #define FILE_(op) HF_CLASS_BIT(HF_CLASS_FILE + HF_FILE_##op)
 #define NET_(op) HF_CLASS_BIT(HF_CLASS_NET + HF_NET_##op)
@@ -196,7 +198,7 @@ enum hf_class hf_class_of(const struct hf_event *ev)
     case HF_EV_RENAME:
         return HF_CLASS_RENAME;
     case HF_EV_CAP:
-        return ev->u.cap.syscall == 323 ? HF_CLASS_USERFAULTFD : HF_CLASS_CAP;
+        return ev->u.cap.syscall == SYS_userfaultfd ? HF_CLASS_USERFAULTFD : HF_CLASS_CAP;
     case HF_EV_LOSS:
         return HF_CLASS_LOSS;
     case HF_EV_RATE:

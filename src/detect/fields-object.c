@@ -535,19 +535,22 @@ static int64_t randomness(struct hf_span name)
 
 static bool app(struct hf_look *l, unsigned id, struct hf_value *ret)
 {
-    static const char *const kinds[] = {"", "dns", "tls", "http", "ssh", "irc", "stratum", "socks"};
+    static const char *const kinds[] = {"", "dns", "tls", "http", "ssh", "irc", "stratum", "socks", "redis", "postgresql", "mysql"};
+    static const char *const logins[] = {"", "password", "default", "empty", "not_asked", "refused"};
     const struct hf_event *ev = l->ev;
     if (ev->type != HF_EV_PAYLOAD)
         return false;
     switch (id) {
     case F_HF_APP:
-        return ev->app.kind && hf_value_str(ret, ev->app.kind < 8 ? hf_span_z(kinds[ev->app.kind]) : HF_S("other"));
+        return ev->app.kind && hf_value_str(ret, ev->app.kind < HF_ARRAY_LEN(kinds) ? hf_span_z(kinds[ev->app.kind]) : HF_S("other"));
     case F_HF_APP_NAME:
         return hf_value_str(ret, ev->app.name);
     case F_HF_APP_PATH:
         return hf_value_str(ret, ev->app.path);
     case F_HF_APP_AGENT:
         return hf_value_str(ret, ev->app.agent);
+    case F_HF_APP_LOGIN:
+        return ev->app.login && ev->app.login < HF_ARRAY_LEN(logins) && hf_value_str(ret, hf_span_z(logins[ev->app.login]));
     case F_HF_DNS_TYPE:
         return ev->app.kind == HF_APP_DNS && hf_value_num(ret, ev->app.dns_type);
     case F_HF_DNS_RCODE:

@@ -373,12 +373,18 @@ static void net_part(struct hf_jw *w, const struct hf_event *ev)
 
 static void payload_part(struct hf_jw *w, const struct hf_event *ev)
 {
+    static const char *const quiet[] = {"redis", "postgresql", "mysql"}; /* which have no type of event of their own */
+    static const char *const logins[] = {"", "password", "default", "empty", "not_asked", "refused"};
     const struct hf_wire_payload *p = &ev->u.payload;
     hf_jw_kstrz(w, "direction", p->direction == HF_PAYLOAD_IN ? "in" : "out");
     ends(w, ev, p->local, p->local_port, p->peer, p->peer_port, p->protocol);
     hf_jw_kstr_opt(w, "name", ev->app.name);
     hf_jw_kstr_opt(w, "path", ev->app.path);
     hf_jw_kstr_opt(w, "agent", ev->app.agent);
+    if (ev->app.kind >= HF_APP_REDIS && ev->app.kind - HF_APP_REDIS < HF_ARRAY_LEN(quiet))
+        hf_jw_kstrz(w, "application", quiet[ev->app.kind - HF_APP_REDIS]);
+    if (ev->app.login && ev->app.login < HF_ARRAY_LEN(logins))
+        hf_jw_kstrz(w, "login", logins[ev->app.login]);
     if (ev->app.kind != HF_APP_DNS)
         return;
     hf_jw_ku64(w, "query_type", ev->app.dns_type);
