@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/rules-cli.h"
+#include "detect/demand.h"
 #include "detect/print.h"
 #include "sensor/sensor.h"
 
@@ -252,6 +253,11 @@ static void explain(const struct hf_rule *r, const struct hf_rules_run *run, con
         hf_buf_addc(b, '\n');
     }
     events(r, features, n_features, b);
+    if (hf_rule_demand(r)) {
+        hf_buf_addz(b, "hooks     attached only while an enabled rule needs them: ");
+        hf_demand_names(hf_rule_demand(r), b);
+        hf_buf_addz(b, r->cheap_hooks ? "; for this rule, only such as cost nothing to who does nothing of the kind\n" : "\n");
+    }
     if (run)
         cost(run, r, b);
 }

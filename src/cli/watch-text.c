@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "event/json.h"
+#include "event/names.h"
 #include "event/runtime.h"
 #include "event/track.h"
 
@@ -20,6 +21,22 @@ void hf_watch_column(struct hf_buf *b, struct hf_span s, size_t width)
     size_t used = hf_buf_add_escaped(b, s, width);
     for (; used < width + 2; used++)
         hf_buf_addc(b, ' ');
+}
+
+/* "made 4096 bytes executable by mprotect (written before)", "mapped /tmp/x.so for execution". */
+static void memory_words(const struct hf_event *ev, struct hf_buf *b)
+{
+    const struct hf_wire_mem *m = &ev->u.mem;
+    const char *how = m->mem_flags & HF_MEM_WX ? " (writable and executable)" : m->mem_flags & HF_MEM_WRITTEN ? " (written before)" : "";
+    if (m->op == HF_MEM_MPROTECT || !ev->path.n)
+        hf_buf_addf(b, "made %llu bytes%s executable by %s", (unsigned long long)m->length,
+                m->mem_flags & HF_MEM_STACK ? " of its stack" : m->mem_flags & HF_MEM_HEAP ? " of its heap" : "", hf_name_mem(m->op));
+    if (ev->path.n) {
+        hf_buf_addz(b, m->op == HF_MEM_MPROTECT ? ", of " : "mapped ");
+        hf_buf_add_escaped(b, ev->path, 120);
+        hf_buf_addz(b, m->op == HF_MEM_MPROTECT ? "" : " for execution");
+    }
+    hf_buf_addz(b, how);
 }
 
 bool hf_watch_words(const struct hf_event *ev, struct hf_buf *b)
@@ -70,6 +87,9 @@ bool hf_watch_words(const struct hf_event *ev, struct hf_buf *b)
         hf_buf_add_escaped(b, ev->target ? ev->target->comm : hf_span_z(ev->u.ptrace.target_comm), 20);
         hf_buf_addf(b, " (%u)", ev->u.ptrace.target_pid);
         return true;
+    case HF_EV_MEM:
+        memory_words(ev, b);
+        return true;
     case HF_EV_MOUNT:
     case HF_EV_MODULE:
     case HF_EV_BPF:
@@ -79,6 +99,8 @@ bool hf_watch_words(const struct hf_event *ev, struct hf_buf *b)
         return true;
     case HF_EV_FILE:
         hf_buf_addf(b, "%s ", hf_event_file_op_name(ev->u.file.op));
+        if (ev->u.file.op == HF_FILE_IOCTL)
+            hf_buf_addf(b, "%s of ", hf_name_request(ev->u.file.request) ? hf_name_request(ev->u.file.request) : "request");
         hf_buf_add_escaped(b, ev->path, 120);
         if (ev->path2.n) {
             hf_buf_addz(b, " -> ");

@@ -50,6 +50,9 @@ static const struct named ns_ops[] = {{"unshare", HF_NS_UNSHARE}, {"setns", HF_N
 static const struct named mounts[] = {{"mount", HF_MOUNT_MOUNT}, {"move", HF_MOUNT_MOVE}, {"pivot_root", HF_MOUNT_PIVOT}, {"unmount", HF_MOUNT_UMOUNT},
         {"open_tree", HF_MOUNT_OPEN_TREE}, {"remount", HF_MOUNT_REMOUNT}, {NULL, 0}};
 static const struct named modules[] = {{"load_from_memory", HF_MODULE_INIT}, {"load_from_file", HF_MODULE_FINIT}, {"delete", HF_MODULE_DELETE}, {"kexec", HF_MODULE_KEXEC}, {NULL, 0}};
+static const struct named mem_ops[] = {{"mmap", HF_MEM_MMAP}, {"mprotect", HF_MEM_MPROTECT}, {"shmat", HF_MEM_SHMAT}, {NULL, 0}};
+static const struct named requests[] = {{"TIOCSTI", 0x5412}, {"EVIOCGRAB", 0x40044590}, {"EVIOCGKEY", 0x80604518}, {"UI_DEV_CREATE", 0x5501}, {"KDSKBMODE", 0x4b45}, {"TIOCCONS", 0x541d},
+        {"USERFAULTFD_IOC_NEW", 0xaa00}, {"SG_IO", 0x2285}, {NULL, 0}};
 static const struct named urings[] = {{"create", 0}, {"request", 1}, {NULL, 0}};
 static const struct named stdios[] = {{"none", HF_STDIO_NONE}, {"file", HF_STDIO_FILE}, {"pipe", HF_STDIO_PIPE}, {"socket", HF_STDIO_SOCKET}, {"tty", HF_STDIO_TTY},
         {"null", HF_STDIO_NULL}, {"other", HF_STDIO_OTHER}, {NULL, 0}};
@@ -61,7 +64,8 @@ static const struct member fork_members[] = {{"child_pid", U32, AT(fork, child_p
 static const struct member exit_members[] = {{"code", CODE, AT(exit, status), NULL}, {"signal", SIGNO, AT(exit, status), NULL}, {NULL, U16, 0, NULL}};
 static const struct member file_members[] = {{"operation", NAMED, AT(file, op), file_ops}, {"path", TEXT, 0, NULL}, {"target", TEXT, 1, NULL}, {"inode", U64, AT(file, inode), NULL},
         {"device", U32, AT(file, dev), NULL}, {"mode", U32, AT(file, mode), NULL}, {"new_mode", U32, AT(file, new_mode), NULL}, {"new_uid", U32, AT(file, new_uid), NULL},
-        {"open_flags", FLAGS, AT(file, open_flags), hf_names_open}, {"flags", FLAGS, AT(file, exec_flags), hf_names_exec}, {NULL, U16, 0, NULL}};
+        {"open_flags", FLAGS, AT(file, open_flags), hf_names_open}, {"flags", FLAGS, AT(file, exec_flags), hf_names_exec},
+        {"request", NAMED, AT(file, request), requests}, {NULL, U16, 0, NULL}};
 #define ENDS(type)                                                                                                                                      \
     {"protocol", NAMED, AT(type, protocol), protocols}, {"local", ADDR, AT(type, local), NULL}, {"local_port", U16, AT(type, local_port), NULL},        \
             {"peer", ADDR, AT(type, peer), NULL}, {"peer_port", U16, AT(type, peer_port), NULL}
@@ -71,7 +75,8 @@ static const struct member payload_members[] = {{"direction", NAMED, AT(payload,
 static const struct member dns_members[] = {ENDS(payload), {"name", QUESTION, 0, NULL}, {"query_type", QTYPE, 0, NULL}, {"response", RESPONSE, 0, NULL}, {"rcode", RCODE, 0, NULL}, {NULL, U16, 0, NULL}};
 static const struct member socket_members[] = {{"family", U32, AT(socket, family), NULL}, {"type", U32, AT(socket, type), NULL}, {"protocol", U32, AT(socket, protocol), NULL}, {NULL, U16, 0, NULL}};
 static const struct member ptrace_members[] = {{"request", NAMED, AT(ptrace, request), ptraces}, {"target", TARGET, AT(ptrace, target_pid), NULL}, {NULL, U16, 0, NULL}};
-static const struct member mem_members[] = {{"length", U64, AT(mem, length), NULL}, {"protection", FLAGS, AT(mem, prot), hf_names_prot}, {"path", TEXT, 0, NULL}, {NULL, U16, 0, NULL}};
+static const struct member mem_members[] = {{"operation", NAMED, AT(mem, op), mem_ops}, {"before", FLAGS, AT(mem, prot_before), hf_names_prot}, {"flags", FLAGS, AT(mem, mem_flags), hf_names_mem},
+        {"file_flags", FLAGS, AT(mem, exec_flags), hf_names_exec}, {"inode", U64, AT(mem, inode), NULL}, {"length", U64, AT(mem, length), NULL}, {"protection", FLAGS, AT(mem, prot), hf_names_prot}, {"path", TEXT, 0, NULL}, {NULL, U16, 0, NULL}};
 static const struct member ns_members[] = {{"operation", NAMED, AT(ns, op), ns_ops}, {"kinds", FLAGS, AT(ns, flags), hf_names_clone}, {NULL, U16, 0, NULL}};
 static const struct member mount_members[] = {{"operation", NAMED, AT(mount, op), mounts}, {"device", TEXT, 0, NULL}, {"target", TEXT, 1, NULL}, {"type", TEXT, 2, NULL}, {NULL, U16, 0, NULL}};
 static const struct member module_members[] = {{"operation", NAMED, AT(module, op), modules}, {"name", TEXT, 0, NULL}, {"path", TEXT, 1, NULL}, {NULL, U16, 0, NULL}};
@@ -100,7 +105,7 @@ static const struct hf_case_type types[] = {
         {"dns", HF_EV_PAYLOAD, sizeof(struct hf_wire_payload), AT(payload, direction), HF_PAYLOAD_OUT, dns_members, {LEN(payload, data_len)}},
         {"socket", HF_EV_SOCKET, sizeof(struct hf_wire_socket), 0, 0, socket_members, {{0, 0}}},
         {"ptrace", HF_EV_PTRACE, sizeof(struct hf_wire_ptrace), AT(ptrace, request), HF_PTRACE_ATTACH, ptrace_members, {{0, 0}}},
-        {"memory", HF_EV_MEM, sizeof(struct hf_wire_mem), 0, 0, mem_members, {LEN(mem, path_len)}},
+        {"memory", HF_EV_MEM, sizeof(struct hf_wire_mem), AT(mem, op), HF_MEM_MMAP, mem_members, {LEN(mem, path_len)}},
         {"namespace", HF_EV_NS, sizeof(struct hf_wire_ns), AT(ns, op), HF_NS_UNSHARE, ns_members, {{0, 0}}},
         {"mount", HF_EV_MOUNT, sizeof(struct hf_wire_mount), AT(mount, op), HF_MOUNT_MOUNT, mount_members, {LEN(mount, dev_len), LEN(mount, target_len), LEN(mount, type_len)}},
         {"module", HF_EV_MODULE, sizeof(struct hf_wire_module), AT(module, op), HF_MODULE_INIT, module_members, {LEN(module, name_len), LEN(module, path_len)}},

@@ -22,7 +22,7 @@ static const struct {
         {"chmod", FILE_(CHMOD) | FILE_(ATTRIB)}, {"fchmod", FILE_(CHMOD) | FILE_(ATTRIB)}, {"fchmodat", FILE_(CHMOD) | FILE_(ATTRIB)},
         {"chown", FILE_(CHOWN)}, {"fchown", FILE_(CHOWN)}, {"fchownat", FILE_(CHOWN)}, {"lchown", FILE_(CHOWN)},
         {"mkdir", FILE_(MKDIR)}, {"mkdirat", FILE_(MKDIR)}, {"mknod", FILE_(MKNOD)}, {"mknodat", FILE_(MKNOD)},
-        {"setxattr", FILE_(XATTR)}, {"fsetxattr", FILE_(XATTR)}, {"ioctl", FILE_(IOCTL)}, {"mmap", FILE_(MMAP_EXEC)}, {"mprotect", BIT(MEM)},
+        {"setxattr", FILE_(XATTR)}, {"fsetxattr", FILE_(XATTR)}, {"ioctl", FILE_(IOCTL)}, {"mprotect", BIT(MEM)}, {"pkey_mprotect", BIT(MEM)}, {"mmap", BIT(MMAP)}, {"mmap2", BIT(MMAP)}, {"shmat", BIT(MMAP)}, {"hf.memory", BIT(MEM) | BIT(MMAP)},
         {"connect", NET_(CONNECT) | NET_(ESTABLISHED) | NET_(FAILED) | FILE_(CONNECT)}, {"accept", NET_(ACCEPT)}, {"accept4", NET_(ACCEPT)},
         {"listen", NET_(LISTEN)}, {"bind", NET_(BIND)}, {"sendto", NET_(SEND)}, {"sendmsg", NET_(SEND)}, {"sendmmsg", NET_(SEND)},
         {"recvfrom", 0}, {"recvmsg", 0}, {"recvmmsg", 0}, {"read", 0}, {"write", 0}, {"close", 0}, {"pipe", 0}, {"select", 0}, {"poll", 0},
@@ -33,9 +33,9 @@ static const struct {
         {"tgkill", BIT(SIGNAL)}, {"prctl", BIT(RENAME)}, {"hf.capability", BIT(CAP)}, {"hf.loss", BIT(LOSS)}, {"hf.rate", BIT(RATE)},
         {"hf.credentials", BIT(CRED)}, {"setuid", BIT(CRED)}, {"setreuid", BIT(CRED)}, {"setresuid", BIT(CRED)}, {"setgid", BIT(CRED)},
         {"capset", BIT(CRED)}, {"dup", BIT(DUP)}, {"dup2", BIT(DUP)}, {"dup3", BIT(DUP)}, {"userfaultfd", BIT(USERFAULTFD)},
-        {"hf.exec", BIT(EXEC)}, {"hf.fork", BIT(FORK)}, {"hf.signal", BIT(SIGNAL)},
+        {"hf.status", BIT(STATUS)}, {"hf.exec", BIT(EXEC)}, {"hf.fork", BIT(FORK)}, {"hf.signal", BIT(SIGNAL)},
         {"hf.file", OPENS | FILE_(UNLINK) | FILE_(RMDIR) | FILE_(RENAME) | FILE_(LINK) | FILE_(SYMLINK) | FILE_(CHMOD) | FILE_(ATTRIB) | FILE_(CHOWN) | FILE_(MKDIR) |
-                            FILE_(MKNOD) | FILE_(XATTR) | FILE_(IOCTL) | FILE_(MMAP_EXEC) | FILE_(CONNECT)},
+                            FILE_(MKNOD) | FILE_(XATTR) | FILE_(IOCTL) | FILE_(CONNECT)},
 };
 
 uint64_t hf_classes_named(struct hf_span name, bool *ret_known)
@@ -47,6 +47,33 @@ uint64_t hf_classes_named(struct hf_span name, bool *ret_known)
         }
     *ret_known = false;
     return 0;
+}
+
+static uint64_t types_of(enum hf_class c)
+{
+    static const struct {
+        uint8_t class, type;
+    } rest[] = {{HF_CLASS_EXEC, HF_EV_EXEC}, {HF_CLASS_DUP, HF_EV_EXEC}, {HF_CLASS_FORK, HF_EV_FORK}, {HF_CLASS_EXIT, HF_EV_EXIT}, {HF_CLASS_CONTAINER, HF_EV_CGROUP},
+            {HF_CLASS_CONTAINER_END, HF_EV_CGROUP}, {HF_CLASS_PAYLOAD, HF_EV_PAYLOAD}, {HF_CLASS_SOCKET, HF_EV_SOCKET}, {HF_CLASS_PTRACE, HF_EV_PTRACE},
+            {HF_CLASS_MEM, HF_EV_MEM}, {HF_CLASS_UNSHARE, HF_EV_NS}, {HF_CLASS_SETNS, HF_EV_NS}, {HF_CLASS_MOUNT, HF_EV_MOUNT}, {HF_CLASS_UMOUNT, HF_EV_MOUNT},
+            {HF_CLASS_MODULE, HF_EV_MODULE}, {HF_CLASS_BPF, HF_EV_BPF}, {HF_CLASS_IO_URING, HF_EV_IO_URING}, {HF_CLASS_SIGNAL, HF_EV_SIGNAL},
+            {HF_CLASS_RENAME, HF_EV_RENAME}, {HF_CLASS_CAP, HF_EV_CAP}, {HF_CLASS_USERFAULTFD, HF_EV_CAP}, {HF_CLASS_RATE, 63}};
+    if (c > HF_CLASS_FILE && c < HF_CLASS_NET)
+        return 1ull << HF_EV_FILE;
+    if (c > HF_CLASS_NET && c < HF_CLASS_PAYLOAD)
+        return 1ull << HF_EV_NET;
+    for (size_t i = 0; i < HF_ARRAY_LEN(rest); i++)
+        if (rest[i].class == c)
+            return 1ull << rest[i].type;
+    return 0;
+}
+
+uint64_t hf_classes_types(uint64_t classes)
+{
+    uint64_t types = 0;
+    for (unsigned c = 0; c < HF_CLASS_NONE; c++)
+        types |= classes & HF_CLASS_BIT(c) ? types_of((enum hf_class)c) : 0;
+    return types;
 }
 
 const char *hf_class_name(enum hf_class c)
@@ -72,13 +99,13 @@ const char *hf_class_name(enum hf_class c)
 bool hf_class_is_told(enum hf_class c)
 {
     unsigned op = c > HF_CLASS_FILE && c < HF_CLASS_NET ? (unsigned)c - HF_CLASS_FILE : 0;
-    return op != HF_FILE_MMAP_EXEC && op != HF_FILE_IOCTL && c != HF_CLASS_MEM && c != HF_CLASS_NONE;
+    return op != HF_FILE_MMAP_EXEC && c != HF_CLASS_NONE;
 }
 
 const char *hf_class_hook(enum hf_class c)
 {
     if (c > HF_CLASS_FILE && c < HF_CLASS_NET)
-        return c == HF_CLASS_FILE + HF_FILE_CONNECT ? "unix-connect" : "files";
+        return c == HF_CLASS_FILE + HF_FILE_CONNECT ? "unix-connect" : c == HF_CLASS_FILE + HF_FILE_IOCTL ? "device-requests" : "files";
     if (c > HF_CLASS_NET && c < HF_CLASS_PAYLOAD)
         return "network";
     switch (c) {
@@ -101,6 +128,8 @@ const char *hf_class_hook(enum hf_class c)
         return "ptrace";
     case HF_CLASS_MEM:
         return "memory";
+    case HF_CLASS_MMAP:
+        return "memory-map";
     case HF_CLASS_UNSHARE:
     case HF_CLASS_SETNS:
         return "namespaces";
@@ -153,7 +182,7 @@ enum hf_class hf_class_of(const struct hf_event *ev)
     case HF_EV_PTRACE:
         return HF_CLASS_PTRACE;
     case HF_EV_MEM:
-        return HF_CLASS_MEM;
+        return ev->u.mem.op == HF_MEM_MPROTECT ? HF_CLASS_MEM : HF_CLASS_MMAP;
     case HF_EV_NS:
         return ev->u.ns.op == HF_NS_SETNS ? HF_CLASS_SETNS : HF_CLASS_UNSHARE;
     case HF_EV_MOUNT:
@@ -176,6 +205,8 @@ enum hf_class hf_class_of(const struct hf_event *ev)
         return HF_CLASS_RATE;
     case HF_EV_CRED:
         return HF_CLASS_CRED;
+    case HF_EV_STATUS:
+        return HF_CLASS_STATUS;
     default:
         return HF_CLASS_NONE;
     }

@@ -30,7 +30,7 @@ uint64_t hf_rule_demand(const struct hf_rule *r)
     static const struct {
         uint64_t classes, demand;
     } needs[] = {
-            {HF_CLASS_BIT(HF_CLASS_MEM) | HF_CLASS_BIT(HF_CLASS_FILE + HF_FILE_MMAP_EXEC), HF_DEMAND_MEMORY},
+            {HF_CLASS_BIT(HF_CLASS_MEM) | HF_CLASS_BIT(HF_CLASS_MMAP), HF_DEMAND_MEMORY},
             {HF_CLASS_BIT(HF_CLASS_FILE + HF_FILE_IOCTL), HF_DEMAND_IOCTL},
             {HF_CLASS_BIT(HF_CLASS_USERFAULTFD), HF_DEMAND_USERFAULTFD},
     };
@@ -46,11 +46,14 @@ uint64_t hf_rule_demand(const struct hf_rule *r)
     return demand;
 }
 
-uint64_t hf_rules_demand(const struct hf_rules *r)
+uint64_t hf_rules_demand(const struct hf_rules *r, uint64_t *ret_cheap)
 {
     uint64_t demand = 0;
-    for (size_t i = 0; i < hf_rules_count(r); i++)
-        if (hf_rules_at(r, i)->enabled)
-            demand |= hf_rule_demand(hf_rules_at(r, i));
+    *ret_cheap = 0;
+    for (size_t i = 0; i < hf_rules_count(r); i++) {
+        const struct hf_rule *rule = hf_rules_at(r, i);
+        if (rule->enabled)
+            *(rule->cheap_hooks ? ret_cheap : &demand) |= hf_rule_demand(rule);
+    }
     return demand;
 }

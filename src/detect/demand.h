@@ -7,5 +7,5 @@
 
 /* HF_DEMAND_*: of one rule, whether it is enabled or not. */
 uint64_t hf_rule_demand(const struct hf_rule *r);
-/* Of all enabled rules together. */
-uint64_t hf_rules_demand(const struct hf_rules *r);
+/* Of all enabled rules together; *ret_cheap: of those that say so (hooks: cheap), only as far as it costs nobody else. */
+uint64_t hf_rules_demand(const struct hf_rules *r, uint64_t *ret_cheap);

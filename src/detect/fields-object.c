@@ -171,6 +171,54 @@ static bool file(struct hf_look *l, unsigned id, struct hf_value *ret)
     }
 }
 
+/* The file behind a mapping. */
+static bool mapped_file(const struct hf_look *l, unsigned id, struct hf_value *ret)
+{
+    const struct hf_event *ev = l->ev;
+    const struct hf_wire_mem *m = &ev->u.mem;
+    if (!ev->path.n)
+        return false;
+    switch (id) {
+    case F_FD_NAME:
+    case F_FD_NAMERAW:
+        return hf_value_str(ret, ev->path);
+    case F_FD_DIRECTORY:
+        return hf_value_str(ret, hf_span_dirname(ev->path).n ? hf_span_dirname(ev->path) : HF_S("/"));
+    case F_FD_FILENAME:
+        return hf_value_str(ret, hf_span_basename(ev->path));
+    case F_FD_INO:
+        return hf_value_num(ret, (int64_t)m->inode);
+    case F_FD_DEV:
+        return hf_value_num(ret, m->dev);
+    case F_FD_UPPER:
+        return hf_value_num(ret, (m->exec_flags & HF_X_UPPER) != 0);
+    default:
+        return false;
+    }
+}
+
+static bool memory(const struct hf_event *ev, unsigned id, struct hf_value *ret)
+{
+    const struct hf_wire_mem *m = &ev->u.mem;
+    static const struct {
+        unsigned id;
+        uint32_t flag;
+    } flags[] = {{F_HF_MEM_WX, HF_MEM_WX}, {F_HF_MEM_ANON, HF_MEM_ANON}, {F_HF_MEM_WRITTEN, HF_MEM_WRITTEN}, {F_HF_MEM_STACK, HF_MEM_STACK}, {F_HF_MEM_HEAP, HF_MEM_HEAP}};
+    for (size_t i = 0; i < HF_ARRAY_LEN(flags); i++)
+        if (flags[i].id == id)
+            return hf_value_num(ret, (m->mem_flags & flags[i].flag) != 0);
+    return id == F_HF_MEM_LENGTH && hf_value_num(ret, (int64_t)m->length);
+}
+
+/* What kind of file it is, of a file at hand or of the one behind a mapping. */
+static bool file_kind(const struct hf_event *ev, unsigned id, struct hf_value *ret)
+{
+    uint32_t flags = ev->type == HF_EV_FILE ? ev->u.file.exec_flags : ev->u.mem.exec_flags;
+    if (ev->type != HF_EV_FILE && ev->type != HF_EV_MEM)
+        return false;
+    return hf_value_num(ret, (flags & (id == F_HF_FILE_MEMFD ? HF_X_MEMFD : id == F_HF_FILE_DELETED ? HF_X_DELETED : id == F_HF_FILE_TMPFS ? HF_X_TMPFS : HF_X_COPIED_UP)) != 0);
+}
+
 static bool open_flags(struct hf_look *l, struct hf_value *ret)
 {
     size_t from = l->scratch.n;
@@ -242,12 +290,26 @@ static bool argument(struct hf_look *l, struct hf_span name, struct hf_value *re
             return hf_value_str(ret, ev->u.file.op == HF_FILE_SYMLINK ? ev->path : ev->path2);
         if (hf_span_eqz(name, "target"))
             return hf_value_str(ret, ev->path2);
+        if (ev->u.file.op == HF_FILE_IOCTL && hf_span_eqz(name, "request")) {
+            const char *request = hf_name_request(ev->u.file.request);
+            size_t from = l->scratch.n;
+            if (request)
+                return hf_value_str(ret, hf_span_z(request));
+            hf_buf_addf(&l->scratch, "%X", ev->u.file.request);
+            return hf_value_made(l, from, ret);
+        }
         if (hf_span_eqz(name, "mode"))
             return mode_words(l, ev->u.file.op == HF_FILE_CHMOD && ev->u.file.new_mode != UINT32_MAX ? ev->u.file.new_mode : ev->u.file.mode, ret);
         return false;
     }
     if (ev->type == HF_EV_EXEC && hf_span_eqz(name, "flags"))
         return exec_flag_words(l, ret);
+    if (ev->type == HF_EV_MEM && hf_span_eqz(name, "prot")) {
+        static const struct hf_flag_name prots[] = {{1, "PROT_READ"}, {2, "PROT_WRITE"}, {4, "PROT_EXEC"}, {0, NULL}};
+        return flag_words(l, ev->u.mem.prot, prots, "", ret);
+    }
+    if (ev->type == HF_EV_MEM && (hf_span_eqz(name, "length") || hf_span_eqz(name, "size")))
+        return hf_value_num(ret, (int64_t)ev->u.mem.length);
     if (ev->type == HF_EV_EXEC && (hf_span_eqz(name, "filename") || hf_span_eqz(name, "exe")))
         return hf_value_str(ret, ev->path2);
     if (ev->type == HF_EV_NS && hf_span_eqz(name, "flags")) {
@@ -473,19 +535,22 @@ static int64_t randomness(struct hf_span name)
 
 static bool app(struct hf_look *l, unsigned id, struct hf_value *ret)
 {
-    static const char *const kinds[] = {"", "dns", "tls", "http", "ssh", "irc", "stratum", "socks"};
+    static const char *const kinds[] = {"", "dns", "tls", "http", "ssh", "irc", "stratum", "socks", "redis", "postgresql", "mysql"};
+    static const char *const logins[] = {"", "password", "default", "empty", "not_asked", "refused"};
     const struct hf_event *ev = l->ev;
     if (ev->type != HF_EV_PAYLOAD)
         return false;
     switch (id) {
     case F_HF_APP:
-        return ev->app.kind && hf_value_str(ret, ev->app.kind < 8 ? hf_span_z(kinds[ev->app.kind]) : HF_S("other"));
+        return ev->app.kind && hf_value_str(ret, ev->app.kind < HF_ARRAY_LEN(kinds) ? hf_span_z(kinds[ev->app.kind]) : HF_S("other"));
     case F_HF_APP_NAME:
         return hf_value_str(ret, ev->app.name);
     case F_HF_APP_PATH:
         return hf_value_str(ret, ev->app.path);
     case F_HF_APP_AGENT:
         return hf_value_str(ret, ev->app.agent);
+    case F_HF_APP_LOGIN:
+        return ev->app.login && ev->app.login < HF_ARRAY_LEN(logins) && hf_value_str(ret, hf_span_z(logins[ev->app.login]));
     case F_HF_DNS_TYPE:
         return ev->app.kind == HF_APP_DNS && hf_value_num(ret, ev->app.dns_type);
     case F_HF_DNS_RCODE:
@@ -579,7 +644,17 @@ static bool own(struct hf_look *l, unsigned id, struct hf_value *ret)
     case F_HF_BPF_HELPERS:
         return ev->type == HF_EV_BPF && flag_words(l, ev->u.bpf.helpers, hf_names_helper, "", ret);
     case F_HF_MEM_WX:
-        return ev->type == HF_EV_MEM && hf_value_num(ret, (ev->u.mem.prot & 6) == 6);
+    case F_HF_MEM_ANON:
+    case F_HF_MEM_WRITTEN:
+    case F_HF_MEM_STACK:
+    case F_HF_MEM_HEAP:
+    case F_HF_MEM_LENGTH:
+        return ev->type == HF_EV_MEM && memory(ev, id, ret);
+    case F_HF_FILE_MEMFD:
+    case F_HF_FILE_DELETED:
+    case F_HF_FILE_TMPFS:
+    case F_HF_FILE_COPIED:
+        return file_kind(ev, id, ret);
     case F_HF_URING_OP:
         return ev->type == HF_EV_IO_URING && hf_value_num(ret, ev->u.io_uring.op ? (int64_t)ev->u.io_uring.opcode : -1);
     case F_HF_EXIT_CODE:
@@ -611,6 +686,16 @@ static bool own(struct hf_look *l, unsigned id, struct hf_value *ret)
     }
 }
 
+/* hf.status[name]: what the sensor says of itself under this name. */
+static bool status(const struct hf_event *ev, struct hf_span want, struct hf_value *ret)
+{
+    struct hf_span rest = ev->text, name, value;
+    while (ev->type == HF_EV_STATUS && hf_event_pair(&rest, &name, &value))
+        if (hf_span_eq(name, want))
+            return hf_value_str(ret, value);
+    return false;
+}
+
 bool hf_field_object(struct hf_look *l, unsigned id, struct hf_span arg, int64_t arg_n, unsigned nth, struct hf_value *ret)
 {
     if (id == F_FD_TYPES) { /* of standard streams: fd.types[0] */
@@ -619,9 +704,11 @@ bool hf_field_object(struct hf_look *l, unsigned id, struct hf_span arg, int64_t
         return p && i < 3 && (arg_n < 0 || nth == 0) && hf_field_proc(l, F_PROC_STDIN + i, arg, -1, 0, ret);
     }
     if (id >= F_FD_NAME && id <= F_FD_UPPER)
-        return l->ev->type == HF_EV_FILE ? nth == 0 && file(l, id, ret) : connection(l, id, nth, ret);
+        return l->ev->type == HF_EV_FILE ? nth == 0 && file(l, id, ret) : l->ev->type == HF_EV_MEM ? nth == 0 && mapped_file(l, id, ret) : connection(l, id, nth, ret);
     if (nth)
         return false;
+    if (id == F_HF_STATUS)
+        return status(l->ev, arg, ret);
     if (id == F_HF_REMEMBERED || id == F_HF_PARENT_REMEMBERED)
         return hf_value_num(ret, l->remembered && l->remembered(l->remembered_ctx, arg, id == F_HF_PARENT_REMEMBERED));
     if (id >= F_FS_PATH_NAME && id <= F_FS_PATH_TARGET)

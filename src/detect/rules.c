@@ -339,6 +339,12 @@ static int load_own_keys(struct loader *l, const yaml_node_t *map, struct hf_raw
         rc = duration(l, member(l, map, "once"), &r->r.once_ns);
     if (rc == 0)
         rc = keep_member(l, map, "remember", &r->r.remember);
+    const yaml_node_t *hooks = member(l, map, "hooks");
+    if (rc == 0 && hooks) {
+        r->r.cheap_hooks = hf_span_eqz(scalar(hooks), "cheap");
+        if (!r->r.cheap_hooks && !hf_span_eqz(scalar(hooks), "any"))
+            rc = wrong(l, hooks, "\"hooks\" is \"cheap\" or \"any\"");
+    }
     if (rc == 0)
         rc = keep_member(l, map, "distinct", &r->distinct);
     if (rc == 0)

@@ -67,6 +67,7 @@ struct hf_rule {
     unsigned line;
     enum hf_severity severity;
     bool enabled, is_syscall;
+    bool cheap_hooks; /* does not make the sensor attach hooks that every system call of the host pays for */
     struct hf_span *tags, *tactics, *techniques;
     size_t n_tags, n_tactics, n_techniques;
     struct hf_prog *prog;       /* NULL for a sequence */

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -301,7 +302,6 @@ static void exec_part(struct hf_jw *w, const struct hf_event *ev)
 
 static void file_part(struct hf_jw *w, const struct hf_event *ev)
 {
-    static const char *const sources[] = {"unknown", "lsm", "fentry", "kprobe", "fanotify", "syscall", "cgroup"};
     const struct hf_wire_file *f = &ev->u.file;
     hf_jw_kstrz(w, "operation", hf_event_file_op_name(f->op));
     hf_jw_kstr(w, "path", ev->path);
@@ -313,10 +313,33 @@ static void file_part(struct hf_jw *w, const struct hf_event *ev)
         hf_jw_ku64(w, "new_mode", f->new_mode & 07777);
     flag_names(w, "open_flags", f->open_flags, hf_names_open);
     flag_names(w, "flags", f->exec_flags, hf_names_exec);
-    hf_jw_kstrz(w, "source", sources[f->source < HF_ARRAY_LEN(sources) ? f->source : 0]);
+    if (f->op == HF_FILE_IOCTL) {
+        char number[16];
+        snprintf(number, sizeof number, "0x%x", f->request);
+        hf_jw_kstrz(w, "request", hf_name_request(f->request) ? hf_name_request(f->request) : number);
+    }
+    hf_jw_kstrz(w, "source", hf_name_source(f->source));
     if (f->watch)
         hf_jw_kstrz(w, "watch", hf_name_watch(f->watch));
     hf_jw_kbool(w, "untrusted", ev->h->flags & HF_F_UNTRUSTED);
+}
+
+static void memory_part(struct hf_jw *w, const struct hf_event *ev)
+{
+    const struct hf_wire_mem *m = &ev->u.mem;
+    hf_jw_kstrz(w, "operation", hf_name_mem(m->op));
+    hf_jw_ku64(w, "length", m->length);
+    flag_names(w, "protection", m->prot, hf_names_prot);
+    if (m->op == HF_MEM_MPROTECT && !(m->mem_flags & HF_MEM_BLIND))
+        flag_names(w, "before", m->prot_before, hf_names_prot);
+    flag_names(w, "flags", m->mem_flags, hf_names_mem);
+    if (ev->path.n) {
+        hf_jw_kstr(w, "path", ev->path);
+        hf_jw_ku64(w, "inode", m->inode);
+        hf_jw_ku64(w, "device", m->dev);
+        flag_names(w, "file_flags", m->exec_flags, hf_names_exec);
+    }
+    hf_jw_kstrz(w, "source", hf_name_source(m->source));
 }
 
 static void ends(struct hf_jw *w, const struct hf_event *ev, const uint8_t local[16], uint16_t local_port, const uint8_t peer[16], uint16_t peer_port, unsigned protocol)
@@ -350,12 +373,18 @@ static void net_part(struct hf_jw *w, const struct hf_event *ev)
 
 static void payload_part(struct hf_jw *w, const struct hf_event *ev)
 {
+    static const char *const quiet[] = {"redis", "postgresql", "mysql"}; /* which have no type of event of their own */
+    static const char *const logins[] = {"", "password", "default", "empty", "not_asked", "refused"};
     const struct hf_wire_payload *p = &ev->u.payload;
     hf_jw_kstrz(w, "direction", p->direction == HF_PAYLOAD_IN ? "in" : "out");
     ends(w, ev, p->local, p->local_port, p->peer, p->peer_port, p->protocol);
     hf_jw_kstr_opt(w, "name", ev->app.name);
     hf_jw_kstr_opt(w, "path", ev->app.path);
     hf_jw_kstr_opt(w, "agent", ev->app.agent);
+    if (ev->app.kind >= HF_APP_REDIS && ev->app.kind - HF_APP_REDIS < HF_ARRAY_LEN(quiet))
+        hf_jw_kstrz(w, "application", quiet[ev->app.kind - HF_APP_REDIS]);
+    if (ev->app.login && ev->app.login < HF_ARRAY_LEN(logins))
+        hf_jw_kstrz(w, "login", logins[ev->app.login]);
     if (ev->app.kind != HF_APP_DNS)
         return;
     hf_jw_ku64(w, "query_type", ev->app.dns_type);
@@ -393,6 +422,8 @@ static void pairs_part(struct hf_jw *w, const struct hf_event *ev)
     struct hf_span rest = ev->text, name, value;
     unsigned n = 0;
     while (hf_event_pair(&rest, &name, &value) && n++ < 512) {
+        if (ev->type == HF_EV_STATUS && hf_span_starts(name, HF_S("cost."))) /* numbers for the cost of hooks, which has its own member */
+            continue;
         hf_jw_key_span(w, name);
         hf_jw_str(w, value);
     }
@@ -461,9 +492,7 @@ static void own_part(struct hf_jw *w, const struct hf_event *ev)
         target(w, ev, ev->u.ptrace.target_pid, ev->u.ptrace.target_comm);
         break;
     case HF_EV_MEM:
-        hf_jw_ku64(w, "length", ev->u.mem.length);
-        flag_names(w, "protection", ev->u.mem.prot, hf_names_prot);
-        hf_jw_kstr_opt(w, "path", ev->path);
+        memory_part(w, ev);
         break;
     case HF_EV_NS:
         hf_jw_kstrz(w, "operation", ev->u.ns.op == HF_NS_UNSHARE ? "unshare" : ev->u.ns.op == HF_NS_SETNS ? "setns" : "changed");
@@ -565,13 +594,20 @@ static void subject(struct hf_jw *w, const struct hf_event *ev)
     hf_jw_object_end(w);
 }
 
-void hf_event_json(const struct hf_event *ev, struct hf_buf *out)
+void hf_event_json_more(const struct hf_event *ev, void (*more)(void *ctx, struct hf_jw *w), void *ctx, struct hf_buf *out)
 {
     struct hf_jw w;
     begin(&w, out, ev->time_ns, hf_event_json_type(ev));
     subject(&w, ev);
+    if (more)
+        more(ctx, &w);
     hf_jw_object_end(&w);
     hf_buf_addc(out, '\n');
+}
+
+void hf_event_json(const struct hf_event *ev, struct hf_buf *out)
+{
+    hf_event_json_more(ev, NULL, NULL, out);
 }
 
 void hf_alert_json(const struct hf_alert *a, struct hf_buf *out)

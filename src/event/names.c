@@ -27,6 +27,9 @@ const struct hf_flag_name hf_names_helper[] = {{HF_BPF_PROBE_WRITE_USER, "probe_
         {HF_BPF_SEND_SIGNAL, "send_signal"}, {HF_BPF_SKB_STORE, "skb_store_bytes"}, {HF_BPF_GET_CURRENT_TASK, "get_current_task"},
         {HF_BPF_PROBE_READ, "probe_read"}, {0, NULL}};
 
+const struct hf_flag_name hf_names_mem[] = {{HF_MEM_ANON, "anonymous"}, {HF_MEM_WX, "write_and_execute"}, {HF_MEM_WRITTEN, "written"}, {HF_MEM_STACK, "stack"},
+        {HF_MEM_HEAP, "heap"}, {HF_MEM_BLIND, "before_unknown"}, {0, NULL}};
+
 #define NAME_OF(list, i) ((i) < HF_ARRAY_LEN(list) && (list)[i] ? (list)[i] : "unknown")
 
 const char *hf_name_ptrace(unsigned request)
@@ -45,6 +48,35 @@ const char *hf_name_module(unsigned op)
 {
     static const char *const names[] = {NULL, "load_from_memory", "load_from_file", "delete", "kexec"};
     return NAME_OF(names, op);
+}
+
+const char *hf_name_mem(unsigned op)
+{
+    static const char *const names[] = {NULL, "mmap", "mprotect", "shmat"};
+    return NAME_OF(names, op);
+}
+
+const char *hf_name_source(unsigned source)
+{
+    static const char *const names[] = {NULL, "lsm", "fentry", "kprobe", "fanotify", "syscall", "cgroup", "tracepoint"};
+    return NAME_OF(names, source);
+}
+
+/* Those that the kernel half tells of (sensor/bpf/ioctl.h). */
+const char *hf_name_request(unsigned request)
+{
+    static const struct {
+        unsigned request;
+        const char *name;
+    } names[] = {{0x5412, "TIOCSTI"}, {0x541c, "TIOCLINUX"}, {0x541d, "TIOCCONS"}, {0x4b45, "KDSKBMODE"}, {0x4b47, "KDSKBENT"}, {0x4b49, "KDSKBSENT"},
+            {0x40044590, "EVIOCGRAB"}, {0x40044591, "EVIOCREVOKE"}, {0x5501, "UI_DEV_CREATE"}, {0xaa00, "USERFAULTFD_IOC_NEW"}, {0x8914, "SIOCSIFFLAGS"},
+            {0x4c00, "LOOP_SET_FD"}, {0x4c0a, "LOOP_CONFIGURE"}, {0x2285, "SG_IO"}, {0xc0484e41, "NVME_IOCTL_ADMIN_CMD"}, {0xae01, "KVM_CREATE_VM"}};
+    if ((request & 0xc000ffff) == 0x80004518) /* its size is the caller's */
+        return "EVIOCGKEY";
+    for (size_t i = 0; i < HF_ARRAY_LEN(names); i++)
+        if (names[i].request == request)
+            return names[i].name;
+    return NULL;
 }
 
 const char *hf_name_watch(unsigned c)

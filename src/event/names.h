@@ -7,7 +7,7 @@ struct hf_flag_name {
     uint64_t bit;
     const char *name;
 };
-extern const struct hf_flag_name hf_names_exec[], hf_names_open[], hf_names_cred[], hf_names_prot[], hf_names_clone[], hf_names_helper[];
+extern const struct hf_flag_name hf_names_exec[], hf_names_open[], hf_names_cred[], hf_names_prot[], hf_names_clone[], hf_names_helper[], hf_names_mem[];
 const char *hf_name_ptrace(unsigned request);
 const char *hf_name_mount(unsigned op);
 const char *hf_name_module(unsigned op);
@@ -15,5 +15,11 @@ const char *hf_name_watch(unsigned watch_class);
 const char *hf_name_loss(unsigned reason);
 /* "SIGKILL"; "signal" for numbers without a name. */
 const char *hf_name_signal(unsigned sig);
+/* "mmap", "mprotect", "shmat". */
+const char *hf_name_mem(unsigned op);
+/* "TIOCSTI"; NULL for requests to devices that have no name here. */
+const char *hf_name_request(unsigned request);
+/* How a hook saw it: "lsm"... */
+const char *hf_name_source(unsigned source);
 /* Name of a system call of the x86-64 table that asks for privilege; NULL for others. */
 const char *hf_name_privileged_call(unsigned nr);

@@ -84,6 +84,25 @@ static void pid_reuse(void)
     EQ_S(old ? old->exe : HF_S(""), "/bin/old");
     OK(hf_track_proc(t, 50, 0) == new);
     OK(!hf_track_proc(t, 50, 40 * S));
+    /* again within the same tick: the one that ended is not the new one, which is a copy of its creator */
+    exec(t, 60, 1, 0, "/bin/creator", 60 * S);
+    fork_(t, 60, 61, 0, 61 * S);
+    exec(t, 61, 60, 0, "/bin/first", 61 * S);
+    exit_(t, 61, 0, 61 * S + 1000000);
+    fork_(t, 60, 61, 0, 61 * S + 2000000);
+    struct hf_proc *again = hf_track_proc(t, 61, 0), *same = hf_track_proc(t, 61, 61 * S);
+    OK(again && again == same && !again->end_ns);
+    EQ_S(again ? again->exe : HF_S(""), "/bin/creator");
+    /* and a thread that names itself does not name its process */
+    struct hf_wire_rename w = {.h = rec_hdr(60, 1, 60 * S, 0, 62 * S, "prog"), .name = "worker"};
+    w.h.tid = 65;
+    rec_begin(&r, &w, sizeof w, HF_EV_RENAME);
+    feed(t, rec_end(&r));
+    EQ_S(hf_track_proc(t, 60, 0)->comm, "prog");
+    w.h.tid = 60;
+    rec_begin(&r, &w, sizeof w, HF_EV_RENAME);
+    feed(t, rec_end(&r));
+    EQ_S(hf_track_proc(t, 60, 0)->comm, "worker");
 }
 
 static void containers(void)

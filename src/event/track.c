@@ -239,6 +239,16 @@ static bool set_texts(struct hf_track *t, struct hf_node *n, const struct hf_spa
     return true;
 }
 
+/* What it ran before must not stand for what it runs now. */
+static void drop_texts(struct hf_track *t, struct hf_node *n)
+{
+    t->text_bytes -= n->text_n;
+    free(n->text);
+    n->text = NULL;
+    n->text_n = 0;
+    n->p.exe = n->p.comm = n->p.args = n->p.cwd = n->p.env = n->p.filename = n->p.interp = (struct hf_span){NULL, 0};
+}
+
 static struct hf_span comm_of(const char comm[16])
 {
     return hf_span(comm, strnlen(comm, 15));
@@ -286,8 +296,10 @@ static struct hf_node *exec(struct hf_track *t, struct hf_event *ev, struct hf_n
     const struct hf_span texts[7] = {ev->path, comm_of(ev->h->comm), ev->args, ev->cwd, ev->env, ev->path2, ev->text};
     if (ev->args.n > t->max.max_args_bytes || ev->env.n > t->max.max_args_bytes)
         ev->u.hdr.flags |= HF_F_TRUNCATED;
-    if (!set_texts(t, n, texts))
-        return n;
+    if (!set_texts(t, n, texts)) { /* no memory */
+        drop_texts(t, n);
+        ev->u.hdr.flags |= HF_F_TRUNCATED;
+    }
     n->p.inode = x->inode;
     n->p.dev = x->dev;
     n->p.exe_mode = x->mode;
@@ -308,7 +320,7 @@ static void fork_child(struct hf_track *t, struct hf_event *ev, struct hf_node *
 {
     const struct hf_wire_fork *f = &ev->u.fork;
     struct hf_node *n = find(t, f->child_pid, f->child_start_ns);
-    if (!n)
+    if (!n || n->p.end_ns) /* one that ended had the number within the same tick before */
         n = add(t, f->child_pid, f->child_start_ns);
     if (!n)
         return;
@@ -319,8 +331,10 @@ static void fork_child(struct hf_track *t, struct hf_event *ev, struct hf_node *
     if (!n->p.seen_exec) { /* until it runs something itself it is a copy of its creator */
         const struct hf_proc *b = &by->p;
         const struct hf_span texts[7] = {b->exe, b->comm, b->args, b->cwd, b->env, b->filename, b->interp};
-        if (!set_texts(t, n, texts))
-            return;
+        if (!set_texts(t, n, texts)) {
+            drop_texts(t, n);
+            ev->u.hdr.flags |= HF_F_TRUNCATED;
+        }
         n->p.inode = b->inode;
         n->p.dev = b->dev;
         n->p.exec_flags = b->exec_flags;
@@ -432,7 +446,7 @@ static int proc_event(struct hf_track *t, struct hf_event *ev, struct hf_event *
     }
     if (ev->type == HF_EV_FORK)
         fork_child(t, ev, n);
-    if (ev->type == HF_EV_RENAME && n->p.comm.n) {
+    if (ev->type == HF_EV_RENAME && n->p.comm.n && h->pid == h->tid) { /* a thread that names itself does not name its process */
         size_t len = strnlen(ev->u.rename.name, 15);
         struct hf_span name = hf_span(ev->u.rename.name, len);
         const struct hf_span texts[7] = {n->p.exe, name, n->p.args, n->p.cwd, n->p.env, n->p.filename, n->p.interp};

@@ -41,6 +41,9 @@
 #define HF_EV_RATE 69      /* hf_wire_rate: packet counters of a container over an interval */
 #define HF_EV_CRED 70      /* hf_wire_cred: derived: the header's credentials or namespaces are not those the process had */
 
+/* In sets of types (1 << HF_EV_*, of those that come from the kernel) the last bit stands for RATE. */
+#define HF_SET_RATE (1ull << 63)
+
 /* hf_wire_hdr.flags */
 #define HF_F_CRITICAL 0x1u   /* came through the critical ring */
 #define HF_F_TRACED 0x2u     /* the process is being traced (task->ptrace) */
@@ -165,6 +168,7 @@ struct hf_wire_cgroup {
 #define HF_SOURCE_FANOTIFY 4
 #define HF_SOURCE_SYSCALL 5
 #define HF_SOURCE_CGROUP 6
+#define HF_SOURCE_TRACEPOINT 7 /* of what the kernel does on the way, not of the call */
 /* hf_wire_file.watch: what kind of watched object it is (sensor/files/watch.c names them) */
 #define HF_WATCH_CREDENTIAL 1  /* keys, passwords, tokens */
 #define HF_WATCH_PERSISTENCE 2 /* what is run or believed at start, login or look-up */
@@ -190,7 +194,7 @@ struct hf_wire_file {
     __u32 fs_magic; /* s_magic */
     __u16 path_len;  /* from the root of the container; as the process named it when UNTRUSTED */
     __u16 path2_len;
-    __u16 pad[2];
+    __u32 request;   /* IOCTL: the number of the request */
     char data[];
 };
 
@@ -248,12 +252,24 @@ struct hf_wire_ptrace {
     char target_comm[16];
 };
 
+#define HF_MEM_MMAP 1
+#define HF_MEM_MPROTECT 2
+#define HF_MEM_SHMAT 3 /* System V shared memory */
+/* hf_wire_mem.mem_flags */
+#define HF_MEM_ANON 0x1u    /* no file behind it */
+#define HF_MEM_WX 0x2u      /* can be written and executed at once */
+#define HF_MEM_WRITTEN 0x4u /* was writable, or was written to, before it became executable */
+#define HF_MEM_STACK 0x8u
+#define HF_MEM_HEAP 0x10u
+#define HF_MEM_BLIND 0x20u  /* what was there before is not known */
 struct hf_wire_mem {
     struct hf_wire_hdr h;
     __u64 addr, length, inode;
-    __u32 prot, prot_before;
-    __u32 dev;
-    __u16 path_len; /* file behind it; 0: anonymous */
+    __u32 prot, prot_before; /* PROT_*; before: of an mprotect */
+    __u32 op, mem_flags;
+    __u32 dev, source;    /* HF_SOURCE_* */
+    __u32 exec_flags;     /* HF_X_* of the file */
+    __u16 path_len;       /* file behind it; 0: anonymous */
     __u16 pad;
     char data[];
 };
@@ -383,7 +399,7 @@ _Static_assert(sizeof(struct hf_wire_file) == 184, "file");
 _Static_assert(sizeof(struct hf_wire_net) == 200, "net");
 _Static_assert(sizeof(struct hf_wire_payload) == 176, "payload");
 _Static_assert(sizeof(struct hf_wire_ptrace) == 168, "ptrace");
-_Static_assert(sizeof(struct hf_wire_mem) == 160, "mem");
+_Static_assert(sizeof(struct hf_wire_mem) == 176, "mem");
 _Static_assert(sizeof(struct hf_wire_mount) == 144, "mount");
 _Static_assert(sizeof(struct hf_wire_bpf) == 160, "bpf");
 _Static_assert(sizeof(struct hf_wire_signal) == 168, "signal");

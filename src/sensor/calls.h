@@ -20,5 +20,6 @@ enum {
     HF_CALL_PTRACE,
     HF_CALL_VM_READ,
     HF_CALL_VM_WRITE,
-    HF_CALL_OTHER
+    HF_CALL_OTHER,
+    HF_CALL_IOCTL
 };

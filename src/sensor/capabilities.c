@@ -2,7 +2,11 @@
 /* The capabilities of the sensor, each with its hooks, the best first.  A new hook: its program in bpf/, a rung here. */
 #include "sensor/capabilities.h"
 
+#include <string.h>
+
 #include "base/attr.h"
+#include "event/demand.h"
+#include "event/wire.h"
 #include "sensor/calls.h"
 
 #define TP(program, target, gap) {HF_HOOK_TP, program, target, gap, 0}
@@ -54,6 +58,8 @@ const struct hf_capability hf_capabilities[] = {
                 {CAPABILITY_CHECK(CALL(UNSHARE) | CALL(SETNS), "user namespaces made without privilege, until the next event of the process")}},
         {"privileged-calls", "other calls that need privilege (open_by_handle_at, perf_event_open, mknod, chroot, iopl, fsmount...)", false,
                 "open_by_handle_at, perf_event_open, mknod, chroot, iopl, clock changes", {CAPABILITY_CHECK(CALL(OTHER) | CALL(DELETE_MODULE), NULL)}},
+        {"terminal-input", "input put into terminals (TIOCSTI), as far as it asks for privilege", false, "input put into terminals",
+                {CAPABILITY_CHECK(CALL(IOCTL), "the process's own terminal, where dev.tty.legacy_tiocsti is 1 (see \"device-requests\")")}},
         {"signal", "signals at the sensor, crashes, signals that rootkits use", false, "signals", {TP("hf_signal", "signal_generate", NULL)}},
         {"io-uring", "io_uring rings", false, "io_uring rings", {TP("hf_io_uring_create", "io_uring_create", NULL)}},
         {"io-uring-ops", "what io_uring is used for", false, "which operations io_uring is used for",
@@ -96,3 +102,53 @@ const struct hf_capability hf_capabilities[] = {
                 {{HF_HOOK_ITER, "hf_seed_sockets", "task_file", NULL, 0}}},
 };
 const unsigned hf_capabilities_n = HF_ARRAY_LEN(hf_capabilities);
+
+/* Each in an object of its own (on-demand.c), loaded when it is asked for.  Tracepoints of system calls come last: while one is attached,
+ * every system call of the host takes the slow way into the kernel. */
+#define SYSCALL(program, targets, gap) {HF_HOOK_SYSCALL, program, targets, gap, 0}
+#define NO_COMPAT "32-bit programs, whose calls have no tracepoints"
+
+const struct hf_capability hf_capabilities_on_demand[] = {
+        {"memory", "memory made executable by mprotect", false, "memory made executable", {SECURITY("file_mprotect"),
+                TP("hf_mmap_lock", "mmap_lock_start_locking", NULL), SYSCALL("hf_sys_memory", "sys_enter_mmap,sys_enter_mprotect,sys_enter_pkey_mprotect,sys_enter_shmat", NO_COMPAT)},
+                HF_DEMAND_MEMORY},
+        {"memory-map", "executable mappings of files and of nothing", false, "executable mappings", {SECURITY("mmap_file"),
+                TP("hf_mmap_lock", "mmap_lock_start_locking", "a loader of the image's own kind that was replaced (PT_INTERP); another thread may change the descriptor meanwhile"),
+                SYSCALL("hf_sys_memory", "sys_enter_mmap,sys_enter_mprotect,sys_enter_pkey_mprotect,sys_enter_shmat", NO_COMPAT "; another thread may change the descriptor meanwhile")},
+                HF_DEMAND_MEMORY},
+        {"device-requests", "requests to devices: keys grabbed and read, input put into terminals, raw disk commands", false, "requests to devices",
+                {SECURITY("file_ioctl"), SYSCALL("hf_sys_ioctl", "sys_enter_ioctl", NO_COMPAT "; another thread may change the descriptor meanwhile")}, HF_DEMAND_IOCTL},
+        {"device-requests-32", "the same of 32-bit programs, where the kernel tells them apart (6.8)", false, "requests to devices by 32-bit programs", {SECURITY("file_ioctl_compat")}, HF_DEMAND_IOCTL},
+        {"trace-unprivileged", "tracing that asks for no privilege: PTRACE_TRACEME, processes of one user", false,
+                "PTRACE_TRACEME and tracing among processes of one user, where no better hook serves \"traceme\" and \"ptrace\"",
+                {SYSCALL("hf_sys_trace", "sys_enter_ptrace,sys_enter_process_vm_readv,sys_enter_process_vm_writev", NO_COMPAT)}, HF_DEMAND_TRACE},
+        {"userfaultfd", "page faults handled by a process without privilege", false, "userfaultfd",
+                {SYSCALL("hf_sys_userfaultfd", "sys_enter_userfaultfd", NO_COMPAT)}, HF_DEMAND_USERFAULTFD},
+};
+const unsigned hf_capabilities_on_demand_n = HF_ARRAY_LEN(hf_capabilities_on_demand);
+
+#define T(type) (1ull << HF_EV_##type)
+uint64_t hf_program_types(const char *program)
+{
+    /* by the part of the name behind hf_, hf_lsm_, hf_fentry_, hf_kprobe_: the first that it begins with */
+    static const struct {
+        const char *name;
+        uint64_t types;
+    } rows[] = {{"exec", T(EXEC)}, {"fork", T(FORK)}, {"exit", T(EXIT)}, {"rename", T(RENAME)}, {"cgroup_", T(CGROUP)}, {"egress", T(PAYLOAD) | HF_SET_RATE},
+            {"ingress", T(PAYLOAD) | HF_SET_RATE}, {"connect_unix", T(FILE)}, {"unix_stream_connect", T(FILE)}, {"file_mprotect", T(MEM)}, {"file_", T(FILE)}, {"path_", T(FILE)}, {"set_state", T(NET)},
+            {"sockops", T(NET)}, {"connect", T(NET)}, {"sendmsg", T(NET)}, {"post_bind", T(NET)}, {"sock_release", T(NET)}, {"raw_create", T(SOCKET)}, {"socket_create", T(SOCKET)},
+            {"sock_create", T(NET) | HF_SET_RATE}, {"ptrace", T(PTRACE)}, {"sb_mount", T(MOUNT)}, {"move_mount", T(MOUNT)}, {"sb_pivotroot", T(MOUNT)},
+            {"kernel_read_file", T(MODULE)}, {"kernel_load_data", T(MODULE)}, {"bpf", T(BPF)},
+            {"cap_capable", T(CAP) | T(NS) | T(MOUNT) | T(MODULE) | T(BPF) | T(SOCKET) | T(PTRACE)}, {"signal", T(SIGNAL) | T(PTRACE)}, {"io_uring_", T(IO_URING)},
+            {"mem", T(MEM)}, {"mmap", T(MEM)}, {"sys_memory", T(MEM)}, {"sys_ioctl", T(FILE)}, {"sys_trace", T(PTRACE)}, {"sys_userfaultfd", T(CAP)}};
+    static const char *const kinds[] = {"hf_lsm_", "hf_fentry_", "hf_kprobe_", "hf_"};
+    for (size_t i = 0; i < HF_ARRAY_LEN(kinds); i++)
+        if (!strncmp(program, kinds[i], strlen(kinds[i]))) {
+            program += strlen(kinds[i]);
+            break;
+        }
+    for (size_t i = 0; i < HF_ARRAY_LEN(rows); i++)
+        if (!strncmp(program, rows[i].name, strlen(rows[i].name)))
+            return rows[i].types;
+    return 0;
+}

@@ -17,16 +17,18 @@
 #include "sensor.skel.h"
 #include "sensor/capabilities.h"
 #include "sensor/files/files.h"
+#include "sensor/kernel-internal.h"
+#include "sensor/on-demand.h"
 
 #define MAX_PROGRAMS 160
-#define MAX_FEATURES 64
+#define MAX_FEATURES 80
 #define HF_BPF_CGROUP_UNIX_CONNECT 49 /* enum bpf_attach_type, Linux 6.7 */
 
 struct program {
     struct bpf_program *prog;
     struct bpf_link *link;
     const char *name;
-    bool wanted;
+    bool wanted, left_out; /* left_out: taken off its hook for the time being */
     char refused[160]; /* why it cannot be used; empty: it can */
     uint64_t runs, ns;
 };
@@ -38,7 +40,8 @@ struct hf_kernel {
     struct program programs[MAX_PROGRAMS];
     size_t n_programs;
     struct hf_feature features[MAX_FEATURES];
-    size_t n_features;
+    size_t n_features, n_always; /* the first n_always are not attached on demand */
+    struct hf_on_demand *demand;
     bool lsm, fentry, kprobe, fanotify;
     char lsm_why[160], fentry_why[160], kprobe_why[160], fanotify_why[160];
     int stats_fd;
@@ -139,8 +142,16 @@ static void probe_kinds(struct hf_kernel *k)
     leave_better_kinds(k);
 }
 
-/* Why a rung cannot serve, or NULL when it can be tried. */
-static const char *refused(struct hf_kernel *k, const struct hf_rung *r)
+static const char *no_call_trace(const char *targets)
+{
+    char path[128];
+    snprintf(path, sizeof path, "/sys/kernel/tracing/events/syscalls/%.*s/id", (int)strcspn(targets, ","), targets);
+    if (access(path, R_OK) == 0)
+        return NULL;
+    return access("/sys/kernel/tracing/events", R_OK) == 0 ? "this kernel has no such tracepoint" : "tracefs is not mounted at /sys/kernel/tracing";
+}
+
+const char *hf_kernel_refuses(struct hf_kernel *k, const struct hf_rung *r)
 {
     switch (r->kind) {
     case HF_HOOK_LSM:
@@ -159,6 +170,8 @@ static const char *refused(struct hf_kernel *k, const struct hf_rung *r)
         return k->o.v2_root_fd >= 0 ? NULL : "no unified control group hierarchy is mounted";
     case HF_HOOK_ITER:
         return libbpf_find_vmlinux_btf_id(r->target, BPF_TRACE_ITER) > 0 ? NULL : "this kernel has no such iterator";
+    case HF_HOOK_SYSCALL:
+        return no_call_trace(r->target);
     case HF_HOOK_USER:
         return k->fanotify ? NULL : k->fanotify_why;
     case HF_HOOK_NONE:
@@ -175,9 +188,9 @@ static struct program *program(struct hf_kernel *k, const char *name)
     return NULL;
 }
 
-static const char *label(const struct hf_rung *r, char out[96])
+const char *hf_kernel_label(const struct hf_rung *r, char out[96])
 {
-    static const char *const kinds[] = {"", "tp_btf/", "lsm/", "fentry/", "kprobe/", "cgroup/", "iter/", ""};
+    static const char *const kinds[] = {"", "tp_btf/", "lsm/", "fentry/", "kprobe/", "cgroup/", "iter/", "", "tracepoint/"};
     snprintf(out, 96, "%s%s", kinds[r->kind], r->target);
     return out;
 }
@@ -189,27 +202,27 @@ static uint32_t choose(struct hf_kernel *k)
     uint32_t calls = 0;
     for (size_t i = 0; i < k->n_programs; i++)
         k->programs[i].wanted = false;
-    k->n_features = HF_MIN(hf_capabilities_n, (unsigned)MAX_FEATURES);
-    for (size_t i = 0; i < k->n_features; i++) {
+    k->n_features = k->n_always = HF_MIN(hf_capabilities_n, (unsigned)MAX_FEATURES);
+    for (size_t i = 0; i < k->n_always; i++) {
         const struct hf_capability *c = &hf_capabilities[i];
         struct hf_feature *f = &k->features[i];
         *f = (struct hf_feature){.name = c->name, .title = c->title, .needed = c->needed, .not_covered = c->without};
         for (size_t j = 0; j < HF_LADDER_MAX && c->ladder[j].kind; j++) {
             const struct hf_rung *r = &c->ladder[j];
             struct program *p = program(k, r->program);
-            const char *no = refused(k, r);
+            const char *no = hf_kernel_refuses(k, r);
             if (!no && r->program && !p)
                 no = "not in this build";
             if (!no && p && p->refused[0])
                 no = p->refused;
             if (no) {
                 if (!f->refused) { /* the best one is what is missed */
-                    f->refused = label(r, labels[i][0]);
+                    f->refused = hf_kernel_label(r, labels[i][0]);
                     snprintf(f->why, sizeof f->why, "%s", no);
                 }
                 continue;
             }
-            f->hook = label(r, labels[i][1]);
+            f->hook = hf_kernel_label(r, labels[i][1]);
             f->not_covered = r->not_covered;
             calls |= r->calls;
             if (p)
@@ -281,13 +294,9 @@ static int load(struct hf_kernel *k, struct hf_err *err)
         if (rc == 0)
             return 0;
         struct program *bad = NULL;
-        char *at = strstr(libbpf_said, "prog '");
-        if (at) {
-            char name[64];
-            snprintf(name, sizeof name, "%s", at + 6);
-            name[strcspn(name, "'")] = 0;
+        char name[64];
+        if (hf_kernel_bad_program(name)[0])
             bad = program(k, name);
-        }
         if (!bad || bad->refused[0])
             return hf_fail(err, rc, "the kernel refused the sensor's programs: %s%s", libbpf_said[0] ? libbpf_said : strerror(-rc),
                     rc == -EPERM ? " (root is needed)" : "");
@@ -298,6 +307,13 @@ static int load(struct hf_kernel *k, struct hf_err *err)
     return hf_fail(err, HF_E_LIMIT, "no set of programs that this kernel takes was found");
 }
 
+static void attach_one(struct hf_kernel *k, struct program *p)
+{
+    enum bpf_prog_type type = bpf_program__type(p->prog);
+    bool in_group = type == BPF_PROG_TYPE_CGROUP_SKB || type == BPF_PROG_TYPE_CGROUP_SOCK || type == BPF_PROG_TYPE_CGROUP_SOCK_ADDR || type == BPF_PROG_TYPE_SOCK_OPS;
+    p->link = in_group ? bpf_program__attach_cgroup(p->prog, k->o.v2_root_fd) : bpf_program__attach(p->prog);
+}
+
 static int attach(struct hf_kernel *k, struct hf_err *err)
 {
     bool lost = false;
@@ -305,10 +321,7 @@ static int attach(struct hf_kernel *k, struct hf_err *err)
         struct program *p = &k->programs[i];
         if (!p->wanted)
             continue;
-        enum bpf_prog_type type = bpf_program__type(p->prog);
-        bool in_group = type == BPF_PROG_TYPE_CGROUP_SKB || type == BPF_PROG_TYPE_CGROUP_SOCK || type == BPF_PROG_TYPE_CGROUP_SOCK_ADDR ||
-                type == BPF_PROG_TYPE_SOCK_OPS;
-        p->link = in_group ? bpf_program__attach_cgroup(p->prog, k->o.v2_root_fd) : bpf_program__attach(p->prog);
+        attach_one(k, p);
         if (!p->link) {
             snprintf(p->refused, sizeof p->refused, "loaded, not attached: %s", strerror(errno));
             lost = true;
@@ -364,6 +377,7 @@ int hf_kernel_open(struct hf_kernel **ret, const struct hf_kernel_opts *o, struc
     if (!k)
         return hf_fail(err, -ENOMEM, "no memory");
     k->o = *o;
+    k->o.v2_root_fd = o->v2_root_fd < 0 ? -1 : fcntl(o->v2_root_fd, F_DUPFD_CLOEXEC, 3);
     k->stats_fd = k->critical.fd = k->bulk.fd = -1;
     libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
     libbpf_set_print(keep_message);
@@ -380,6 +394,9 @@ int hf_kernel_open(struct hf_kernel **ret, const struct hf_kernel_opts *o, struc
         rc = attach(k, err);
     if (rc < 0)
         return rc;
+    rc = hf_on_demand_new(&k->demand, k, err);
+    if (rc < 0)
+        return rc;
     malloc_trim(0); /* the kernel's type information, parsed for every load, is not needed any more */
     *ret = hf_take(k);
     return 0;
@@ -390,8 +407,10 @@ void hf_kernel_close(struct hf_kernel *k)
     if (!k)
         return;
     hf_kernel_stats_on(k, false);
+    hf_on_demand_free(k->demand);
     for (size_t i = 0; i < k->n_programs; i++)
         bpf_link__destroy(k->programs[i].link);
+    hf_closep(&k->o.v2_root_fd);
     hf_ring_close(&k->critical);
     hf_ring_close(&k->bulk);
     sensor_bpf__destroy(k->skel);
@@ -406,6 +425,37 @@ struct hf_ring *hf_kernel_critical(struct hf_kernel *k)
 struct hf_ring *hf_kernel_bulk(struct hf_kernel *k)
 {
     return &k->bulk;
+}
+
+void hf_kernel_hush(void)
+{
+    libbpf_said[0] = 0;
+}
+
+const char *hf_kernel_bad_program(char out[64])
+{
+    const char *at = strstr(libbpf_said, "prog '");
+    snprintf(out, 64, "%s", at ? at + 6 : "");
+    out[strcspn(out, "'")] = 0;
+    return out;
+}
+
+const struct hf_kernel_opts *hf_kernel_options(const struct hf_kernel *k)
+{
+    return &k->o;
+}
+
+uint64_t hf_kernel_demand(struct hf_kernel *k, uint64_t classes, uint64_t cheap)
+{
+    hf_on_demand_set(k->demand, classes, cheap);
+    k->n_features = k->n_always + hf_on_demand_features(k->demand, k->features + k->n_always, MAX_FEATURES - k->n_always);
+    return hf_on_demand_attached(k->demand);
+}
+
+void hf_kernel_measure_demand(struct hf_kernel *k)
+{
+    hf_on_demand_measure(k->demand);
+    k->n_features = k->n_always + hf_on_demand_features(k->demand, k->features + k->n_always, MAX_FEATURES - k->n_always);
 }
 
 const struct hf_feature *hf_kernel_features(const struct hf_kernel *k, size_t *ret_n)
@@ -462,6 +512,44 @@ void hf_kernel_each_loss(struct hf_kernel *k, void (*fn)(void *ctx, uint64_t cgr
 void hf_kernel_policy_delete(struct hf_kernel *k, uint64_t cgroup_id)
 {
     bpf_map_delete_elem(bpf_map__fd(k->skel->maps.hf_policies), &cgroup_id);
+}
+
+void hf_kernel_limit(struct hf_kernel *k, uint64_t container_id, uint64_t per_s)
+{
+    int fd = bpf_map__fd(k->skel->maps.hf_policies);
+    uint64_t key, next;
+    struct hf_policy p;
+    int rc = bpf_map_get_next_key(fd, NULL, &next);
+    for (unsigned i = 0; rc == 0 && i < 2 * HF_MAX_CGROUPS; i++) {
+        key = next;
+        if (bpf_map_lookup_elem(fd, &key, &p) == 0 && p.container == container_id && p.limit_per_s != per_s) {
+            p.limit_per_s = per_s; /* what the kernel half took from its bucket meanwhile is given back: a few events */
+            (void)bpf_map_update_elem(fd, &key, &p, BPF_EXIST);
+        }
+        rc = bpf_map_get_next_key(fd, &key, &next);
+    }
+}
+
+int hf_kernel_leave_out(struct hf_kernel *k, uint64_t types, struct hf_err *err)
+{
+    const uint64_t never_urgent = 1ull << HF_EV_PAYLOAD | HF_SET_RATE | 1ull << HF_EV_RENAME | 1ull << HF_EV_IO_URING;
+    int rc = 0;
+    for (size_t i = 0; i < k->n_programs; i++) {
+        struct program *p = &k->programs[i];
+        uint64_t own = hf_program_types(p->name);
+        bool out = own && !(own & ~(types & never_urgent));
+        if (out && p->link) {
+            bpf_link__destroy(p->link);
+            p->link = NULL;
+            p->left_out = true;
+        } else if (!out && p->left_out) {
+            attach_one(k, p);
+            p->left_out = !p->link;
+            if (!p->link)
+                rc = hf_fail(err, -errno, "%s could not be attached again: %s", p->name, strerror(errno));
+        }
+    }
+    return rc;
 }
 
 int hf_kernel_settings(struct hf_kernel *k, const struct hf_settings *s, struct hf_err *err)
@@ -527,11 +615,11 @@ size_t hf_kernel_costs(struct hf_kernel *k, struct hf_hook_cost *out, size_t max
     for (size_t i = 0; i < k->n_programs && n < max; i++) {
         struct bpf_prog_info info = {0};
         uint32_t len = sizeof info;
-        if (!k->programs[i].link || bpf_obj_get_info_by_fd(bpf_program__fd(k->programs[i].prog), &info, &len) < 0)
+        if ((!k->programs[i].link && !k->programs[i].left_out) || bpf_obj_get_info_by_fd(bpf_program__fd(k->programs[i].prog), &info, &len) < 0)
             continue;
-        out[n++] = (struct hf_hook_cost){k->programs[i].name, info.run_cnt, info.run_time_ns, info.verified_insns};
+        out[n++] = (struct hf_hook_cost){k->programs[i].name, hf_program_types(k->programs[i].name), info.run_cnt, info.run_time_ns, info.verified_insns};
     }
-    return n;
+    return n + hf_on_demand_costs(k->demand, out + n, max - n);
 }
 
 static uint64_t charged(int fd)
@@ -550,6 +638,12 @@ static uint64_t charged(int fd)
     return bytes;
 }
 
+static void add_charged(void *ctx, int fd)
+{
+    uint64_t *total = ctx;
+    *total += charged(fd);
+}
+
 uint64_t hf_kernel_memory(struct hf_kernel *k)
 {
     uint64_t total = 0;
@@ -558,6 +652,7 @@ uint64_t hf_kernel_memory(struct hf_kernel *k)
     for (size_t i = 0; i < k->n_programs; i++)
         if (k->programs[i].link)
             total += charged(bpf_program__fd(k->programs[i].prog));
+    hf_on_demand_each_fd(k->demand, add_charged, &total);
     return total;
 }
 

@@ -27,6 +27,12 @@ struct hf_feature {
     char why[160];       /* reason of the refusal */
     const char *not_covered; /* what this rung does not see; NULL: nothing */
     bool needed;         /* without it the sensor does not start */
+    uint64_t demand;     /* HF_DEMAND_*: it is only attached while that is asked for; 0: always */
+    bool attached;       /* of those on demand: now */
+    bool costly;         /* while it is attached, every system call of the host pays for it */
+    bool measured;       /* the next two are known */
+    uint64_t ns_per_s;   /* its programs' run time a second */
+    uint64_t call_ns;    /* what a system call of somebody else took longer */
 };
 
 /* Settings that watch everything the default rules need. */
@@ -41,6 +47,13 @@ struct hf_ring *hf_kernel_critical(struct hf_kernel *k);
 struct hf_ring *hf_kernel_bulk(struct hf_kernel *k);
 const struct hf_feature *hf_kernel_features(const struct hf_kernel *k, size_t *ret_n);
 
+/* What is attached on demand (event/demand.h): from now on what `classes` need, and of `cheap` what nobody pays for who does nothing of the
+ * kind; all else is detached.  Returns the classes that some hook serves now; the features say which.  Loads programs: tens of ms. */
+uint64_t hf_kernel_demand(struct hf_kernel *k, uint64_t classes, uint64_t cheap);
+
+/* Measures for a quarter of a second what is attached on demand costs on this host as it is, and detaches it. */
+void hf_kernel_measure_demand(struct hf_kernel *k);
+
 /* Whether files are to be seen from user space (files/files.h), because no hook of the kernel half serves some capability. */
 bool hf_kernel_needs_fanotify(const struct hf_kernel *k);
 
@@ -52,6 +65,11 @@ HF_MUSTUSE int hf_kernel_policy_set(struct hf_kernel *k, uint64_t cgroup_id, uin
 void hf_kernel_policy_delete(struct hf_kernel *k, uint64_t cgroup_id);
 /* Events of each group that were lost since it is known: over its budget, for want of room. */
 void hf_kernel_each_loss(struct hf_kernel *k, void (*fn)(void *ctx, uint64_t cgroup_id, uint64_t lost_budget, uint64_t lost_ring), void *ctx);
+/* Ordinary events of a container (all its groups): at most so many a second; 0: the usual budget. */
+void hf_kernel_limit(struct hf_kernel *k, uint64_t container_id, uint64_t per_s);
+/* Programs that deliver only such types, and never an urgent event, are taken off their hooks; those that were, and deliver others now, are
+ * put back. */
+HF_MUSTUSE int hf_kernel_leave_out(struct hf_kernel *k, uint64_t types, struct hf_err *err);
 HF_MUSTUSE int hf_kernel_settings(struct hf_kernel *k, const struct hf_settings *s, struct hf_err *err);
 /* Writes owners into the sockets that are there.  Call when the policies of the running containers are set, and again when a
  * group turned out to be a container later.  0, also where the kernel has no such iterator (capability "sockets-before"). */
@@ -62,6 +80,7 @@ void hf_kernel_counters(struct hf_kernel *k, unsigned type, struct hf_counters *
 /* Cost: while statistics are on (they cost a little themselves, so only now and then), runs and time of every program. */
 struct hf_hook_cost {
     const char *program;
+    uint64_t types;    /* that it delivers (capabilities.h) */
     uint64_t runs, ns; /* since the statistics were first on */
     uint64_t insns;    /* as the verifier counted */
 };

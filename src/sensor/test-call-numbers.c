@@ -18,7 +18,7 @@ static const struct {
         {"mount", HF_CALL_MOUNT}, {"umount2", HF_CALL_UMOUNT}, {"umount", HF_CALL_UMOUNT}, {"move_mount", HF_CALL_MOVE_MOUNT}, {"open_tree", HF_CALL_OPEN_TREE}, {"pivot_root", HF_CALL_PIVOT},
         {"unshare", HF_CALL_UNSHARE}, {"setns", HF_CALL_SETNS}, {"init_module", HF_CALL_INIT_MODULE}, {"finit_module", HF_CALL_FINIT_MODULE}, {"delete_module", HF_CALL_DELETE_MODULE},
         {"kexec_load", HF_CALL_KEXEC}, {"kexec_file_load", HF_CALL_KEXEC}, {"bpf", HF_CALL_BPF}, {"socket", HF_CALL_SOCKET}, {"ptrace", HF_CALL_PTRACE},
-        {"process_vm_readv", HF_CALL_VM_READ}, {"process_vm_writev", HF_CALL_VM_WRITE}, {"open_by_handle_at", HF_CALL_OTHER}, {"perf_event_open", HF_CALL_OTHER},
+        {"process_vm_readv", HF_CALL_VM_READ}, {"process_vm_writev", HF_CALL_VM_WRITE}, {"ioctl", HF_CALL_IOCTL}, {"open_by_handle_at", HF_CALL_OTHER}, {"perf_event_open", HF_CALL_OTHER},
         {"chroot", HF_CALL_OTHER}, {"iopl", HF_CALL_OTHER}, {"ioperm", HF_CALL_OTHER}, {"syslog", HF_CALL_OTHER}, {"swapon", HF_CALL_OTHER}, {"reboot", HF_CALL_OTHER},
         {"mknod", HF_CALL_OTHER}, {"mknodat", HF_CALL_OTHER}, {"adjtimex", HF_CALL_OTHER}, {"settimeofday", HF_CALL_OTHER}, {"clock_settime", HF_CALL_OTHER},
         {"sethostname", HF_CALL_OTHER}, {"acct", HF_CALL_OTHER}, {"userfaultfd", HF_CALL_OTHER}, {"fsopen", HF_CALL_OTHER}, {"fsconfig", HF_CALL_OTHER},

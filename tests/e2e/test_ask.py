@@ -15,8 +15,8 @@ EXEC, FORK, RENAME = 1, 2, 17
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def message(magic=0x4B534148, version=1, size=48, seq=100, demand=0, container=0, host=0, flags=0, reserved=0):
-    return struct.pack("<IHHQQQQII", magic, version, size, seq, demand, container, host, flags, reserved)
+def message(magic=0x4B534148, version=1, size=120, seq=100, demand=0, cheap=0, container=0, host=0, flags=0, reserved=0, limit=(0, 0)):
+    return struct.pack("<IHHQQQQQII", magic, version, size, seq, demand, cheap, container, host, flags, reserved) + struct.pack("<QQ", *limit) + bytes(48)
 
 
 def stolen(engine):
@@ -56,7 +56,7 @@ def test_a_broken_in_engine_cannot_blind_the_sensor(watch, busybox):  # noqa: F8
         w.wait_for(lambda l: l["type"] == "container_end" and l["container"]["name"] == "before")
         assert told(w, "before", "fork") and told(w, "before", "exec")
         # garbage of every kind: one word about it, and nothing changes
-        for bad in (b"x", b"\0" * 48, b"y" * 5000, message(version=9), message(container=1 << EXEC)):
+        for bad in (b"x", b"\0" * 56, b"y" * 5000, message(version=9), message(container=1 << EXEC)):
             s.send(bad)
         errors = w.wait_for(lambda l: l["type"] == "status" and "refused" in l["status"].get("error", ""))
         assert len(errors) == 1

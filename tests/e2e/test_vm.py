@@ -60,6 +60,30 @@ actor unshare
 actor mknod
 """
 
+# Ways to executable memory (tests/tools/memory.c), with what is told of each; and requests to devices
+MEMORY = {
+    "write-and-execute": ("mmap", {"anonymous", "write_and_execute"}, {}),
+    "write-then-execute": ("mprotect", {"anonymous", "written"}, {"before": ["read", "write"]}),
+    "stack": ("mprotect", {"anonymous", "written", "stack", "write_and_execute"}, {}),
+    "heap": ("mprotect", {"anonymous", "written", "heap"}, {}),
+    "memfd": ("mmap", set(), {"path": "/memfd:x"}),
+    "unlinked": ("mmap", set(), {"path": "/tmp/gone"}),
+    "shared": ("shmat", {"write_and_execute"}, {}),
+    "personality": ("mmap", {"anonymous", "write_and_execute"}, {}),
+    "compat": ("mprotect", {"anonymous", "written"}, {}),
+    "file": ("mmap", set(), {"path": "/tmp/x.so"}),
+}
+ARGUMENTS = {"unlinked": "/tmp/gone", "file": "/tmp/x.so"}
+SCRIPT = "busybox cp /bin/memory /tmp/x.so\n" + "\n".join(f"memory {way} {ARGUMENTS.get(way, '')}" for way in MEMORY)
+SCRIPT += "\nmemory ordinary\nmemory file /bin/memory\nmemory tiocsti own\nmemory grab\nmemory traceme\nmemory winsize\n"
+RULES = """
+- rule: What is attached on demand
+  desc: so that it is attached
+  condition: container.name = nobody and (evt.type in (mmap, mprotect, ioctl, userfaultfd) or (evt.type = ptrace and evt.arg.request = PTRACE_TRACEME))
+  output: none
+  priority: INFO
+"""
+
 
 def prepare():
     """Skips with the reason where there can be no machine."""
@@ -81,9 +105,10 @@ def machine(*command, options=(), env=None):
 
 def image(folder):
     """busybox, actor and files to be watched."""
-    actor = folder / "actor"
-    p = subprocess.run(["gcc", "-O1", "-static", "-D_GNU_SOURCE", "-o", actor, ROOT / "tests/tools/actor.c"], capture_output=True, text=True)
-    assert p.returncode == 0, p.stderr
+    actor, memory = folder / "actor", folder / "memory"
+    for tool in (actor, memory):
+        p = subprocess.run(["gcc", "-O1", "-static", "-D_GNU_SOURCE", "-o", tool, ROOT / f"tests/tools/{tool.name}.c"], capture_output=True, text=True)
+        assert p.returncode == 0, p.stderr
     with tarfile.open(folder / "image.tar", "w") as tar:
         def add(name, data=b"", mode=0o644, **members):
             info = tarfile.TarInfo(name)
@@ -97,6 +122,7 @@ def image(folder):
         for name in ("sh", "cat", "mkdir", "ln", "mv", "rm", "chmod", "chown", "insmod"):
             add(f"bin/{name}", mode=0o755, type=tarfile.LNKTYPE, linkname="bin/busybox")
         add("bin/actor", actor.read_bytes(), 0o755)
+        add("bin/memory", memory.read_bytes(), 0o755)
         add("bin/old", b"old", 0o755)
         add("bin/tool", b"tool", 0o755)
         add("etc/shadow", b"root:*:1::::::\n", 0o640)
@@ -145,6 +171,8 @@ def machines(binary, tmp_path_factory):
     image(folder)
     (folder / "files.sh").write_text(FILES)
     (folder / "privileged.sh").write_text(PRIVILEGED)
+    (folder / "memory.sh").write_text(SCRIPT)
+    (folder / "rules.yaml").write_text(RULES)
     watch = machine(ROOT / "tests/vm/watch.sh", binary, folder, options=["--share", folder, "--append", "apparmor=0", "--memory", "1536"])
     dump = ROOT / "build/tests/net-dump"
     net = machine("/usr/bin/python3", "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", ROOT / "tests/vm/net_test.py") if dump.exists() else None
@@ -171,7 +199,7 @@ def test_lsm_hooks_serve(machines):
                        ("module-memory", "kernel_load_data"), ("bpf", "bpf"), ("raw-socket", "socket_create"), ("file-open", "file_open"), ("file-create", "path_mknod"),
                        ("file-unlink", "path_unlink"), ("file-rename", "path_rename"), ("file-link", "path_link"), ("file-symlink", "path_symlink"), ("file-mkdir", "path_mkdir"),
                        ("file-rmdir", "path_rmdir"), ("file-mode", "path_chmod"), ("file-owner", "path_chown"), ("unix-connect", "unix_stream_connect"),
-                       ("namespaces", "capable"), ("privileged-calls", "capable")):
+                       ("namespaces", "capable"), ("privileged-calls", "capable"), ("memory", "file_mprotect"), ("memory-map", "mmap_file"), ("device-requests", "file_ioctl")):
         assert name in REFUSED or told[name]["hook"] == f"lsm/{hook}", told[name]
     assert_all_loaded(told)
     assert all(told[name]["hook"] for name in ("exec", "fork", "exit", "container-start", "container-end"))
@@ -180,7 +208,8 @@ def test_lsm_hooks_serve(machines):
 @pytest.mark.parametrize("kind", KINDS[1:])
 def test_lower_hooks_serve(machines, kind):
     told = hooks(machines.features(kind))
-    for name, hook in (("file-open", "file_open"), ("file-rename", "path_rename"), ("file-mode", "path_chmod"), ("ptrace", "ptrace_access_check"), ("mount", "sb_mount"), ("module", "kernel_read_file"), ("namespaces", "capable")):
+    for name, hook in (("file-open", "file_open"), ("file-rename", "path_rename"), ("file-mode", "path_chmod"), ("ptrace", "ptrace_access_check"), ("mount", "sb_mount"), ("module", "kernel_read_file"), ("namespaces", "capable"), ("memory", "file_mprotect"),
+                       ("memory-map", "mmap_file"), ("device-requests", "file_ioctl")):
         assert told[name]["hook"] == f"{kind}/security_{hook}", told[name]
     assert_all_loaded(told)
 
@@ -226,6 +255,26 @@ def test_privileged_acts(machines, kind):
     asked = [e["capability"] for e in machines.of(kind, "privileged", "capability") if e["process"].get("args", [""])[-1] == "mknod"]
     assert any(c["capability"] == "CAP_MKNOD" and c["granted"] for c in asked), machines.of(kind, "privileged", "capability")
     assert any("/junk.ko" in json.dumps(e["module"]) for e in machines.of(kind, "privileged", "module")), machines.of(kind, "privileged", "module")
+
+
+@pytest.mark.parametrize("way", MEMORY)
+@pytest.mark.parametrize("kind", KINDS)
+def test_memory_is_told(machines, kind, way):
+    operation, flags, more = MEMORY[way]
+    events = [e for e in machines.of(kind, "memory", "memory") if e["process"].get("args", [""])[1:2] == [way]]
+    assert len(events) == 1, [(e["process"].get("args"), e["memory"]) for e in machines.of(kind, "memory", "memory")]
+    m = events[0]["memory"]
+    assert m["operation"] == operation and flags <= set(m["flags"]) and more.items() <= m.items() and m["source"] == kind, m
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_requests_are_told(machines, kind):
+    told = [(e["file"]["request"], e["process"]["args"][1], e["file"]["source"]) for e in machines.of(kind, "memory", "file") if e["file"]["operation"] == "ioctl"]
+    assert told == [("TIOCSTI", "tiocsti", kind), ("EVIOCGRAB", "grab", kind)]
+    traced = [e["ptrace"]["request"] for e in machines.of(kind, "memory", "ptrace")]
+    assert traced == ["traceme"]
+    # the image's own, mapped as it is; memory that only becomes readable; the size of a terminal
+    assert not [e for e in machines.of(kind, "memory", "memory") if "ordinary" in e["process"]["args"] or "/bin/memory" in e["process"]["args"][2:]]
 
 
 @pytest.mark.parametrize("kind", KINDS)

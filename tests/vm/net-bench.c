@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* net-bench - one load, its cost a round in ns on stdout.  On loopback: connect | storm | request | udp-echo | udp-send | stream; of the
- * host alone: getppid | mmap | open | open-beside | spawn.  Used by net_bench.py and tests/bench/watch, which run it with and without the sensor. */
+ * host alone: getppid | mmap | compiler | open | open-beside | spawn.  Used by net_bench.py and tests/bench/watch, which run it with and without the sensor. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -156,6 +156,17 @@ static void mappings(unsigned rounds)
     }
 }
 
+/* As compilers at run time do it: a page written, executed, written. */
+static void compiler(unsigned rounds)
+{
+    void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    need(p == MAP_FAILED ? -1 : 0, "mmap");
+    for (unsigned i = 0; i < rounds; i++) {
+        need(mprotect(p, 4096, PROT_READ | PROT_EXEC), "mprotect");
+        need(mprotect(p, 4096, PROT_READ | PROT_WRITE), "mprotect");
+    }
+}
+
 /* Of a file in a folder that nobody watches, or in /etc, which is watched. */
 static void opens(const char *path, unsigned rounds)
 {
@@ -200,6 +211,8 @@ int main(int argc, char **argv)
             (void)getppid();
     else if (!strcmp(argv[1], "mmap"))
         mappings(rounds);
+    else if (!strcmp(argv[1], "compiler"))
+        compiler(rounds);
     else if (!strcmp(argv[1], "open"))
         opens("/usr/share/common-licenses/BSD", rounds);
     else if (!strcmp(argv[1], "open-beside"))

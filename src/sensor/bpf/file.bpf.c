@@ -98,7 +98,7 @@ static __always_inline void fill(struct hf_wire_file *e, const struct act *a, st
     e->inode = 0;
     e->dev = e->mode = e->nlink = e->exec_flags = e->fs_magic = 0;
     e->path_len = e->path2_len = 0;
-    e->pad[0] = e->pad[1] = 0;
+    e->request = 0;
     if (!inode) {
         e->mode = a->new_mode != (u32)-1 ? a->new_mode : 0;
         return;

@@ -88,8 +88,13 @@ struct fs_struct {
     struct path root, pwd;
 };
 struct mm_struct {
-    unsigned long arg_start, arg_end, env_start, env_end;
+    unsigned long arg_start, arg_end, env_start, env_end, start_brk, brk, start_stack;
     struct file *exe_file;
+};
+struct vm_area_struct {
+    unsigned long vm_start, vm_end, vm_flags;
+    struct file *vm_file;
+    void *anon_vma;
 };
 struct ns_common {
     u32 inum;
@@ -190,7 +195,7 @@ struct task_struct {
     struct signal_struct *signal;
     struct mm_struct *mm;
     kuid_t loginuid;
-    u32 sessionid;
+    u32 sessionid, personality;
     struct css_set *cgroups;
     void *stack;
 };

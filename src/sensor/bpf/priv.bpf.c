@@ -85,9 +85,12 @@ static __always_inline void asked_for(int cap, int result)
         return;
     struct task_struct *t = hf_task();
     struct hf_call c;
-    if (!hf_current_call(t, &c) || hf_seen_this_call(t, &c))
+    if (!hf_current_call(t, &c) || (c.what == HF_CALL_IOCTL && !hf_request_matters((u32)c.a[1])) || hf_seen_this_call(t, &c))
         return;
     switch (c.what) {
+    case HF_CALL_IOCTL:
+        hf_send_ioctl(t, hf_file_of_fd(t, (u32)c.a[0]), (u32)c.a[1], HF_SOURCE_SYSCALL);
+        break;
     case HF_CALL_MOUNT:
     case HF_CALL_UMOUNT:
     case HF_CALL_MOVE_MOUNT:

@@ -3,6 +3,7 @@
 #pragma once
 #include "emit.h"
 #include "../calls.h"
+#include "ioctl.h"
 #include "../call-numbers.h"
 
 extern const volatile __u32 hf_self_pid;
@@ -141,16 +142,6 @@ static __always_inline bool hf_seen_this_call(struct task_struct *t, const struc
     }
     bpf_map_update_elem(&hf_calls_seen, &key, &now, BPF_ANY);
     return false;
-}
-
-static __always_inline struct file *hf_file_of_fd(struct task_struct *t, u32 fd)
-{
-    struct fdtable *fdt = BPF_CORE_READ(t, files, fdt);
-    struct file **fds = BPF_CORE_READ(fdt, fd), *file = NULL;
-    if (fd >= BPF_CORE_READ(fdt, max_fds))
-        return NULL;
-    bpf_probe_read_kernel(&file, sizeof file, fds + fd);
-    return file;
 }
 
 /* ---- records ---- */

@@ -199,3 +199,14 @@ static __always_inline void hf_addr4(u8 out[16], u32 be)
     out[11] = 0xff;
     __builtin_memcpy(out + 12, &be, 4);
 }
+
+/* The file behind a descriptor, as it is now. */
+static __always_inline struct file *hf_file_of_fd(struct task_struct *t, u32 fd)
+{
+    struct fdtable *fdt = BPF_CORE_READ(t, files, fdt);
+    struct file **fds = BPF_CORE_READ(fdt, fd), *file = NULL;
+    if (fd >= BPF_CORE_READ(fdt, max_fds))
+        return NULL;
+    bpf_probe_read_kernel(&file, sizeof file, fds + fd);
+    return file;
+}
