@@ -116,7 +116,8 @@ static void containers(void)
     EQ_S(c->name, "web");
     EQ_U(c->caps, 0xff);
     OK(c->privileged && c->known && !c->host_net);
-    EQ_I(container(t, 500, HF_S("id\0abc123\0name\0web2\0"), 11 * S), 0); /* told again: same container */
+    EQ_I(container(t, 500, HF_S("id\0abc123\0name\0web\0image\0nginx:1\0"), 11 * S), 0); /* told again: same container */
+    EQ_I(container(t, 500, HF_S("id\0abc123\0name\0web2\0image\0nginx:1\0"), 11 * S), 1); /* a name that was not known is news */
     OK(hf_track_container(t, 500) == c);
     EQ_S(c->name, "web2");
     struct hf_wire_cgroup g = {.h = rec_hdr(2, 1, 2 * S, 0, 12 * S, "runc"), .id = 501, .parent_id = 500, .op = HF_CGROUP_MKDIR};
