@@ -115,7 +115,7 @@ const struct hf_capability hf_capabilities_on_demand[] = {
                 HF_DEMAND_MEMORY},
         {"device-requests", "requests to devices: keys grabbed and read, input put into terminals, raw disk commands", false, "requests to devices",
                 {SECURITY("file_ioctl"), SYSCALL("hf_sys_ioctl", "sys_enter_ioctl", NO_COMPAT "; another thread may change the descriptor meanwhile")}, HF_DEMAND_IOCTL},
-        {"device-requests-32", "the same of 32-bit programs, where the kernel tells them apart (6.8)", false, NULL, {SECURITY("file_ioctl_compat")}, HF_DEMAND_IOCTL},
+        {"device-requests-32", "the same of 32-bit programs, where the kernel tells them apart (6.8)", false, "requests to devices by 32-bit programs", {SECURITY("file_ioctl_compat")}, HF_DEMAND_IOCTL},
         {"trace-unprivileged", "tracing that asks for no privilege: PTRACE_TRACEME, processes of one user", false,
                 "PTRACE_TRACEME and tracing among processes of one user, where no better hook serves \"traceme\" and \"ptrace\"",
                 {SYSCALL("hf_sys_trace", "sys_enter_ptrace,sys_enter_process_vm_readv,sys_enter_process_vm_writev", NO_COMPAT)}, HF_DEMAND_TRACE},
