@@ -535,19 +535,22 @@ static int64_t randomness(struct hf_span name)
 
 static bool app(struct hf_look *l, unsigned id, struct hf_value *ret)
 {
-    static const char *const kinds[] = {"", "dns", "tls", "http", "ssh", "irc", "stratum", "socks"};
+    static const char *const kinds[] = {"", "dns", "tls", "http", "ssh", "irc", "stratum", "socks", "redis", "postgresql", "mysql"};
+    static const char *const logins[] = {"", "password", "default", "empty", "not_asked", "refused"};
     const struct hf_event *ev = l->ev;
     if (ev->type != HF_EV_PAYLOAD)
         return false;
     switch (id) {
     case F_HF_APP:
-        return ev->app.kind && hf_value_str(ret, ev->app.kind < 8 ? hf_span_z(kinds[ev->app.kind]) : HF_S("other"));
+        return ev->app.kind && hf_value_str(ret, ev->app.kind < HF_ARRAY_LEN(kinds) ? hf_span_z(kinds[ev->app.kind]) : HF_S("other"));
     case F_HF_APP_NAME:
         return hf_value_str(ret, ev->app.name);
     case F_HF_APP_PATH:
         return hf_value_str(ret, ev->app.path);
     case F_HF_APP_AGENT:
         return hf_value_str(ret, ev->app.agent);
+    case F_HF_APP_LOGIN:
+        return ev->app.login && ev->app.login < HF_ARRAY_LEN(logins) && hf_value_str(ret, hf_span_z(logins[ev->app.login]));
     case F_HF_DNS_TYPE:
         return ev->app.kind == HF_APP_DNS && hf_value_num(ret, ev->app.dns_type);
     case F_HF_DNS_RCODE:
@@ -683,6 +686,16 @@ static bool own(struct hf_look *l, unsigned id, struct hf_value *ret)
     }
 }
 
+/* hf.status[name]: what the sensor says of itself under this name. */
+static bool status(const struct hf_event *ev, struct hf_span want, struct hf_value *ret)
+{
+    struct hf_span rest = ev->text, name, value;
+    while (ev->type == HF_EV_STATUS && hf_event_pair(&rest, &name, &value))
+        if (hf_span_eq(name, want))
+            return hf_value_str(ret, value);
+    return false;
+}
+
 bool hf_field_object(struct hf_look *l, unsigned id, struct hf_span arg, int64_t arg_n, unsigned nth, struct hf_value *ret)
 {
     if (id == F_FD_TYPES) { /* of standard streams: fd.types[0] */
@@ -694,6 +707,8 @@ bool hf_field_object(struct hf_look *l, unsigned id, struct hf_span arg, int64_t
         return l->ev->type == HF_EV_FILE ? nth == 0 && file(l, id, ret) : l->ev->type == HF_EV_MEM ? nth == 0 && mapped_file(l, id, ret) : connection(l, id, nth, ret);
     if (nth)
         return false;
+    if (id == F_HF_STATUS)
+        return status(l->ev, arg, ret);
     if (id == F_HF_REMEMBERED || id == F_HF_PARENT_REMEMBERED)
         return hf_value_num(ret, l->remembered && l->remembered(l->remembered_ctx, arg, id == F_HF_PARENT_REMEMBERED));
     if (id >= F_FS_PATH_NAME && id <= F_FS_PATH_TARGET)

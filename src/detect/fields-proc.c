@@ -209,6 +209,8 @@ static bool numbers(struct hf_look *l, const struct hf_proc *p, unsigned id, str
         return hf_value_num(ret, (p->exec_flags & HF_X_SETUID) != 0);
     case F_HF_PROGRAM:
         return hf_value_str(ret, program(p));
+    case F_HF_NAMELESS: /* newer kernels put an empty name where a caller gives no argument at all */
+        return l->ev->type == HF_EV_EXEC && hf_value_num(ret, p->args.n == 0 || p->args.p[0] == 0);
     case F_HF_SCRIPT:
         return hf_value_num(ret, (p->exec_flags & HF_X_SCRIPT) != 0);
     case F_HF_TRACED:

@@ -262,6 +262,15 @@ static void loss(uint64_t cgroup)
 static void loss_bad(void) { loss(BOX); }
 static void loss_good(void) { loss(0); }
 
+static void told_status(struct hf_span pairs)
+{
+    struct hf_wire_hdr h = rec_hdr(0, 0, 0, BOX, now, "");
+    h.flags = HF_F_NO_PROC;
+    feed(rec_pairs(&r, h, HF_EV_STATUS, pairs));
+}
+static void reduced_bad(void) { told_status(HF_S("state\0limited\0what\0ordinary events of box\0reason\0over the budget\0")); }
+static void reduced_good(void) { told_status(HF_S("state\0restored\0what\0ordinary events of box\0reason\0there is room\0")); told_status(HF_S("state\0running\0")); }
+
 static void host_program(uint32_t pid, const char *path)
 {
     struct hf_wire_exec x = {.mode = 0100755};
@@ -341,6 +350,7 @@ static const struct {
         {"Traces removed", traces_bad, traces_good},
         {"Rights that no call explains", cred_bad, cred_good},
         {"Events lost", loss_bad, loss_good},
+        {"Detection was reduced to keep the budget", reduced_bad, reduced_good},
         {"Sensor attacked", sensor_bad, sensor_good},
         {"Signal of a rootkit", rootkit_bad, rootkit_good},
         {"Kernel module touched", module_bad, module_good},

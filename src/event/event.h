@@ -52,7 +52,8 @@ struct hf_event {
         unsigned kind; /* HF_APP_* */
         struct hf_span name;  /* DNS question, TLS server name, HTTP host */
         struct hf_span path;  /* HTTP target */
-        struct hf_span agent; /* HTTP user agent, SSH version, IRC or stratum method */
+        struct hf_span agent; /* HTTP user agent, SSH version, IRC or stratum method, Redis command, MySQL or PostgreSQL user */
+        unsigned login;       /* HF_LOGIN_*; passwords themselves are not kept */
         unsigned dns_type, dns_rcode, dns_answers;
         bool dns_response;
         uint8_t addrs[8][16]; /* addresses of a DNS answer */
@@ -75,7 +76,17 @@ struct hf_event {
 #define HF_APP_IRC 5
 #define HF_APP_STRATUM 6
 #define HF_APP_SOCKS 7
+#define HF_APP_REDIS 8
+#define HF_APP_POSTGRESQL 9
+#define HF_APP_MYSQL 10
 #define HF_APP_OTHER 15
+
+#define HF_LOGIN_UNKNOWN 0
+#define HF_LOGIN_PASSWORD 1
+#define HF_LOGIN_DEFAULT 2   /* with a user and password that everybody knows */
+#define HF_LOGIN_EMPTY 3     /* with an empty password */
+#define HF_LOGIN_NOT_ASKED 4 /* the server lets in without one */
+#define HF_LOGIN_REFUSED 5
 
 /* Decodes one record.  0, or HF_E_FORMAT / HF_E_TRUNCATED with the offset. */
 HF_MUSTUSE int hf_event_decode(struct hf_span record, struct hf_event *ret, struct hf_err *err);

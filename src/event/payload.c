@@ -124,6 +124,163 @@ static bool tls(struct hf_event *e, struct hf_span s)
     return true;
 }
 
+/* ---- logins: what is said of them is whether the password is one that everybody knows, never the password ---- */
+
+#define CREDENTIALS_MAX 96u
+
+static unsigned login_of(struct hf_span user, struct hf_span password)
+{
+    static const char *const known[][2] = {{"admin", "admin"}, {"admin", "password"}, {"admin", "1234"}, {"admin", "12345"}, {"admin", "123456"}, {"admin", "admin123"}, {"admin", "changeme"},
+            {"admin", "secret"}, {"administrator", "password"}, {"root", "root"}, {"root", "password"}, {"root", "toor"}, {"root", "admin"}, {"root", "123456"}, {"user", "user"},
+            {"user", "password"}, {"test", "test"}, {"guest", "guest"}, {"demo", "demo"}, {"tomcat", "tomcat"}, {"tomcat", "s3cret"}, {"manager", "manager"}, {"elastic", "changeme"},
+            {"kibana", "changeme"}, {"minioadmin", "minioadmin"}, {"jenkins", "jenkins"}, {"postgres", "postgres"}, {"pi", "raspberry"}, {"ubnt", "ubnt"}, {"support", "support"},
+            {"cisco", "cisco"}, {"neo4j", "neo4j"}, {"rabbitmq", "rabbitmq"}, {"", "foobared"}, {"", "redis"}, {"", "password"}, {"", "admin"}, {"", "root"}, {"", "123456"}, {"", "default"}};
+    if (!password.n)
+        return HF_LOGIN_EMPTY;
+    for (size_t i = 0; i < HF_ARRAY_LEN(known); i++)
+        if (hf_span_eqz(user, known[i][0]) && hf_span_eqz(password, known[i][1]))
+            return HF_LOGIN_DEFAULT;
+    return HF_LOGIN_PASSWORD;
+}
+
+/* RFC 4648, section 4; what does not fit is left out.  Returns how many bytes there are. */
+static size_t base64(struct hf_span in, char *out, size_t max)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    unsigned bits = 0, n_bits = 0;
+    size_t n = 0;
+    for (size_t i = 0; i < in.n && n < max; i++) {
+        const char *at = in.p[i] ? strchr(digits, in.p[i]) : NULL;
+        if (!at)
+            break;
+        bits = bits << 6 | (unsigned)(at - digits);
+        n_bits += 6;
+        if (n_bits >= 8) {
+            n_bits -= 8;
+            out[n++] = (char)(bits >> n_bits & 0xff);
+        }
+    }
+    return n;
+}
+
+/* RFC 7617 */
+static unsigned basic(struct hf_span value)
+{
+    char text[CREDENTIALS_MAX];
+    if (!hf_span_starts(value, HF_S("Basic ")))
+        return HF_LOGIN_UNKNOWN;
+    struct hf_span both = hf_span(text, base64(hf_span_trim(hf_span_from(value, 6)), text, sizeof text));
+    size_t colon = hf_span_find(both, ':');
+    return colon == SIZE_MAX ? HF_LOGIN_UNKNOWN : login_of(hf_span_sub(both, 0, colon), hf_span_from(both, colon + 1));
+}
+
+/* The next text of a Redis request: "$length\r\ntext\r\n". */
+static bool redis_word(struct hf_span *rest, struct hf_span *ret)
+{
+    struct hf_span line;
+    uint64_t n;
+    if (!hf_span_line(rest, &line) || line.n < 2 || line.p[0] != '$' || hf_parse_u64(hf_span_from(line, 1), 10, 0, 512, &n) < 0 || rest->n < n)
+        return false;
+    *ret = hf_span_sub(*rest, 0, (size_t)n);
+    *rest = hf_span_from(*rest, (size_t)n);
+    return hf_span_line(rest, &line) && line.n == 0;
+}
+
+static bool redis(struct hf_event *e, struct hf_span s)
+{
+    struct hf_span rest = s, line, word = {NULL, 0}, user = {NULL, 0}, password = {NULL, 0};
+    uint64_t n;
+    if (hf_span_starts(s, HF_S("-WRONGPASS")) || hf_span_starts(s, HF_S("-NOAUTH")) || hf_span_starts(s, HF_S("-ERR invalid password"))) {
+        e->app.kind = HF_APP_REDIS;
+        e->app.login = HF_LOGIN_REFUSED;
+        return true;
+    }
+    if (hf_span_starts(s, HF_S("AUTH ")) || hf_span_starts(s, HF_S("auth "))) { /* as it is typed */
+        hf_span_line(&rest, &line);
+        if (!rest.p || line.n == s.n)
+            return false;
+        line = hf_span_from(line, 5);
+        while (hf_span_cut(&line, ' ', &word)) {
+            user = password;
+            password = word;
+        }
+        word = hf_span_sub(s, 0, 4);
+    } else {
+        if (!hf_span_starts(s, HF_S("*")) || !hf_span_line(&rest, &line) || hf_parse_u64(hf_span_from(line, 1), 10, 1, 1024, &n) < 0 || !redis_word(&rest, &word) || !word.n)
+            return false;
+        for (size_t i = 0; i < word.n; i++)
+            if ((word.p[i] | 0x20) < 'a' || (word.p[i] | 0x20) > 'z')
+                return false;
+        struct hf_span other;
+        bool auth = hf_span_eq_nocase(word, HF_S("AUTH"));
+        for (unsigned i = 1; i < n && i < 8 && redis_word(&rest, &other); i++) {
+            if (auth) {
+                user = password;
+                password = other;
+            }
+            auth |= hf_span_eq_nocase(word, HF_S("HELLO")) && hf_span_eq_nocase(other, HF_S("AUTH"));
+        }
+    }
+    e->app.kind = HF_APP_REDIS;
+    e->app.agent = word;
+    if (password.p)
+        e->app.login = login_of(hf_span_eqz(user, "default") ? hf_span(NULL, 0) : user, password);
+    return true;
+}
+
+/* PostgreSQL's protocol 3: a start, or the server's first answer to it. */
+static bool postgresql(struct hf_event *e, struct hf_span s)
+{
+    struct hf_rd r = hf_rd(s);
+    unsigned first = hf_rd_u8(&r);
+    uint64_t len = hf_rd_be(&r, 4), code = hf_rd_be(&r, 4);
+    if (e->u.payload.direction == HF_PAYLOAD_IN && !r.bad && first == 'R' && len == 8 && code == 0) {
+        e->app.kind = HF_APP_POSTGRESQL;
+        e->app.login = HF_LOGIN_NOT_ASKED;
+        return true;
+    }
+    if (first == 'E' && hf_span_search(s, hf_span("\0C28", 4)) != SIZE_MAX && hf_span_search(s, hf_span("SFATAL", 6)) != SIZE_MAX) {
+        e->app.kind = HF_APP_POSTGRESQL;
+        e->app.login = HF_LOGIN_REFUSED;
+        return true;
+    }
+    r = hf_rd(s);
+    if (hf_rd_be(&r, 4) != s.n || hf_rd_be(&r, 4) != 0x30000 || r.bad)
+        return false;
+    struct hf_span rest = hf_span_from(s, 8), name, value;
+    e->app.kind = HF_APP_POSTGRESQL;
+    while (hf_span_cut(&rest, 0, &name) && name.n && hf_span_cut(&rest, 0, &value)) {
+        if (hf_span_eqz(name, "user"))
+            e->app.agent = value;
+        else if (hf_span_eqz(name, "database"))
+            e->app.name = value;
+    }
+    return true;
+}
+
+/* MySQL: the client's answer to the greeting (HandshakeResponse41); with TLS it comes later and is not seen. */
+static bool mysql(struct hf_event *e, struct hf_span s)
+{
+    struct hf_rd r = hf_rd(s);
+    uint64_t len = hf_rd_le(&r, 3);
+    unsigned seq = hf_rd_u8(&r), caps = (unsigned)hf_rd_le(&r, 4);
+    hf_rd_skip(&r, 5);
+    struct hf_span zeros = hf_rd_span(&r, 19), user;
+    hf_rd_skip(&r, 4); /* MariaDB's own */
+    if (r.bad || len + 4 != s.n || seq != 1 || !(caps & 0x200) || (caps & 0x800))
+        return false;
+    for (size_t i = 0; i < zeros.n; i++)
+        if (zeros.p[i])
+            return false;
+    struct hf_span rest = hf_span_from(s, 36);
+    if (!hf_span_cut(&rest, 0, &user) || !rest.n)
+        return false;
+    e->app.kind = HF_APP_MYSQL;
+    e->app.agent = user;
+    e->app.login = rest.p[0] == 0 ? HF_LOGIN_EMPTY : HF_LOGIN_PASSWORD;
+    return true;
+}
+
 /* ---- texts ---- */
 
 static struct hf_span header(struct hf_span lines, const char *name)
@@ -150,6 +307,12 @@ static bool http(struct hf_event *e, struct hf_span s)
         e->app.path = word;
         e->app.name = header(rest, "host");
         e->app.agent = header(rest, "user-agent");
+        e->app.login = basic(header(rest, "authorization"));
+        return true;
+    }
+    if (hf_span_starts(s, HF_S("HTTP/1.")) && hf_span_eqz(hf_span_sub(s, 8, 5), " 401 ")) {
+        e->app.kind = HF_APP_HTTP;
+        e->app.login = HF_LOGIN_REFUSED;
         return true;
     }
     return false;
@@ -210,7 +373,7 @@ void hf_payload_decode(struct hf_event *e)
         if (dns(e, tcp ? hf_span_from(s, 2) : s))
             return;
     }
-    if (tls(e, s) || http(e, s) || words(e, s) || socks(e, s))
+    if (tls(e, s) || http(e, s) || words(e, s) || socks(e, s) || redis(e, s) || postgresql(e, s) || mysql(e, s))
         return;
     e->app.kind = s.n ? HF_APP_OTHER : HF_APP_NONE;
 }

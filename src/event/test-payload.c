@@ -109,11 +109,63 @@ static void words(void)
     EQ_U(decode(HF_S("\5\3\0"), IPPROTO_TCP, 1080), HF_APP_OTHER); /* says three methods, has one */
 }
 
+static void logins(void)
+{
+#define HTTP(credentials) HF_S("GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Basic " credentials "\r\n\r\n")
+    EQ_U(decode(HTTP("YWRtaW46YWRtaW4="), IPPROTO_TCP, 80), HF_APP_HTTP); /* admin:admin */
+    EQ_U(e.app.login, HF_LOGIN_DEFAULT);
+    EQ_U(decode(HTTP("YWRtaW46azcjcFE="), IPPROTO_TCP, 80), HF_APP_HTTP); /* admin:k7#pQ */
+    EQ_U(e.app.login, HF_LOGIN_PASSWORD);
+    EQ_U(decode(HTTP("YWRtaW46"), IPPROTO_TCP, 80), HF_APP_HTTP); /* admin: */
+    EQ_U(e.app.login, HF_LOGIN_EMPTY);
+    EQ_U(decode(HTTP("!!!!"), IPPROTO_TCP, 80), HF_APP_HTTP);
+    EQ_U(e.app.login, HF_LOGIN_UNKNOWN);
+    EQ_U(decode(HF_S("HTTP/1.1 401 Unauthorized\r\n\r\n"), IPPROTO_TCP, 80), HF_APP_HTTP);
+    EQ_U(e.app.login, HF_LOGIN_REFUSED);
+    EQ_U(decode(HF_S("HTTP/1.1 200 OK\r\n\r\n"), IPPROTO_TCP, 80), HF_APP_OTHER);
+
+    EQ_U(decode(HF_S("*2\r\n$4\r\nAUTH\r\n$8\r\nfoobared\r\n"), IPPROTO_TCP, 6379), HF_APP_REDIS);
+    EQ_U(e.app.login, HF_LOGIN_DEFAULT);
+    EQ_S(e.app.agent, "AUTH");
+    EQ_U(decode(HF_S("*3\r\n$4\r\nauth\r\n$7\r\ndefault\r\n$5\r\nredis\r\n"), IPPROTO_TCP, 6379), HF_APP_REDIS);
+    EQ_U(e.app.login, HF_LOGIN_DEFAULT);
+    EQ_U(decode(HF_S("*5\r\n$5\r\nHELLO\r\n$1\r\n3\r\n$4\r\nAUTH\r\n$5\r\nadmin\r\n$5\r\nadmin\r\n"), IPPROTO_TCP, 6379), HF_APP_REDIS);
+    EQ_U(e.app.login, HF_LOGIN_DEFAULT);
+    EQ_U(decode(HF_S("AUTH s3cret\r\nINCR hits\r\n"), IPPROTO_TCP, 6379), HF_APP_REDIS);
+    EQ_U(e.app.login, HF_LOGIN_PASSWORD);
+    EQ_U(decode(HF_S("*1\r\n$4\r\nPING\r\n"), IPPROTO_TCP, 6379), HF_APP_REDIS);
+    EQ_U(e.app.login, HF_LOGIN_UNKNOWN);
+    EQ_U(decode(HF_S("-WRONGPASS invalid username-password pair or user is disabled.\r\n"), IPPROTO_TCP, 6379), HF_APP_REDIS);
+    EQ_U(e.app.login, HF_LOGIN_REFUSED);
+    EQ_U(decode(HF_S("*2\r\n$4\r\nAUTH\r\n$99\r\nfoo"), IPPROTO_TCP, 6379), HF_APP_REDIS); /* cut: no word of a password */
+    EQ_U(e.app.login, HF_LOGIN_UNKNOWN);
+    EQ_U(decode(HF_S("*2\r\n$4\r\nAU"), IPPROTO_TCP, 6379), HF_APP_OTHER);
+    EQ_U(decode(HF_S("*x\r\n$4\r\nPING\r\n"), IPPROTO_TCP, 6379), HF_APP_OTHER);
+    EQ_U(decode(HF_S("*1\r\n$4\r\nP!NG\r\n"), IPPROTO_TCP, 6379), HF_APP_OTHER);
+
+    EQ_U(decode(HF_S("\0\0\0\x20\0\3\0\0user\0app\0database\0shop\0\0"), IPPROTO_TCP, 5432), HF_APP_POSTGRESQL);
+    EQ_S(e.app.agent, "app");
+    EQ_S(e.app.name, "shop");
+    EQ_U(decode(HF_S("\0\0\0\x23\0\3\0\0user\0app\0database\0shop\0\0"), IPPROTO_TCP, 5432), HF_APP_OTHER); /* another length */
+    EQ_U(decode(HF_S("E\0\0\0\x1cSFATAL\0VFATAL\0C28P01\0Mno\0\0"), IPPROTO_TCP, 5432), HF_APP_POSTGRESQL);
+    EQ_U(e.app.login, HF_LOGIN_REFUSED);
+
+#define MYSQL(caps, auth) HF_S("\x26\0\0\1" caps "\0\0\0\1\x21\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0root\0" auth)
+    EQ_U(decode(MYSQL("\x05\xa2\x0f\0", "\0"), IPPROTO_TCP, 3306), HF_APP_MYSQL);
+    EQ_S(e.app.agent, "root");
+    EQ_U(e.app.login, HF_LOGIN_EMPTY);
+    EQ_U(decode(MYSQL("\x05\xaa\x0f\0", "\0"), IPPROTO_TCP, 3306), HF_APP_OTHER); /* TLS comes first */
+    EQ_U(decode(MYSQL("\x05\xa2\x0f\0", "\0\0"), IPPROTO_TCP, 3306), HF_APP_OTHER);
+    for (unsigned n = 0; n < 40; n++) /* cut anywhere */
+        (void)decode(hf_span_sub(MYSQL("\x05\xa2\x0f\0", "\0"), 0, n), IPPROTO_TCP, 3306);
+}
+
 int main(void)
 {
     dns();
     dns_hostile();
     tls();
     words();
+    logins();
     return tap_done();
 }

@@ -84,6 +84,25 @@ static void pid_reuse(void)
     EQ_S(old ? old->exe : HF_S(""), "/bin/old");
     OK(hf_track_proc(t, 50, 0) == new);
     OK(!hf_track_proc(t, 50, 40 * S));
+    /* again within the same tick: the one that ended is not the new one, which is a copy of its creator */
+    exec(t, 60, 1, 0, "/bin/creator", 60 * S);
+    fork_(t, 60, 61, 0, 61 * S);
+    exec(t, 61, 60, 0, "/bin/first", 61 * S);
+    exit_(t, 61, 0, 61 * S + 1000000);
+    fork_(t, 60, 61, 0, 61 * S + 2000000);
+    struct hf_proc *again = hf_track_proc(t, 61, 0), *same = hf_track_proc(t, 61, 61 * S);
+    OK(again && again == same && !again->end_ns);
+    EQ_S(again ? again->exe : HF_S(""), "/bin/creator");
+    /* and a thread that names itself does not name its process */
+    struct hf_wire_rename w = {.h = rec_hdr(60, 1, 60 * S, 0, 62 * S, "prog"), .name = "worker"};
+    w.h.tid = 65;
+    rec_begin(&r, &w, sizeof w, HF_EV_RENAME);
+    feed(t, rec_end(&r));
+    EQ_S(hf_track_proc(t, 60, 0)->comm, "prog");
+    w.h.tid = 60;
+    rec_begin(&r, &w, sizeof w, HF_EV_RENAME);
+    feed(t, rec_end(&r));
+    EQ_S(hf_track_proc(t, 60, 0)->comm, "worker");
 }
 
 static void containers(void)
@@ -307,6 +326,8 @@ static void sessions_through_a_runtime_within(void)
     container(t, 70, HF_S("id\0aaaa\0name\0web\0"), 2 * S);
     runtime_exec(t, 30, 1, 70, "", "runc\0init\0", 10, "runc:[0:PARENT]");
     OK(ev.proc && hf_proc_is_runtime(ev.proc) && ev.proc->session == HF_SESSION_NONE);
+    runtime_exec(t, 30, 1, 70, "/usr/sbin/runc", "/usr/bin/runc\0init\0", 19, "exe"); /* podman calls it by its path */
+    OK(ev.proc && hf_proc_is_runtime(ev.proc));
     exec(t, 31, 30, 70, "/bin/server", 31 * S); /* in the host's process namespace: not number 1 */
     EQ_U(ev.proc->session, HF_SESSION_NONE);
     exec(t, 32, 31, 70, "/bin/worker", 32 * S);

@@ -320,7 +320,7 @@ static void fork_child(struct hf_track *t, struct hf_event *ev, struct hf_node *
 {
     const struct hf_wire_fork *f = &ev->u.fork;
     struct hf_node *n = find(t, f->child_pid, f->child_start_ns);
-    if (!n)
+    if (!n || n->p.end_ns) /* one that ended had the number within the same tick before */
         n = add(t, f->child_pid, f->child_start_ns);
     if (!n)
         return;
@@ -446,7 +446,7 @@ static int proc_event(struct hf_track *t, struct hf_event *ev, struct hf_event *
     }
     if (ev->type == HF_EV_FORK)
         fork_child(t, ev, n);
-    if (ev->type == HF_EV_RENAME && n->p.comm.n) {
+    if (ev->type == HF_EV_RENAME && n->p.comm.n && h->pid == h->tid) { /* a thread that names itself does not name its process */
         size_t len = strnlen(ev->u.rename.name, 15);
         struct hf_span name = hf_span(ev->u.rename.name, len);
         const struct hf_span texts[7] = {n->p.exe, name, n->p.args, n->p.cwd, n->p.env, n->p.filename, n->p.interp};

@@ -13,7 +13,7 @@ import pytest
 from conftest import ROOT
 from test_docker import overlay  # noqa: F401 (a fixture)
 
-WAYS = ["name", "folder", "proc-fd", "root-link", "hard-link", "symlinks", "mapping", "bind-mount", "new-mount-api", "chroot", "32-bit-call", "io_uring",
+WAYS = ["name", "folder", "resolve", "late-name", "proc-fd", "root-link", "hard-link", "symlinks", "mapping", "bind-mount", "new-mount-api", "chroot", "32-bit-call", "io_uring",
         "flipping-name", "flood", "disguise", "memory"]
 
 

@@ -26,7 +26,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PACK = ROOT / "data" / "rules"
 LEARN = 4  # seconds
 LATER = LEARN + 3
-LEARNING = ("Program begins to run code from memory", "Application started a shell with a new command", "Server started a program for the first time", "New listener", "Container reaches for an admin port", "Cloud metadata asked", "Token of a service account read anew")
+LEARNING = ("Program begins to run code from memory", "Application started a shell with a new command", "Server started a program for the first time", "New listener", "Container reaches for an admin port", "Cloud metadata asked", "Token of a service account read anew",
+            "Files sent or fetched by a tool for it", "Program run with a proxy of its own", "Datagrams to a new port", "Interpreter connects for the first time")
 SYS_ADMIN = ("--cap-add", "SYS_ADMIN", "--security-opt", "apparmor=unconfined")
 COPY = "/bin/cp /bin/actor /usr/local/bin/x"
 INSTALLED = "Software installed or compiled in a container"  # by who is slow
@@ -51,8 +52,8 @@ def talk(port, text, times=1, server=True):
 
 CASES = [
     Case("Program from outside the image ran", f"{COPY}; /usr/local/bin/x true", "actor true; /usr/bin/dpkg true; /usr/bin/dpkg run /bin/cp /bin/actor /usr/bin/y; /usr/bin/y true"),
-    Case("Dropped program ran from a loose place", "/bin/cp /bin/actor /tmp/.x; /tmp/.x true", "ld true; /bin/cp /bin/actor /tmp/conftest; /tmp/conftest true"),
-    Case("Script ran from a loose place", "printf '#!/bin/sh\\ntrue\\n' >/tmp/s; /bin/chmod 755 /tmp/s; /tmp/s", "echo true >/root/s; /bin/sh /root/s; /bin/sh -c 'true /tmp/s'"),
+    Case("Dropped program ran from a loose place", "/bin/cp /bin/actor /tmp/.x; /tmp/.x true", "ld true; /bin/cp /bin/actor /tmp/conftest; /tmp/conftest true", also=["Executable put into a loose place"]),
+    Case("Script ran from a loose place", "printf '#!/bin/sh\\ntrue\\n' >/tmp/s; /bin/chmod 755 /tmp/s; /tmp/s", "echo true >/root/s; /bin/sh /root/s; /bin/sh -c 'true /tmp/s'", also=["Executable put into a loose place"]),
     Case("Script ran from a loose place", "echo true >/dev/shm/s; /bin/sh /dev/shm/s x", "/bin/cat /dev/null /tmp"),
     Case("Program run through the loader", "/lib64/ld-linux-x86-64.so.2 /bin/actor true", "/lib64/ld-linux-x86-64.so.2 --verify /bin/actor; LD_TRACE_LOADED_OBJECTS=1 /lib64/ld-linux-x86-64.so.2 /bin/actor"),
     Case("Program without a file ran", "actor memfd", "actor true"),
@@ -112,10 +113,17 @@ CASES = [
     Case("Container reaches for an admin port", f"/bin/sleep {LATER}; actor connect 10.9.0.7 6380 ; actor connect 10.9.0.7 5432", f"actor connect 10.9.0.8 5432; /bin/sleep {LATER}; actor connect 10.9.0.8 5432"),
     Case("Logins tried at another machine", "actor connect 10.9.0.7 22 31", "actor connect 10.9.0.8 22 5"),
     Case("Packet socket opened", "actor packet", "actor flood udp 9 10 100"),
-    Case("SSH logins tried again and again", "actor listen 22 3000 & actor say 127.0.0.1 22 'SSH-2.0-x\\r\\n' 14", "actor say 127.0.0.1 22 'SSH-2.0-x\\r\\n' 3"),
+    Case("SSH logins tried again and again", "actor listen 22 3000 & actor say 127.0.0.1 22 'SSH-2.0-x\\r\\n' 44", "actor say 127.0.0.1 22 'SSH-2.0-x\\r\\n' 14", also=["Logins tried at another machine"]),
+    Case("SSH logins fail again and again", "/usr/sbin/sshd fail 101 255 10", "/usr/sbin/sshd fail 101 0 10; /usr/sbin/sshd fail 1000 255 10; /usr/sbin/sshd fail 101 255 5"),
     Case("su or sudo fails again and again", "for i in 1 2 3 4 5 6; do /bin/su exit 1; done", "for i in 1 2 3 4 5 6; do /bin/su exit 0; done; /bin/su exit 1"),
     Case("Database logins fail again and again", "actor listen 3306 3000 & actor say 127.0.0.1 3306 'user root password hunter2 database x' 30",
          "actor listen 3306 3000 & actor say 127.0.0.1 3306 'user root password hunter2 database x' 5"),
+    Case("Default credentials used", talk(8000, "GET / HTTP/1.1\\r\\nAuthorization: Basic YWRtaW46YWRtaW4=\\r\\n\\r\\n"), talk(8001, "GET / HTTP/1.1\\r\\nAuthorization: Basic YWRtaW46azcjcFE=\\r\\n\\r\\n")),
+    Case("Default credentials used", talk(6379, "*2\\r\\n$4\\r\\nAUTH\\r\\n$8\\r\\nfoobared\\r\\n"), talk(6380, "*2\\r\\n$4\\r\\nAUTH\\r\\n$6\\r\\nx7!kpQ\\r\\n")),
+    Case("Logins refused again and again", "actor answer 6379 3000 '-WRONGPASS invalid' & actor say 127.0.0.1 6379 'AUTH x7kpQ\\r\\n' 20", "actor answer 6381 3000 '+OK' & actor say 127.0.0.1 6381 'AUTH x7kpQ\\r\\n' 20"),
+    Case("Database open to everybody", "/bin/busybox ip addr add 93.184.216.34/32 dev lo; actor zeros 5432 3000 & actor say 93.184.216.34 5432 hello", "actor zeros 5433 3000 & actor say 127.0.0.1 5433 hello", ("--cap-add", "NET_ADMIN")),
+    Case("Much more sent out than ever", "actor spray 9 20000 12500", "actor spray 9 1000 3000"),
+    Case("Much sent out by one connection", "/bin/busybox ip addr add 93.184.216.34/32 dev lo; actor swallow 7200 4000 & actor pour 93.184.216.34 7200 220", "actor swallow 7201 4000 & actor pour 127.0.0.1 7201 220", ("--cap-add", "NET_ADMIN")),
     Case("Login or password program traced", "/usr/sbin/sshd sleep 2000 & /bin/sleep 0.3; actor ptrace $!", "/usr/sbin/sshd sleep 300 & /bin/kill -0 $!"),
     Case("Program traced by another", "actor sleep 2000 & /bin/sleep 0.3; actor ptrace $!", "actor trace-child"),
     Case("Cloud metadata asked by a tool", "actor connect 169.254.169.254 80", "actor connect 169.254.1.1 80"),
@@ -145,7 +153,7 @@ CASES = [
     Case("Start-up changed", SOON + "echo x >/etc/systemd/system/x.service", SOON + "/usr/bin/dpkg run /bin/cp /etc/passwd /etc/systemd/system/y.service"),
     Case("Login changed", SOON + "echo 'u ALL=(ALL) NOPASSWD: ALL' >>/etc/sudoers", SOON + "/usr/bin/dpkg run /bin/cp /etc/crontab /etc/pam.d/common; /bin/useradd put /etc/group"),
     Case("Library preload changed", SOON + "echo /tmp/x.so >/etc/ld.so.preload", SOON + "echo x >/etc/ld.so.conf; /bin/cat /etc/crontab"),
-    Case("Shell profile changed", SOON + "echo evil >>/root/.bashrc", SOON + "/bin/cat /root/.bashrc; /usr/bin/dpkg run /bin/cp /etc/crontab /etc/bash.bashrc"),
+    Case("Shell profile changed", SOON + "echo evil >>/root/.bashrc", SOON + ". /root/.bashrc; /usr/bin/dpkg run /bin/cp /etc/crontab /etc/bash.bashrc"),
     Case("Set-uid bit set", SOON + "/bin/chmod 4755 /usr/local/bin/tool", SOON + "/bin/chmod 755 /usr/local/bin/tool; /bin/chmod 700 /bin/rootly"),
     Case("Script put below a web root", SOON + "/usr/sbin/nginx serve 8088 10 /usr/sbin/nginx put /var/www/html/x.php", SOON + "/usr/sbin/nginx serve 8089 10 /usr/sbin/nginx put /var/www/html/x.jpg; /bin/cp /etc/passwd /var/www/html/y.php"),
     Case("Password hashes read", SOON + "/bin/cat /etc/shadow", SOON + "/bin/su put /dev/null /etc/shadow; /bin/cat /etc/passwd"),
@@ -159,8 +167,8 @@ BY_HAND = "Shell opened by hand"  # needs a terminal: see test_shell_opened_by_h
 PROGRAMS = ("nmap", "su", "ld", "useradd", "ssh", "iptables", "kubectl", "node")  # of the actor, by another name
 
 
-def image():
-    """busybox under its names, the actor under some."""
+def image(more_programs=(), more_files=(), more=None):
+    """busybox under its names, the actor under some; more: path -> bytes of other programs."""
     actor = pathlib.Path(os.environ.get("TMPDIR", "/tmp")) / f"hf-actor-{os.getpid()}"
     p = subprocess.run(["cc", "-static", "-O1", "-D_GNU_SOURCE", "-o", actor, ROOT / "tests" / "tools" / "actor.c"], capture_output=True, text=True)
     if p.returncode != 0:
@@ -168,27 +176,29 @@ def image():
     programs = {"bin/busybox": pathlib.Path("/bin/busybox").read_bytes()}
     code = actor.read_bytes()
     actor.unlink()
-    for name in ("bin/actor", "usr/sbin/nginx", "usr/sbin/app", "usr/bin/dpkg", "usr/sbin/sshd", "bin/rootly", *(f"bin/{p}" for p in PROGRAMS)):  # files, as they are in real images: links do not count
+    for name in ("bin/actor", "usr/sbin/nginx", "usr/sbin/app", "usr/bin/dpkg", "usr/sbin/sshd", "bin/rootly", *(f"bin/{p}" for p in (*PROGRAMS, *more_programs))):  # files, as they are in real images: links do not count
         programs[name] = code
+    programs.update(more or {})
     programs[LOADER] = pathlib.Path("/" + LOADER).read_bytes()
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         for name in ("bin", "usr", "usr/bin", "usr/sbin", "usr/local", "usr/local/bin", "tmp", "etc", "root", "mnt", "host", "proc", "sys", "dev", "lib64", "etc/cron.d", "etc/apt", "etc/systemd", "etc/systemd/system", "etc/pam.d", "root/.ssh", "root/.aws", "root/.docker",
-                     "root/.kube", "var", "var/www", "var/www/html", "run", "run/secrets", "run/secrets/kubernetes.io", "run/secrets/kubernetes.io/serviceaccount"):
+                     "root/.kube", "var", "var/www", "var/www/html", "run", "run/secrets", "run/secrets/kubernetes.io", "run/secrets/kubernetes.io/serviceaccount",
+                     "var/log", "var/lib", "var/lib/rpm", "var/spool", "var/spool/cron", "var/spool/cron/crontabs", "usr/lib"):
             info = tarfile.TarInfo(name)
             info.type, info.mode = tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755
             tar.addfile(info)
         for name, data in programs.items():
             info = tarfile.TarInfo(name)
-            info.size, info.mode = len(data), 0o4755 if name == "bin/rootly" else 0o755
+            info.size, info.mode = len(data), 0o4755 if name in ("bin/rootly", "bin/pkexec") else 0o755
             tar.addfile(info, io.BytesIO(data))
-        applets = "setsid sh cp sleep true chmod cat id whoami uname hostname ps nproc df free base64 kill ls mkdir rm grep sed awk find tar gzip mv touch date env head sort wc"
+        applets = "setsid sh cp sleep true chmod cat id whoami uname hostname ps nproc df free base64 kill ls mkdir rm grep sed awk find tar gzip mv touch date env head sort wc ln shred crontab wget"
         for name in applets.split():
             info = tarfile.TarInfo("bin/" + name)
             info.type, info.linkname = tarfile.SYMTYPE, "busybox"
             tar.addfile(info)
         files = ("etc/shadow", "etc/sudoers", "etc/group", "etc/crontab", "etc/motd", "etc/bash.bashrc", "etc/ld.so.conf", "root/.bashrc", "root/.ssh/authorized_keys", "root/.ssh/known_hosts", "root/.ssh/id_ed25519",
-                 "root/.ssh/id_ed25519.pub", "root/.aws/credentials", "root/.docker/config.json", "root/.kube/config", TOKEN[1:], "usr/local/bin/tool")
+                 "root/.ssh/id_ed25519.pub", "root/.aws/credentials", "root/.docker/config.json", "root/.kube/config", TOKEN[1:], "usr/local/bin/tool", *more_files)
         for name in files:
             info = tarfile.TarInfo(name)
             info.size, info.mode = 2, 0o755 if name.endswith("tool") else 0o600
@@ -259,7 +269,7 @@ def told(host):
         jobs.append((name_of(c), c.options, c.main, c.trigger and c.trigger + linger))
         options = () if c.rule == "Container may do everything" else c.options
         twins.setdefault((options, c.twin_also), []).append(c)
-    jobs.sort(key=lambda j: -len(re.findall(r"sleep|flood|1100|serve", j[3] or "after sleep")))  # what takes long begins first
+    jobs.sort(key=lambda j: -len(re.findall(r"sleep|flood|1100|serve|spray", j[3] or "after sleep")))  # what takes long begins first
     with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
         each = 'for s in "$@"; do /bin/setsid /bin/sh -c "$s" & done; wait'
         runs = [pool.submit(host.start, f"b-{i}", options, ["/bin/sh", "-c", each, "--", *(c.twin + "\nwait" for c in cases)]) for i, ((options, _), cases) in enumerate(twins.items())]
@@ -278,7 +288,9 @@ def name_of_every_rule():
 
 def test_every_rule_is_tested_with_a_twin():
     by_records = set(re.findall(r'^ *\{"([^"]+)", \w+, \w+\}', (ROOT / "src/detect/test-pack.c").read_text(), re.M))
+    import test_acceptance  # which has triggers and twins of the others, and imports this module
     by_containers = {c.rule for c in CASES if (c.trigger or c.main) and c.twin} | {BY_HAND}
+    by_containers |= ({row.alert for row in test_acceptance.ROWS} | {"Attack tool ran on the host"}) & set(test_acceptance.TWINS)
     rules = name_of_every_rule()
     assert len(rules) == len(set(rules))
     assert set(rules) - by_records - by_containers == set()
@@ -491,7 +503,7 @@ def test_rules_that_come_with_the_program(host, run, binary, tmp_path):
         for w in watches:
             w.wait_for(lambda l: l["type"] == "container_end" and l["container"]["name"] == "defaults" + OWN)
         rules = [{l["rule"] for l in w.lines() if l["type"] == "alert" and l.get("container", {}).get("name") == "defaults" + OWN} for w in watches]
-        assert rules == [{"Dropped program ran from a loose place"}] * 2 + [set()]
+        assert rules == [{"Executable put into a loose place", "Dropped program ran from a loose place"}] * 2 + [set()]
     finally:
         for w in watches:
             w.stop()

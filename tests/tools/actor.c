@@ -6,8 +6,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <linux/capability.h>
 #include <linux/io_uring.h>
 #include <linux/perf_event.h>
+#include <linux/sched.h>
 #include <netinet/ip_icmp.h>
 #include <sched.h>
 #include <signal.h>
@@ -265,6 +267,17 @@ static int act_mem(char **a)
     return !strcmp(way, "write-then-execute") ? mprotect(p, 4096, PROT_READ | PROT_EXEC) : 0;
 }
 
+/* fail UID CODE N: N children that become the user and end with the code */
+static int act_fail(char **a)
+{
+    for (long i = 0; i < num(a, 2, 1); i++) {
+        if (fork() == 0)
+            _exit(setgid((gid_t)num(a, 0, 1)) || setuid((uid_t)num(a, 0, 1)) ? 1 : (int)num(a, 1, 1));
+        wait(NULL);
+    }
+    return 0;
+}
+
 /* as UID PROGRAM... */
 static int act_as(char **a)
 {
@@ -375,6 +388,13 @@ static int rate_fd;
 static struct sockaddr_in rate_to;
 static void datagram(void *ctx) { sendto(rate_fd, ctx, 16, 0, (struct sockaddr *)&rate_to, sizeof rate_to); }
 
+static void big(void *ctx)
+{
+    static const char zeros[8000];
+    (void)ctx;
+    sendto(rate_fd, zeros, sizeof zeros, 0, (struct sockaddr *)&rate_to, sizeof rate_to);
+}
+
 /* A SYN whose answer nobody waits for, from 127.0.0.2. */
 static void half(void *ctx)
 {
@@ -483,6 +503,186 @@ static int act_handle(char **a)
     (void)!name_to_handle_at(AT_FDCWD, a[0], &f.h, &id, 0);
     return open_by_handle_at(open("/", O_RDONLY), &f.h, O_RDONLY) < 0;
 }
+static int act_traceme(char **a) { (void)a; return (int)ptrace(PTRACE_TRACEME, 0, NULL, NULL); }
+
+/* nameless PROGRAM: starts it without any argument */
+static int act_nameless(char **a)
+{
+    execve(a[0], (char *[]){NULL}, (char *[]){NULL});
+    return 1;
+}
+
+/* reopen FILE: writes into it through /proc/self/fd, where it was opened for no use at all */
+static int act_reopen(char **a)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", open(a[0], O_PATH));
+    int fd = open(path, O_WRONLY);
+    return write(fd, "x", 1) != 1;
+}
+
+/* open FILE [w|r [MS]]: for reading, or for writing without writing; after a while */
+static int act_open(char **a)
+{
+    pause_ms(num(a, 2, 0));
+    int fd = open(a[0], a[1] && *a[1] == 'w' ? O_WRONLY : O_RDONLY);
+    pause_ms(20);
+    return close(fd) != 0;
+}
+
+/* regain: gives up root but for the capability to take it back, and takes it back */
+static int act_regain(char **a)
+{
+    struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct caps[2] = {{.effective = 1u << 7, .permitted = 1u << 7}};
+    (void)a;
+    if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) || setgid(1000) || setuid(1000) || syscall(SYS_capset, &h, caps))
+        return 1;
+    prctl(PR_SET_NAME, "regain"); /* a word of the process as it is now */
+    return setuid(0);
+}
+
+/* udp ADDRESS PORT [N] */
+static int act_udp(char **a)
+{
+    struct sockaddr_in s = addr(a[0], num(a, 1, 1), 0);
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    for (long i = 0; i < num(a, 2, 1); i++)
+        (void)!sendto(fd, "hello", 5, 0, (struct sockaddr *)&s, sizeof s);
+    return 0;
+}
+
+static char heap[65536];
+
+/* pour ADDRESS PORT MB: sends so much through one connection */
+static int act_pour(char **a)
+{
+    int fd = reached(a[0], num(a, 1, 1));
+    for (size_t left = (size_t)num(a, 2, 1) << 20; left;) {
+        ssize_t n = write(fd, heap, left < sizeof heap ? left : sizeof heap);
+        if (n <= 0)
+            return 1;
+        left -= (size_t)n;
+    }
+    return close(fd);
+}
+
+/* swallow PORT MS: takes connections and all that comes */
+static _Noreturn int act_swallow(char **a)
+{
+    int fd = listening(num(a, 0, 1));
+    alarm((unsigned)(num(a, 1, 3000) / 1000 + 1));
+    signal(SIGALRM, _exit);
+    for (;;) {
+        int c = accept(fd, NULL, NULL);
+        while (read(c, heap, sizeof heap) > 0)
+            ;
+        close(c);
+    }
+}
+
+/* answer PORT MS TEXT: reads once, says the text, closes */
+static _Noreturn int act_answer(char **a)
+{
+    int fd = listening(num(a, 0, 1));
+    alarm((unsigned)(num(a, 1, 3000) / 1000 + 1));
+    signal(SIGALRM, _exit);
+    for (;;) {
+        int c = accept(fd, NULL, NULL);
+        (void)!read(c, heap, sizeof heap);
+        (void)!write(c, a[2], strlen(a[2]));
+        (void)!write(c, "\r\n", 2);
+        close(c);
+    }
+}
+
+/* zeros PORT MS: answers as a PostgreSQL does that asks for no password */
+static _Noreturn int act_zeros(char **a)
+{
+    int fd = listening(num(a, 0, 1));
+    alarm((unsigned)(num(a, 1, 3000) / 1000 + 1));
+    signal(SIGALRM, _exit);
+    for (;;) {
+        int c = accept(fd, NULL, NULL);
+        (void)!read(c, heap, sizeof heap);
+        (void)!write(c, "R\0\0\0\10\0\0\0\0", 9);
+        close(c);
+    }
+}
+
+/* spray PORT KB_PER_SECOND MS: datagrams of 8,000 bytes to 127.0.0.1, where nobody takes them */
+static int act_spray(char **a)
+{
+    rate_to = addr("127.0.0.1", num(a, 0, 1), 0);
+    rate_fd = socket(AF_INET, SOCK_DGRAM, 0);
+    once_every(num(a, 1, 1) / 8, num(a, 2, 1), big, NULL);
+    return 0;
+}
+
+/* ring-connect ADDRESS PORT: through io_uring (IORING_OP_CONNECT) */
+static int act_ring_connect(char **a)
+{
+    struct sockaddr_in s = addr(a[0], num(a, 1, 1), 0);
+    struct io_uring_params p = {0};
+    int ring = (int)syscall(SYS_io_uring_setup, 2, &p), fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (ring < 0)
+        return 77;
+    char *sq = mmap(NULL, p.sq_off.array + p.sq_entries * 4, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, ring, IORING_OFF_SQ_RING);
+    struct io_uring_sqe *sqe = mmap(NULL, p.sq_entries * sizeof *sqe, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, ring, IORING_OFF_SQES);
+    if (sq == MAP_FAILED || sqe == MAP_FAILED)
+        return 1;
+    memset(sqe, 0, sizeof *sqe);
+    sqe->opcode = IORING_OP_CONNECT;
+    sqe->fd = fd;
+    sqe->addr = (unsigned long)&s;
+    sqe->off = sizeof s;
+    ((unsigned *)(void *)(sq + p.sq_off.array))[0] = 0;
+    __atomic_store_n((unsigned *)(void *)(sq + p.sq_off.tail), 1, __ATOMIC_RELEASE);
+    return syscall(SYS_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) != 1;
+}
+
+/* reuse PROGRAM... : starts the program, and when it has ended takes its process number for a child that reads /etc/shadow */
+static int act_reuse(char **a)
+{
+    pid_t pid = child_of(a), want = pid;
+    waitpid(pid, NULL, 0);
+    for (int tries = 0; tries < 100; tries++) {
+        struct clone_args c = {.exit_signal = SIGCHLD, .set_tid = (uint64_t)(uintptr_t)&want, .set_tid_size = 1};
+        pid = (pid_t)syscall(SYS_clone3, &c, sizeof c);
+        if (pid == 0)
+            _exit(open("/etc/shadow", O_RDONLY) < 0);
+        if (pid > 0)
+            break;
+        if (errno != EEXIST)
+            return errno == EPERM || errno == ENOSYS ? 77 : 1;
+        pause_ms(10); /* its entry is not quite gone */
+    }
+    int status = 1;
+    waitpid(pid, &status, 0);
+    return pid != want || status;
+}
+
+/* nest PROGRAM... : in a control group and namespaces of its own below those of the container, as a container in a container is */
+static int act_nest(char **a)
+{
+    char path[256], text[16];
+    const char *const trees[] = {"/sys/fs/cgroup/unified/nested", "/sys/fs/cgroup/nested", "/sys/fs/cgroup/pids/nested", "/sys/fs/cgroup/memory/nested", "/sys/fs/cgroup/cpu/nested"};
+    snprintf(text, sizeof text, "%d", getpid());
+    for (size_t i = 0; i < sizeof trees / sizeof *trees; i++) {
+        (void)!mkdir(trees[i], 0755);
+        snprintf(path, sizeof path, "%s/cgroup.procs", trees[i]);
+        int fd = open(path, O_WRONLY);
+        (void)!write(fd, text, strlen(text));
+        close(fd);
+    }
+    if (unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC))
+        return 77;
+    child_of(a);
+    int status = 1;
+    wait(&status);
+    return status;
+}
+
 static int act_unix(char **a)
 {
     struct sockaddr_un s = {.sun_family = AF_UNIX};
@@ -495,9 +695,10 @@ static const struct {
     int (*fn)(char **);
 } acts[] = {{"true", act_true}, {"sleep", act_sleep}, {"exit", act_exit}, {"listen", act_listen}, {"drain", act_drain}, {"connect", act_connect}, {"sweep", act_sweep},
         {"ports", act_ports}, {"say", act_say}, {"onsocket", act_onsocket}, {"onunix", act_onunix}, {"below", act_below}, {"serve", act_serve}, {"after", act_after},
-        {"memfd", act_memfd}, {"mem", act_mem}, {"as", act_as}, {"dnsd", act_dnsd}, {"dns", act_dns}, {"flood", act_flood}, {"ptrace", act_ptrace}, {"trace-child", act_trace_child},
+        {"memfd", act_memfd}, {"mem", act_mem}, {"as", act_as}, {"fail", act_fail}, {"dnsd", act_dnsd}, {"dns", act_dns}, {"flood", act_flood}, {"ptrace", act_ptrace}, {"trace-child", act_trace_child},
         {"packet", act_packet}, {"mount", act_mount}, {"setns", act_setns}, {"unshare", act_unshare}, {"mknod", act_mknod}, {"fifo", act_fifo}, {"uffd", act_uffd},
-        {"name", act_name}, {"bpf", act_bpf}, {"perf", act_perf}, {"ring", act_ring}, {"handle", act_handle}, {"unix", act_unix}, {"run", act_run}, {"put", act_put}};
+        {"name", act_name}, {"bpf", act_bpf}, {"perf", act_perf}, {"ring", act_ring}, {"handle", act_handle}, {"traceme", act_traceme}, {"nameless", act_nameless}, {"reopen", act_reopen}, {"open", act_open}, {"regain", act_regain}, {"udp", act_udp}, {"ring-connect", act_ring_connect},
+        {"pour", act_pour}, {"swallow", act_swallow}, {"answer", act_answer}, {"zeros", act_zeros}, {"spray", act_spray}, {"reuse", act_reuse}, {"nest", act_nest}, {"unix", act_unix}, {"run", act_run}, {"put", act_put}};
 
 int main(int argc, char **argv)
 {

