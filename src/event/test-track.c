@@ -341,6 +341,27 @@ static void sessions_through_a_runtime_within(void)
 }
 
 /* A session's first process goes when what lies between it and the rest of its session is gone already. */
+/* Starters that ended and whose children live on (a container's first program has such) do not cost the living their places. */
+static void storm_beside_quiet_ones(void)
+{
+    const struct hf_track_limits some = {.max_procs = 512};
+    hf_cleanup(hf_track_freep) struct hf_track *t = fresh(&some);
+    exec(t, 5, 1, 0, "/usr/sbin/quiet", 5 * S);
+    for (uint32_t i = 0; i < 100; i++) {
+        exec(t, 1000 + i, 1, 0, "/usr/sbin/starter", 6 * S);
+        fork_(t, 1000 + i, 2000 + i, 0, 6 * S);
+        exit_(t, 1000 + i, 0, 7 * S);
+    }
+    exec(t, 6, 1, 0, "/bin/storm", 8 * S);
+    for (uint32_t i = 0; i < 2000; i++) {
+        fork_(t, 6, 10000 + i, 0, 9 * S);
+        exit_(t, 10000 + i, 0, 9 * S);
+    }
+    struct hf_proc *quiet = hf_track_proc(t, 5, 5 * S);
+    OK(quiet != NULL);
+    EQ_S(quiet ? quiet->exe : HF_S(""), "/usr/sbin/quiet");
+}
+
 static void session_root_evicted(void)
 {
     const struct hf_track_limits tiny = {.max_procs = 4};
@@ -390,6 +411,7 @@ int main(void)
     names();
     edges();
     limits();
+    storm_beside_quiet_ones();
     session_root_evicted();
     loops();
     return tap_done();

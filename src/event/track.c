@@ -9,6 +9,7 @@
 #define START_NS 10000000ull /* what /proc/PID/stat counts in: starts are compared this coarsely (clock ticks of 10 ms) */
 #define KEEP_ENDED_NS 60000000000ull
 #define EVICT_LOOKS 64u
+#define EVICT_TURNS 1024u
 
 uint64_t hf_track_hash(const void *p, size_t n)
 {
@@ -114,9 +115,23 @@ static struct hf_node *first_leaf(const struct hf_track *t, const struct hf_trac
     return NULL;
 }
 
+/* One that ended and has no children; those with children, who live as long as a container may, go to the end of the line. */
+static struct hf_node *ended_leaf(struct hf_track *t, const struct hf_node *keep)
+{
+    for (unsigned turns = 0; turns < EVICT_TURNS; turns++) {
+        struct hf_node *n = t->ended.first;
+        if (!n)
+            return NULL;
+        if (n->children == 0 && n != keep && n != t->pin)
+            return n;
+        list_append(&t->ended, n);
+    }
+    return NULL;
+}
+
 static bool evict(struct hf_track *t, const struct hf_node *keep)
 {
-    struct hf_node *n = first_leaf(t, &t->ended, keep);
+    struct hf_node *n = ended_leaf(t, keep);
     if (!n) {
         n = first_leaf(t, &t->living, keep);
         t->evicted_live += n != NULL;
