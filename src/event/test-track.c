@@ -237,6 +237,23 @@ static void peers(void)
     OK(!ev.peer_proc);
     feed(t, rec_net(&r, db, HF_NET_CONNECT, IPPROTO_TCP, "127.0.0.1", 40003, "127.0.0.1", 9000));
     OK(ev.peer_proc && ev.peer_proc->pid == 202);
+    /* whose address it is was learnt from what its owner did: "any" there is this peer, and a port nobody is known to listen at is the container's */
+    feed(t, rec_net(&r, app, HF_NET_CONNECT, IPPROTO_TCP, "10.0.0.1", 40004, "10.0.0.2", 9000));
+    OK(ev.peer_proc && ev.peer_proc->pid == 202);
+    feed(t, rec_net(&r, app, HF_NET_CONNECT, IPPROTO_TCP, "10.0.0.1", 40005, "10.0.0.2", 9001));
+    OK(!ev.peer_proc && ev.peer_container && hf_span_eqz(ev.peer_container->name, "db"));
+    /* the loopback of another is not one's own */
+    feed(t, rec_net(&r, db, HF_NET_LISTEN, IPPROTO_TCP, "127.0.0.1", 9100, "0.0.0.0", 0));
+    feed(t, rec_net(&r, app, HF_NET_CONNECT, IPPROTO_TCP, "127.0.0.1", 40006, "127.0.0.1", 9100));
+    OK(!ev.peer_proc && !ev.peer_container);
+    /* two networks have the same address: neither is believed, until the container that had it ends */
+    struct hf_wire_hdr twin = rec_hdr(303, 1, 303 * S, 3000, 4 * S, "twin");
+    twin.net_ns = 3;
+    container(t, 3000, HF_S("id\0twin\0name\0twin\0"), 1 * S);
+    exec(t, 303, 1, 3000, "/twin", 2 * S);
+    feed(t, rec_net(&r, twin, HF_NET_LISTEN, IPPROTO_TCP, "10.0.0.2", 7000, "0.0.0.0", 0));
+    feed(t, rec_net(&r, app, HF_NET_CONNECT, IPPROTO_TCP, "10.0.0.1", 40007, "10.0.0.2", 9001));
+    OK(!ev.peer_proc && !ev.peer_container);
 }
 
 static void names(void)

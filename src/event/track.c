@@ -571,7 +571,8 @@ int hf_track_new(struct hf_track **ret, const struct hf_track_limits *limits, st
     t->conns = calloc(t->conns_mask + 1, sizeof *t->conns);
     t->names = calloc(t->names_mask + 1, sizeof *t->names);
     t->edges = calloc(t->edges_mask + 1, sizeof *t->edges);
-    if (!t->procs || !t->groups || !t->conns || !t->names || !t->edges)
+    t->homes = calloc(t->names_mask + 1, sizeof *t->homes);
+    if (!t->procs || !t->groups || !t->conns || !t->names || !t->edges || !t->homes)
         return hf_fail(err, -ENOMEM, "no memory for the tracker");
     *ret = hf_take(t);
     return 0;
@@ -592,6 +593,7 @@ void hf_track_free(struct hf_track *t)
     free(t->groups);
     free(t->conns);
     free(t->names);
+    free(t->homes);
     free(t->edges);
     free(t);
 }
