@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 600
 
-.PHONY: all run test bench fuzz install format clean help
+.PHONY: all run test test-kernels bench fuzz install format clean help
 all:
 	@tools/build
 
@@ -13,6 +13,10 @@ run: all
 
 test:
 	@tools/test
+
+# Before a release: tests/e2e/test_vm.py on the kernels that `make test` does not run, HF_VM_KERNELS="5.10 6.12".
+test-kernels: all
+	@tools/test-kernels
 
 bench: all
 	@tests/bench/run
@@ -33,6 +37,7 @@ help:
 	@printf '%s\n' 'make            build build/holdfast' \
 	  'make run        scan IMAGE=... with advisories from ADVISORIES=DIR; without IMAGE scan this machine, then watch its containers' \
 	  'make test       build and run every test' \
+	  'make test-kernels  the tests in a virtual machine on HF_VM_KERNELS="5.10 6.12", before a release' \
 	  'make bench      measure (images: tests/bench/make-images)' \
 	  'make fuzz       every fuzz target for FUZZ_SECONDS=600 each, or TARGETS="fuzz-osv ..."' \
 	  'make install    to PREFIX=/usr/local, DESTDIR=' \

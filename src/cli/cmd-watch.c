@@ -56,7 +56,7 @@ static int replay(struct hf_watch_opts *o, const char *path, struct hf_err *err)
 
 struct named {
     struct hf_strs rules, exceptions, types;
-    const char *record, *replay, *state;
+    const char *record, *replay, *state, *budget;
     bool no_rules;
 };
 
@@ -77,7 +77,7 @@ static int sensor(const struct hf_watch_opts *o, const struct named *named, int 
     struct sigaction act = {.sa_handler = on_signal};
     sigaction(SIGINT, &act, NULL);
     sigaction(SIGTERM, &act, NULL);
-    struct hf_sensor_opts s = {.out_fd = fd, .peer_pid = (uint32_t)child, .budget_pct100 = 0, .host = o->host, .stop = &stop};
+    struct hf_sensor_opts s = {.out_fd = fd, .peer_pid = (uint32_t)child, .host = o->host, .stop = &stop};
     int rc = o->rules ? hf_reload_start(&reload, err) : 0;
     if (rc == 0)
         rc = hf_sensor_run(&s, err);
@@ -154,6 +154,19 @@ static int start(struct hf_watch_opts *o, const struct named *named, struct hf_e
     return rc;
 }
 
+/* "1", "0.5", "12.25" */
+static int budget(const char *text, double *ret_ns, struct hf_err *err)
+{
+    struct hf_span rest = hf_span_z(text ? text : "1"), whole;
+    uint64_t n = 0, hundredths = 0;
+    bool good = hf_span_cut(&rest, '.', &whole) && hf_parse_u64(whole, 10, 0, 10000, &n) == 0 && rest.n <= 2 && (!rest.n || hf_parse_u64(rest, 10, 0, 99, &hundredths) == 0);
+    if (!good)
+        return hf_fail(err, HF_E_USAGE, "--budget takes percent of one core, like 1 or 0.5, not \"%.100s\"", text);
+    hundredths *= rest.n == 1 ? 10 : 1;
+    *ret_ns = (double)(n * 100 + hundredths) * 100000;
+    return 0;
+}
+
 int hf_cmd_watch(int argc, char **argv)
 {
     struct hf_watch_opts o = {.record_fd = -1, .reload_fd = -1};
@@ -171,6 +184,8 @@ int hf_cmd_watch(int argc, char **argv)
             {"host", 0, HF_OPT_FLAG, &o.host, NULL, NULL, 0, 0, "also what happens outside containers"},
             {"alerts-only", 0, HF_OPT_FLAG, &o.alerts_only, NULL, NULL, 0, 0, "alerts of rules, not the events"},
             {"map", 0, HF_OPT_FLAG, &o.map, NULL, NULL, 0, 0, "instead of events and alerts: at the end, who talked to whom"},
+            {"cost", 0, HF_OPT_FLAG, &o.cost, NULL, NULL, 0, 0, "instead of events and alerts: what watching costs, by hook, rule and container"},
+            {"budget", 0, HF_OPT_STR, &named.budget, "PCT", NULL, 0, 0, "percent of one core that watching may cost (1); what matters least is given up to keep it. 0: no budget"},
             {"tree", 0, HF_OPT_FLAG, &o.tree, NULL, NULL, 0, 0, "processes indented below their parents, with their numbers"},
             {"json", 0, HF_OPT_FLAG, &o.json, NULL, NULL, 0, 0, "one JSON object a line"},
             {"record", 0, HF_OPT_STR, &named.record, "FILE", NULL, 0, 0, "keep all events in a file"},
@@ -194,23 +209,26 @@ int hf_cmd_watch(int argc, char **argv)
     if (o.map && (o.tree || o.alerts_only || named.rules.n || named.types.n || o.filter.rules.n || o.filter.severity))
         return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--map shows connections only: not with --tree, --alerts-only, --type, --severity, --rule or --rules"));
     named.no_rules |= o.map;
+    if (o.cost && (o.map || o.tree || o.alerts_only || named.replay || named.types.n || o.filter.severity || o.filter.image))
+        return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--cost shows costs only, of a running sensor: not with --map, --tree, --alerts-only, --type, --severity, --image or --replay"));
     if (o.tree && (o.json || o.alerts_only))
         return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--tree is a form of the shown events: not with --json or --alerts-only"));
     if (named.no_rules && (o.filter.rules.n || o.filter.severity))
         return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--rule and --severity choose among alerts: not with --no-rules"));
-    rc = hf_watch_filter_types(&o.filter, &named.types, &err);
+    rc = budget(named.budget, &o.budget_ns, &err);
+    rc = rc < 0 ? rc : hf_watch_filter_types(&o.filter, &named.types, &err);
     return rc < 0 ? hf_cli_fail(&err, rc) : start(&o, &named, &err);
 }
 
 /* ---- sensor features ---- */
 
-/* The enabled rules that need what is attached on demand. */
-static unsigned needing(const struct hf_rules *rules, uint64_t demand, struct hf_jw *w, struct hf_buf *text)
+/* The enabled rules that need what is attached on demand; without: those that go without because it costs too much. */
+static unsigned needing(const struct hf_feature *f, const struct hf_rules *rules, bool without, struct hf_jw *w, struct hf_buf *text)
 {
     unsigned n = 0;
     for (size_t i = 0; i < hf_rules_count(rules); i++) {
         const struct hf_rule *r = hf_rules_at(rules, i);
-        if (!r->enabled || !(hf_rule_demand(r) & demand))
+        if (!r->enabled || !(hf_rule_demand(r) & f->demand) || (f->costly && r->cheap_hooks) != without)
             continue;
         if (w)
             hf_jw_str(w, r->name);
@@ -233,8 +251,14 @@ static void on_demand_json(const struct hf_feature *f, const struct hf_rules *ru
     hf_jw_kstr(w, "on_demand", hf_buf_span(&name));
     hf_jw_key(w, "needed_by");
     hf_jw_array(w);
-    needing(rules, f->demand, w, NULL);
+    needing(f, rules, false, w, NULL);
     hf_jw_array_end(w);
+    if (f->costly) {
+        hf_jw_key(w, "going_without");
+        hf_jw_array(w);
+        needing(f, rules, true, w, NULL);
+        hf_jw_array_end(w);
+    }
     if (!f->hook)
         return;
     hf_jw_kbool(w, "every_call_pays", f->costly);
@@ -275,13 +299,19 @@ static void features_json(const struct hf_feature *f, size_t n, const struct hf_
 static void on_demand_text(const struct hf_feature *f, const struct hf_rules *rules, struct hf_buf *out)
 {
     hf_autobuf names = HF_BUF_INIT(4096);
-    unsigned n = needing(rules, f->demand, NULL, &names);
+    unsigned n = needing(f, rules, false, NULL, &names);
     hf_buf_addf(out, "%-18s   only while a rule needs it: ", "");
     if (n)
         hf_buf_adds(out, hf_buf_span(&names));
     else
         hf_buf_addz(out, "no enabled rule does");
     hf_buf_addc(out, '\n');
+    hf_buf_clear(&names);
+    if (needing(f, rules, true, NULL, &names)) {
+        hf_buf_addf(out, "%-18s   not for those that say \"hooks: cheap\": ", "");
+        hf_buf_adds(out, hf_buf_span(&names));
+        hf_buf_addc(out, '\n');
+    }
     if (!f->hook)
         return;
     hf_buf_addf(out, "%-18s   costs: ", "");

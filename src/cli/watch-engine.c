@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -18,6 +19,8 @@
 #include "cli/recall.h"
 #include "cli/reload.h"
 #include "cli/rules-cli.h"
+#include "cli/watch-cost.h"
+#include "cli/watch-keep.h"
 #include "cli/watch-map.h"
 #include "cli/watch-text.h"
 #include "detect/demand.h"
@@ -39,13 +42,18 @@ struct watch {
     struct hf_track *track;
     struct hf_engine *engine;
     struct hf_recall *recall; /* NULL without rules */
+    struct hf_keep *keep;     /* NULL: a replay, which costs nothing that matters */
+    const struct hf_cost *cost; /* of the status at hand */
     struct hf_excepts *excepts;
     struct hf_buf line, passwd, group;
     struct hf_users users;
     int reload_fd; /* -1: nothing comes */
     int ask_fd;    /* to the privileged half; -1: there is none */
     struct hf_ask ask; /* what is wanted of it */
-    bool ask_due, ask_answered;
+    bool ask_due;   /* the sensor has not been told yet */
+    bool ask_other; /* perhaps something else is wanted */
+    bool ask_answered;
+    uint64_t needs_told[2]; /* which demands were: those of all rules, those of the modest ones */
     uint64_t offset_ns, seed, seq, alerts, lost, bad;
     struct hf_recorder *recorder; /* NULL: none, or it has ended */
     bool record_failed;
@@ -113,6 +121,8 @@ static void alert(void *ctx, const struct hf_alert *told)
     if (!wanted_in(w, a->container_name, a->container_id) || !hf_watch_filter_alert(&w->o->filter, a) || !wanted_image(w, a))
         return;
     w->alerts++;
+    if (w->o->cost && !w->o->log)
+        return;
     if (a->event) {
         a->before = before;
         a->n_before = hf_recall_before(w->recall, a->event->container, a->time_ns, before);
@@ -122,6 +132,8 @@ static void alert(void *ctx, const struct hf_alert *told)
         hf_alert_json(a, &w->line);
     if (w->o->log)
         log_alert(w);
+    if (w->o->cost)
+        return;
     if (!w->o->json) {
         hf_buf_clear(&w->line);
         hf_watch_clock(a->time_ns, &w->line);
@@ -157,12 +169,65 @@ static void process_column(struct watch *w, const struct hf_proc *p)
     hf_watch_column(&w->line, hf_buf_span(&text), 2 * TREE_DEPTH + 24);
 }
 
+/* ---- cost ---- */
+
+static void cost_view(const struct watch *w, struct hf_cost_view *ret)
+{
+    struct winsize size = {0};
+    *ret = (struct hf_cost_view){.budget_ns = w->o->budget_ns, .only = &w->o->filter.rules, .container = w->o->container, .left_out = hf_keep_left_out(w->keep),
+            .alerts = w->alerts, .colour = w->o->colour};
+    ret->n_limits = hf_budget_limits(hf_keep_budget(w->keep), ret->limits);
+    if (w->o->cost && !w->o->json && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) {
+        ret->width = size.ws_col;
+        ret->rows = size.ws_row;
+    }
+}
+
+static void cost_member(void *ctx, struct hf_jw *jw)
+{
+    struct watch *w = ctx;
+    struct hf_cost_view v;
+    cost_view(w, &v);
+    hf_cost_json(w->cost, &v, jw);
+}
+
+/* On a terminal in the place of the one before; else one after the other. */
+static void show_cost(struct watch *w)
+{
+    struct hf_cost_view v;
+    cost_view(w, &v);
+    hf_buf_clear(&w->line);
+    if (v.rows)
+        hf_buf_addz(&w->line, "\033[H\033[J");
+    hf_cost_table(w->cost, &v, &w->line);
+    if (!v.rows)
+        hf_buf_addc(&w->line, '\n');
+    put(w);
+}
+
+static void show_status(struct watch *w, const struct hf_event *ev)
+{
+    if (!w->o->json) {
+        if (w->o->cost && w->cost)
+            show_cost(w);
+        return;
+    }
+    hf_buf_clear(&w->line);
+    bool with = w->cost && (w->o->cost || w->cost->measured);
+    hf_event_json_more(ev, with ? cost_member : NULL, w, &w->line);
+    put(w);
+}
+
 static void show(struct watch *w, const struct hf_event *ev)
 {
     bool always = ev->type == HF_EV_LOSS || (ev->type == HF_EV_STATUS && w->o->json);
     if (ev->type != HF_EV_LOSS && !hf_watch_filter_type(&w->o->filter, ev))
         return;
-    if (w->o->map || w->o->alerts_only || ev->type == HF_EV_PROC || ev->type == HF_EV_CGROUP || (!always && !wanted(w, ev->container)))
+    if (ev->type == HF_EV_STATUS && !w->o->map && (w->o->cost || !w->o->alerts_only)) {
+        show_status(w, ev);
+        return;
+    }
+    if (w->o->map || w->o->cost || w->o->alerts_only || ev->type == HF_EV_PROC || ev->type == HF_EV_CGROUP || (!always && !wanted(w, ev->container)))
         return;
     hf_buf_clear(&w->line);
     if (w->o->json) {
@@ -187,6 +252,8 @@ static void status(struct watch *w, const struct hf_event *ev)
     struct hf_span rest = ev->text, name, value;
     w->silent = false;
     w->heard = true;
+    w->ask_other = true;
+    w->cost = w->keep ? hf_keep_status(w->keep, ev->text, w->engine, hf_boot_ns(), ev->time_ns) : NULL;
     while (hf_event_pair(&rest, &name, &value)) {
         if (hf_span_eqz(name, "state") && hf_span_eqz(value, "stopped"))
             w->stopped = true;
@@ -195,8 +262,6 @@ static void status(struct watch *w, const struct hf_event *ev)
         if (hf_span_starts(name, HF_S("costly.")))
             hf_log(HF_LOG_NOTICE, "costly_hook", "while watching, every system call of this host pays for %.*s, which rules need (\"needs.*\" of the status event; \"hooks: cheap\" in a rule goes without)",
                     HF_SPAN_ARG(value));
-        if (hf_span_eqz(name, "shed"))
-            hf_log(HF_LOG_WARNING, "shed", "the sensor is over its budget and no longer tells of: %.*s", HF_SPAN_ARG(value));
         if (hf_span_eqz(name, "error"))
             hf_log(HF_LOG_WARNING, "sensor", "%.*s", HF_SPAN_ARG(value));
     }
@@ -204,6 +269,8 @@ static void status(struct watch *w, const struct hf_event *ev)
 
 static void told(struct watch *w, const struct hf_event *ev)
 {
+    if (w->keep)
+        hf_keep_event(w->keep, ev);
     show(w, ev);
     if (!w->engine)
         return;
@@ -310,31 +377,41 @@ static void ask(struct watch *w)
         hf_log(HF_LOG_WARNING, "ask", "%s", err.msg);
 }
 
-/* "needs.memory": the rules because of which it is attached. */
+/* The rules of one kind that need a class of hooks, as "A; B"; their number. */
+static unsigned needing(const struct hf_rules *rules, uint64_t demand, bool cheap, struct hf_buf *names)
+{
+    unsigned n = 0, more = 0;
+    hf_buf_clear(names);
+    for (size_t i = 0; i < hf_rules_count(rules); i++) {
+        const struct hf_rule *r = hf_rules_at(rules, i);
+        if (!r->enabled || r->cheap_hooks != cheap || !(hf_rule_demand(r) & demand))
+            continue;
+        n++;
+        if (names->n + r->name.n > NEEDS_BYTES) {
+            more++;
+            continue;
+        }
+        hf_buf_addz(names, names->n ? "; " : "");
+        hf_buf_adds(names, r->name);
+    }
+    if (more)
+        hf_buf_addf(names, "; and %u more", more);
+    return n;
+}
+
+/* "needs.memory": the rules because of which it is attached; "needs_cheap.memory": those for which only a cheap hook would be. */
 static void tell_needs(struct watch *w, const struct hf_rules *rules)
 {
+    if (w->needs_told[0] == w->ask.demand && w->needs_told[1] == w->ask.demand_cheap)
+        return; /* something else was asked for */
+    w->needs_told[0] = w->ask.demand;
+    w->needs_told[1] = w->ask.demand_cheap;
     hf_autobuf b = HF_BUF_INIT(65536), names = HF_BUF_INIT(NEEDS_BYTES + 512);
     hf_pairs_begin(&b, HF_EV_STATUS, 0);
-    for (unsigned d = 0; d < HF_DEMANDS; d++) {
-        unsigned n = 0, more = 0;
-        hf_buf_clear(&names);
-        for (size_t i = 0; i < hf_rules_count(rules); i++) {
-            const struct hf_rule *r = hf_rules_at(rules, i);
-            if (!r->enabled || !(hf_rule_demand(r) & (1ull << d)))
-                continue;
-            n++;
-            if (names.n + r->name.n > NEEDS_BYTES) {
-                more++;
-                continue;
-            }
-            hf_buf_addz(&names, names.n ? "; " : "");
-            hf_buf_adds(&names, r->name);
-        }
-        if (more)
-            hf_buf_addf(&names, "; and %u more", more);
-        char name[32];
-        snprintf(name, sizeof name, "needs.%s", hf_demand_name(d));
-        if (n)
+    for (unsigned i = 0; i < 2 * HF_DEMANDS; i++) {
+        char name[40];
+        snprintf(name, sizeof name, "%s.%s", i % 2 ? "needs_cheap" : "needs", hf_demand_name(i / 2));
+        if (needing(rules, 1ull << (i / 2), i % 2, &names))
             hf_pairs_add(&b, name, hf_buf_span(&names));
     }
     struct hf_span told = hf_pairs_end(&b);
@@ -342,11 +419,14 @@ static void tell_needs(struct watch *w, const struct hf_rules *rules)
         record(w, told);
 }
 
-/* The hooks that the rules need. */
-static void ask_for_rules(struct watch *w, const struct hf_rules *rules)
+/* What the rules need, and what is given up. */
+static void ask_anew(struct watch *w)
 {
+    bool look = w->keep && w->ask_other;
+    w->ask_other = false;
+    if (!look || !hf_keep_ask(w->keep, w->engine, &w->ask))
+        return;
     w->ask.seq++;
-    w->ask.demand = hf_rules_demand(rules, &w->ask.demand_cheap);
     w->ask_due = true;
     ask(w);
 }
@@ -379,7 +459,12 @@ static void reload(struct watch *w)
     tell_excepted(w);
     hf_excepts_free(w->excepts);
     tell_silent_rules(rules);
-    ask_for_rules(w, rules);
+    if (w->keep) {
+        hf_keep_restart(w->keep);
+        w->ask_other = true;
+        w->needs_told[0] = ~0ull;
+        ask_anew(w);
+    }
     use_excepts(w, excepts);
     hf_log(HF_LOG_NOTICE, "reloaded", "reloaded: %zu rules, %zu exceptions", hf_rules_count(rules), hf_excepts_count(excepts));
 }
@@ -453,6 +538,15 @@ static void end_recording(struct watch *w)
     w->recorder = NULL;
 }
 
+/* What only machines read of a kind that no rule needs is not asked for where nothing but alerts, connections or costs is shown. */
+static int begin_keeping(struct watch *w, struct hf_err *err)
+{
+    bool few = (w->o->alerts_only || w->o->map || w->o->cost) && w->o->record_fd < 0;
+    const struct hf_keep_opts o = {.budget_ns = w->o->budget_ns, .always = w->o->cost, .left_out = few ? 1ull << HF_EV_RENAME | 1ull << HF_EV_IO_URING | 1ull << HF_EV_MEM : 0,
+            .demand = hf_watch_filter_names(&w->o->filter, "memory") ? HF_DEMAND_MEMORY : 0};
+    return hf_keep_new(&w->keep, &o, err);
+}
+
 static int confine(const struct hf_watch_opts *o, struct hf_err *err)
 {
     if (o->no_sandbox)
@@ -483,16 +577,27 @@ static void frame(struct watch *w, uint64_t boot_ns, struct hf_span records)
     fflush(stdout);
 }
 
+/* What was decided about the cost: taken in as if the sensor had told it. */
+static void own_record(struct watch *w, uint64_t now)
+{
+    struct hf_span r = w->keep ? hf_keep_record(w->keep) : hf_span(NULL, 0);
+    if (r.n) {
+        record_frame(w, now, r);
+        frame(w, now, r);
+    }
+    ask_anew(w);
+}
+
 static void loop(struct watch *w, int fd)
 {
     static char bytes[HF_WIRE_MAX + 64];
-    if (w->engine)
-        ask_for_rules(w, hf_engine_rules(w->engine));
+    w->ask_other = true;
+    ask_anew(w);
     for (;;) {
         ask(w);
         struct pollfd p[2] = {{fd, POLLIN, 0}, {w->reload_fd, POLLIN, 0}};
         int ready = poll(p, 2, HEARTBEAT_MS);
-        if (ready == 0 && w->heard && !w->silent) {
+        if (ready == 0 && w->heard && !w->stopped && !w->silent) { /* it unloads its programs after its last word */
             w->silent = true;
             hf_log(HF_LOG_ERR, "sensor_silent", "the sensor has said nothing for %d s: it is stopped or starved, events may be lost", HEARTBEAT_MS / 1000);
         }
@@ -508,6 +613,7 @@ static void loop(struct watch *w, int fd)
         uint64_t now = hf_boot_ns();
         record_frame(w, now, hf_span(bytes, (size_t)n));
         frame(w, now, hf_span(bytes, (size_t)n));
+        own_record(w, now);
         if (w->ask_answered && w->engine) {
             w->ask_answered = false;
             tell_needs(w, hf_engine_rules(w->engine));
@@ -544,6 +650,7 @@ static void done(struct watch *w)
     hf_engine_free(w->engine);
     hf_excepts_free(w->excepts);
     hf_recall_free(w->recall);
+    hf_keep_free(w->keep);
     hf_track_free(w->track);
     hf_buf_done(&w->line);
     hf_buf_done(&w->passwd);
@@ -564,6 +671,7 @@ int hf_watch_engine(const struct hf_watch_opts *o, int fd, struct hf_err *err)
     struct watch w = {.o = o, .reload_fd = o->rules ? o->reload_fd : -1, .ask_fd = fd};
     look_around(&w);
     int rc = prepare(&w, err);
+    rc = rc < 0 ? rc : begin_keeping(&w, err);
     rc = rc < 0 ? rc : begin_recording(&w, err);
     rc = rc < 0 ? rc : confine(o, err);
     if (rc < 0)

@@ -68,6 +68,14 @@ bool hf_watch_filter_type(const struct hf_watch_filter *f, const struct hf_event
     return false;
 }
 
+bool hf_watch_filter_names(const struct hf_watch_filter *f, const char *type)
+{
+    for (size_t i = 0; i < HF_ARRAY_LEN(types); i++)
+        if (!strcmp(types[i], type))
+            return f->types >> i & 1;
+    return false;
+}
+
 bool hf_watch_filter_image(const struct hf_watch_filter *f, const struct hf_container *c)
 {
     return !f->image || (c && hf_glob_match(hf_span_z(f->image), c->image, false));

@@ -19,6 +19,8 @@ HF_MUSTUSE int hf_watch_filter_types(struct hf_watch_filter *f, const struct hf_
 /* HF_E_USAGE when one of the names is no rule's. */
 HF_MUSTUSE int hf_watch_filter_rules(const struct hf_watch_filter *f, const struct hf_rules *rules, struct hf_err *err);
 bool hf_watch_filter_type(const struct hf_watch_filter *f, const struct hf_event *ev);
+/* Whether this type is asked for by its name. */
+bool hf_watch_filter_names(const struct hf_watch_filter *f, const char *type);
 /* c NULL: the host, which has no image. */
 bool hf_watch_filter_image(const struct hf_watch_filter *f, const struct hf_container *c);
 /* Without its container: that is hf_watch_filter_image's. */

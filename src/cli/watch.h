@@ -21,6 +21,8 @@ struct hf_watch_opts {
     uint64_t record_max; /* bytes of it; 0: the usual */
     bool json, host, alerts_only, no_sandbox, colour;
     bool map; /* instead of events and alerts: at the end, who talks to whom */
+    bool cost; /* instead of events and alerts: what watching costs, every second */
+    double budget_ns; /* of a second, for all that watching costs; 0: none */
     bool tree; /* processes below their parents, with their numbers */
 };
 /* Runs until the other end of fd is closed.  0; HF_E_INCOMPLETE when something was lost; -ECONNRESET when the sensor died. */

@@ -2,6 +2,8 @@
 /* The classes of events, their names in conditions and the hooks behind them. */
 #include "detect/fields.h"
 
+#include <sys/syscall.h>
+
 #define BIT(c) HF_CLASS_BIT(HF_CLASS_##c)
 #define FILE_(op) HF_CLASS_BIT(HF_CLASS_FILE + HF_FILE_##op)
 #define NET_(op) HF_CLASS_BIT(HF_CLASS_NET + HF_NET_##op)
@@ -31,7 +33,7 @@ static const struct {
         {"tgkill", BIT(SIGNAL)}, {"prctl", BIT(RENAME)}, {"hf.capability", BIT(CAP)}, {"hf.loss", BIT(LOSS)}, {"hf.rate", BIT(RATE)},
         {"hf.credentials", BIT(CRED)}, {"setuid", BIT(CRED)}, {"setreuid", BIT(CRED)}, {"setresuid", BIT(CRED)}, {"setgid", BIT(CRED)},
         {"capset", BIT(CRED)}, {"dup", BIT(DUP)}, {"dup2", BIT(DUP)}, {"dup3", BIT(DUP)}, {"userfaultfd", BIT(USERFAULTFD)},
-        {"hf.exec", BIT(EXEC)}, {"hf.fork", BIT(FORK)}, {"hf.signal", BIT(SIGNAL)},
+        {"hf.status", BIT(STATUS)}, {"hf.exec", BIT(EXEC)}, {"hf.fork", BIT(FORK)}, {"hf.signal", BIT(SIGNAL)},
         {"hf.file", OPENS | FILE_(UNLINK) | FILE_(RMDIR) | FILE_(RENAME) | FILE_(LINK) | FILE_(SYMLINK) | FILE_(CHMOD) | FILE_(ATTRIB) | FILE_(CHOWN) | FILE_(MKDIR) |
                             FILE_(MKNOD) | FILE_(XATTR) | FILE_(IOCTL) | FILE_(CONNECT)},
 };
@@ -45,6 +47,33 @@ uint64_t hf_classes_named(struct hf_span name, bool *ret_known)
         }
     *ret_known = false;
     return 0;
+}
+
+static uint64_t types_of(enum hf_class c)
+{
+    static const struct {
+        uint8_t class, type;
+    } rest[] = {{HF_CLASS_EXEC, HF_EV_EXEC}, {HF_CLASS_DUP, HF_EV_EXEC}, {HF_CLASS_FORK, HF_EV_FORK}, {HF_CLASS_EXIT, HF_EV_EXIT}, {HF_CLASS_CONTAINER, HF_EV_CGROUP},
+            {HF_CLASS_CONTAINER_END, HF_EV_CGROUP}, {HF_CLASS_PAYLOAD, HF_EV_PAYLOAD}, {HF_CLASS_SOCKET, HF_EV_SOCKET}, {HF_CLASS_PTRACE, HF_EV_PTRACE},
+            {HF_CLASS_MEM, HF_EV_MEM}, {HF_CLASS_UNSHARE, HF_EV_NS}, {HF_CLASS_SETNS, HF_EV_NS}, {HF_CLASS_MOUNT, HF_EV_MOUNT}, {HF_CLASS_UMOUNT, HF_EV_MOUNT},
+            {HF_CLASS_MODULE, HF_EV_MODULE}, {HF_CLASS_BPF, HF_EV_BPF}, {HF_CLASS_IO_URING, HF_EV_IO_URING}, {HF_CLASS_SIGNAL, HF_EV_SIGNAL},
+            {HF_CLASS_RENAME, HF_EV_RENAME}, {HF_CLASS_CAP, HF_EV_CAP}, {HF_CLASS_USERFAULTFD, HF_EV_CAP}, {HF_CLASS_RATE, 63}};
+    if (c > HF_CLASS_FILE && c < HF_CLASS_NET)
+        return 1ull << HF_EV_FILE;
+    if (c > HF_CLASS_NET && c < HF_CLASS_PAYLOAD)
+        return 1ull << HF_EV_NET;
+    for (size_t i = 0; i < HF_ARRAY_LEN(rest); i++)
+        if (rest[i].class == c)
+            return 1ull << rest[i].type;
+    return 0;
+}
+
+uint64_t hf_classes_types(uint64_t classes)
+{
+    uint64_t types = 0;
+    for (unsigned c = 0; c < HF_CLASS_NONE; c++)
+        types |= classes & HF_CLASS_BIT(c) ? types_of((enum hf_class)c) : 0;
+    return types;
 }
 
 const char *hf_class_name(enum hf_class c)
@@ -169,13 +198,15 @@ enum hf_class hf_class_of(const struct hf_event *ev)
     case HF_EV_RENAME:
         return HF_CLASS_RENAME;
     case HF_EV_CAP:
-        return ev->u.cap.syscall == 323 ? HF_CLASS_USERFAULTFD : HF_CLASS_CAP;
+        return ev->u.cap.syscall == SYS_userfaultfd ? HF_CLASS_USERFAULTFD : HF_CLASS_CAP;
     case HF_EV_LOSS:
         return HF_CLASS_LOSS;
     case HF_EV_RATE:
         return HF_CLASS_RATE;
     case HF_EV_CRED:
         return HF_CLASS_CRED;
+    case HF_EV_STATUS:
+        return HF_CLASS_STATUS;
     default:
         return HF_CLASS_NONE;
     }

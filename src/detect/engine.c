@@ -18,12 +18,13 @@
 #define FOLDS 1024u
 #define VALUES_PER_FIELD 64u /* ancestors, arguments */
 #define SAMPLE 64u
+#define TIMED_MAX_NS 20000u /* longer: the process was interrupted meanwhile, not the rule slow */
 
 struct slot {
     const struct hf_rule *rule;
     struct hf_state *state; /* NULL for plain rules */
     struct hf_state *memory; /* keys that are remembered; NULL for rules that make alerts */
-    uint64_t looks, matches, ns;
+    uint64_t looks, matches, alerts, timed, timed_ns, last_match_ns;
     bool shed;
 };
 
@@ -54,6 +55,7 @@ struct hf_engine {
     size_t n_memos;
     struct fold folds[FOLDS];
     uint64_t events, alerts, seed, folds_next_ns, first_event_ns;
+    uint64_t sample_at, clock_cost_ns; /* the event whose rules are timed next; what reading the clock costs itself */
     struct hf_buf output, why_text;
     struct hf_clause why[WHY_MAX];
     size_t n_why;
@@ -521,6 +523,7 @@ static void alert(struct hf_engine *e, uint32_t slot, const struct hf_prog *prog
     new_id(e, e->look.ev->time_ns, id);
     if (folded(e, slot, id, hf_buf_span(&e->output)))
         return;
+    e->slots[slot].alerts++;
     e->n_why = 0;
     hf_buf_clear(&e->why_text);
     if (prog)
@@ -606,35 +609,72 @@ static bool matches(struct hf_engine *e, struct slot *s, const struct hf_prog **
     return hf_state_event(s->state, r, key, value, born_ns(e), e->look.ev->time_ns);
 }
 
-static unsigned one_class(struct hf_engine *e, enum hf_class class)
+static uint64_t own_clock(void *ctx)
+{
+    struct timespec t;
+    (void)ctx;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* What a reading costs is taken off every measured time, which otherwise would be mostly that. */
+static void learn_clock(struct hf_engine *e)
+{
+    if (!e->o.clock_ns)
+        e->o.clock_ns = own_clock;
+    e->clock_cost_ns = UINT64_MAX;
+    for (unsigned i = 0; i < 32; i++) {
+        uint64_t before = e->o.clock_ns(e->o.clock_ctx), after = e->o.clock_ns(e->o.clock_ctx);
+        e->clock_cost_ns = HF_MIN(e->clock_cost_ns, after - before);
+    }
+}
+
+/* Distances of 1 to 2 * SAMPLE - 1 events: regular ones would always meet the same kind of event where programs act in a rhythm. */
+static bool is_sample(struct hf_engine *e)
+{
+    if (e->events < e->sample_at)
+        return false;
+    e->sample_at = e->events + 1 + mixed(e->seed, e->events) % (2 * SAMPLE - 1);
+    return true;
+}
+
+static void held(struct hf_engine *e, uint32_t index, const struct hf_prog *prog)
+{
+    struct slot *s = &e->slots[index];
+    s->matches++;
+    s->last_match_ns = e->look.ev->time_ns;
+    if (!s->rule->remember.n) {
+        alert(e, index, prog);
+        return;
+    }
+    bool any = false;
+    hf_state_remember(s->memory, hash_parts(&e->look, s->rule->key, s->rule->n_key, &any), e->look.ev->time_ns);
+}
+
+static unsigned one_class(struct hf_engine *e, enum hf_class class, bool sample)
 {
     unsigned n = 0;
-    bool sample = e->events % SAMPLE == 0;
+    uint64_t before = sample ? e->o.clock_ns(e->o.clock_ctx) : 0;
     for (size_t i = 0; i < e->n_by_class[class]; i++) {
         uint32_t index = e->by_class[class][i];
         struct slot *s = &e->slots[index];
         const struct hf_prog *prog = NULL;
-        struct timespec a, b;
         if (s->shed)
             continue;
         s->looks++;
-        if (sample)
-            clock_gettime(CLOCK_MONOTONIC, &a);
         bool hit = matches(e, s, &prog);
         if (sample) {
-            clock_gettime(CLOCK_MONOTONIC, &b);
-            s->ns += (uint64_t)((b.tv_sec - a.tv_sec) * 1000000000 + b.tv_nsec - a.tv_nsec) * SAMPLE;
+            uint64_t now = e->o.clock_ns(e->o.clock_ctx), spent = now - before;
+            s->timed++;
+            s->timed_ns += HF_MIN(spent > e->clock_cost_ns ? spent - e->clock_cost_ns : 0, (uint64_t)TIMED_MAX_NS);
+            before = now;
         }
         if (!hit)
             continue;
-        s->matches++;
-        if (s->rule->remember.n) {
-            bool any = false;
-            hf_state_remember(s->memory, hash_parts(&e->look, s->rule->key, s->rule->n_key, &any), e->look.ev->time_ns);
-            continue;
-        }
-        n++;
-        alert(e, index, prog);
+        n += !s->rule->remember.n;
+        held(e, index, prog);
+        if (sample)
+            before = e->o.clock_ns(e->o.clock_ctx); /* telling is not what a rule costs all the time */
     }
     return n;
 }
@@ -649,9 +689,10 @@ unsigned hf_engine_event(struct hf_engine *e, const struct hf_event *ev)
     if (class == HF_CLASS_NONE)
         return 0;
     unsigned n = 0;
+    bool sample = is_sample(e);
     if (e->n_by_class[class]) {
         hf_look_at(&e->look, ev, class);
-        n = one_class(e, class);
+        n = one_class(e, class, sample);
     }
     for (unsigned i = 0; ev->type == HF_EV_EXEC && e->n_by_class[HF_CLASS_DUP] && i < 2; i++) {
         const struct hf_wire_stdio *s = &ev->u.exec.stdio[i];
@@ -660,7 +701,7 @@ unsigned hf_engine_event(struct hf_engine *e, const struct hf_event *ev)
         hf_look_at(&e->look, ev, HF_CLASS_DUP);
         e->look.stdio = s;
         e->look.stdio_fd = i;
-        n += one_class(e, HF_CLASS_DUP);
+        n += one_class(e, HF_CLASS_DUP, sample);
         break;
     }
     return n;
@@ -711,6 +752,12 @@ static void move_state(struct hf_engine *e, struct hf_engine *from)
                 from->slots[k].state = s;
                 e->slots[i].memory = from->slots[k].memory;
                 from->slots[k].memory = m;
+                e->slots[i].looks = from->slots[k].looks;
+                e->slots[i].matches = from->slots[k].matches;
+                e->slots[i].alerts = from->slots[k].alerts;
+                e->slots[i].timed = from->slots[k].timed;
+                e->slots[i].timed_ns = from->slots[k].timed_ns;
+                e->slots[i].last_match_ns = from->slots[k].last_match_ns;
             }
     e->alerts = from->alerts;
     e->first_event_ns = from->first_event_ns;
@@ -739,6 +786,7 @@ int hf_engine_new(struct hf_engine **ret, struct hf_rules *rules, const struct h
     e->seed = o->seed;
     if (!e->seed && getrandom(&e->seed, sizeof e->seed, GRND_NONBLOCK) < 0)
         e->seed = (uint64_t)(uintptr_t)e;
+    learn_clock(e);
     if (!e->memos || !e->look.scratch.cap || !hf_buf_reserve(&e->why_text, WHY_TEXT))
         return hf_fail(err, -ENOMEM, "no memory for the engine");
     e->rules = rules;
@@ -787,25 +835,25 @@ const struct hf_rules *hf_engine_rules(const struct hf_engine *e)
 
 size_t hf_engine_costs(const struct hf_engine *e, struct hf_rule_cost *out, size_t max)
 {
-    size_t n = HF_MIN(max, e->n_slots);
-    for (size_t i = 0; i < n; i++)
-        out[i] = (struct hf_rule_cost){e->slots[i].rule, e->slots[i].looks, e->slots[i].matches, e->slots[i].ns, e->slots[i].shed};
-    return n;
+    for (size_t i = 0; i < HF_MIN(max, e->n_slots); i++) {
+        const struct slot *s = &e->slots[i];
+        out[i] = (struct hf_rule_cost){.rule = s->rule, .looks = s->looks, .matches = s->matches, .alerts = s->alerts, .timed = s->timed, .timed_ns = s->timed_ns,
+                .ns = s->timed ? (uint64_t)((double)s->timed_ns / (double)s->timed * (double)s->looks) : 0, .last_match_ns = s->last_match_ns,
+                .state_bytes = hf_state_bytes(s->state) + hf_state_bytes(s->memory), .shed = s->shed};
+    }
+    return e->n_slots;
 }
 
-struct hf_span hf_engine_shed(struct hf_engine *e, bool off)
+void hf_engine_shed(struct hf_engine *e, size_t i, bool off)
 {
-    struct slot *best = NULL;
-    for (size_t i = 0; i < e->n_slots; i++) {
-        struct slot *s = &e->slots[i];
-        if (s->shed == off)
-            continue;
-        bool better = !best || (off ? s->rule->severity < best->rule->severity || (s->rule->severity == best->rule->severity && s->ns > best->ns)
-                                    : s->rule->severity > best->rule->severity);
-        best = better ? s : best;
-    }
-    if (!best || (off && best->rule->severity >= HF_SEV_HIGH)) /* what matters most is never given up */
-        return hf_span(NULL, 0);
-    best->shed = off;
-    return best->rule->name;
+    if (i < e->n_slots)
+        e->slots[i].shed = off;
+}
+
+uint64_t hf_engine_needs(const struct hf_engine *e)
+{
+    uint64_t classes = 0;
+    for (size_t i = 0; i < e->n_slots; i++)
+        classes |= e->slots[i].shed ? 0 : e->slots[i].rule->classes;
+    return classes;
 }

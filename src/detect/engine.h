@@ -21,6 +21,8 @@ struct hf_engine_opts {
     uint64_t fold_ns;       /* 0: 60 s */
     uint64_t seed;          /* of alert ids: the same events give the same ids; 0: random */
     bool disabled_too;      /* also rules with enabled: false */
+    uint64_t (*clock_ns)(void *ctx); /* of costs; NULL: CLOCK_MONOTONIC */
+    void *clock_ctx;
 };
 
 /* Takes the rules over.  before: an engine whose state of unchanged rules is moved over (it is freed); or NULL. */
@@ -35,12 +37,19 @@ unsigned hf_engine_event(struct hf_engine *e, const struct hf_event *ev);
 void hf_engine_tick(struct hf_engine *e, uint64_t now_ns, bool all);
 const struct hf_rules *hf_engine_rules(const struct hf_engine *e);
 
-/* Cost: evaluations and matches of a rule, and its time, sampled (one event of 64). */
+/* Cost of a rule.  Times are measured for one event of 64, chosen at random: no clock is read for the others. */
 struct hf_rule_cost {
     const struct hf_rule *rule;
-    uint64_t looks, matches, ns;
+    uint64_t looks, matches, alerts; /* events tried, held for, told of (not folded) */
+    uint64_t timed, timed_ns; /* looks that were timed, and their time */
+    uint64_t ns;            /* estimate for all looks */
+    uint64_t last_match_ns; /* the event's time, since the epoch; 0: never */
+    size_t state_bytes;     /* of what it counts and remembers */
     bool shed;
 };
+/* In the order of the rules that are listened with; how many there are. */
 size_t hf_engine_costs(const struct hf_engine *e, struct hf_rule_cost *out, size_t max);
-/* Switches off (or on again) the least severe rule that costs most; its name, or empty when none is left. */
-struct hf_span hf_engine_shed(struct hf_engine *e, bool off);
+/* The i-th rule of that order is not held against events any more, or again. */
+void hf_engine_shed(struct hf_engine *e, size_t i, bool off);
+/* Classes of events that some rule still listens to. */
+uint64_t hf_engine_needs(const struct hf_engine *e);

@@ -207,6 +207,7 @@ enum {
     F_HF_EXIT_CODE,
     F_HF_EXIT_SIGNAL,
     F_HF_LOST,
+    F_HF_STATUS,
     F_HF_BYTES_OUT,
     F_HF_BYTES_IN,
     F_HF_CONN_DURATION,

@@ -686,6 +686,16 @@ static bool own(struct hf_look *l, unsigned id, struct hf_value *ret)
     }
 }
 
+/* hf.status[name]: what the sensor says of itself under this name. */
+static bool status(const struct hf_event *ev, struct hf_span want, struct hf_value *ret)
+{
+    struct hf_span rest = ev->text, name, value;
+    while (ev->type == HF_EV_STATUS && hf_event_pair(&rest, &name, &value))
+        if (hf_span_eq(name, want))
+            return hf_value_str(ret, value);
+    return false;
+}
+
 bool hf_field_object(struct hf_look *l, unsigned id, struct hf_span arg, int64_t arg_n, unsigned nth, struct hf_value *ret)
 {
     if (id == F_FD_TYPES) { /* of standard streams: fd.types[0] */
@@ -697,6 +707,8 @@ bool hf_field_object(struct hf_look *l, unsigned id, struct hf_span arg, int64_t
         return l->ev->type == HF_EV_FILE ? nth == 0 && file(l, id, ret) : l->ev->type == HF_EV_MEM ? nth == 0 && mapped_file(l, id, ret) : connection(l, id, nth, ret);
     if (nth)
         return false;
+    if (id == F_HF_STATUS)
+        return status(l->ev, arg, ret);
     if (id == F_HF_REMEMBERED || id == F_HF_PARENT_REMEMBERED)
         return hf_value_num(ret, l->remembered && l->remembered(l->remembered_ctx, arg, id == F_HF_PARENT_REMEMBERED));
     if (id >= F_FS_PATH_NAME && id <= F_FS_PATH_TARGET)

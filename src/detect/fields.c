@@ -214,6 +214,7 @@ static const struct hf_field_def table[] = {
         {"hf.exit.code", NUM, BIT(EXIT), NULL, F_HF_EXIT_CODE, false},
         {"hf.exit.signal", NUM, BIT(EXIT), NULL, F_HF_EXIT_SIGNAL, false},
         {"hf.lost", NUM, BIT(LOSS), NULL, F_HF_LOST, false},
+        {"hf.status", STR, BIT(STATUS), NULL, F_HF_STATUS, true},
         {"hf.bytes_out", NUM, HF_CLASS_BIT(HF_CLASS_NET + HF_NET_CLOSE), NULL, F_HF_BYTES_OUT, false},
         {"hf.bytes_in", NUM, HF_CLASS_BIT(HF_CLASS_NET + HF_NET_CLOSE), NULL, F_HF_BYTES_IN, false},
         {"hf.connection.duration", NUM, HF_CLASS_BIT(HF_CLASS_NET + HF_NET_CLOSE), NULL, F_HF_CONN_DURATION, false},

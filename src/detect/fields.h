@@ -35,6 +35,7 @@ enum hf_class {
     HF_CLASS_CRED,
     HF_CLASS_DUP, /* an exec whose standard input or output is a network connection: what dup(2) prepared */
     HF_CLASS_USERFAULTFD,
+    HF_CLASS_STATUS, /* the sensor about itself */
     HF_CLASS_NONE,
     HF_CLASSES
 };
@@ -46,6 +47,8 @@ enum hf_class hf_class_of(const struct hf_event *ev);
 /* Classes that go by this event name ("openat", "execve", "connect"); 0: no event does; *ret_known: the name is a system call or
  * pseudo event at all. */
 uint64_t hf_classes_named(struct hf_span name, bool *ret_known);
+/* The types of events (bits 1 << HF_EV_*, HF_SET_RATE) that these classes are made of; losses, credentials and what the sensor says of itself have none. */
+uint64_t hf_classes_types(uint64_t classes);
 /* A name of the class, the usual one. */
 const char *hf_class_name(enum hf_class c);
 /* Whether this program's sensor tells of such events yet; rules that need others load, but stay silent. */

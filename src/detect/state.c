@@ -47,6 +47,11 @@ void hf_state_free(struct hf_state *s)
     free(s);
 }
 
+size_t hf_state_bytes(const struct hf_state *s)
+{
+    return s ? sizeof *s + HF_STATE_KEYS * s->marks * sizeof(struct mark) : 0;
+}
+
 static struct key *key_of(struct hf_state *s, uint64_t key, uint64_t now_ns)
 {
     struct key *oldest = &s->keys[0];

@@ -8,6 +8,7 @@
 struct hf_state;
 struct hf_state *hf_state_new(const struct hf_rule *r);
 void hf_state_free(struct hf_state *s);
+size_t hf_state_bytes(const struct hf_state *s_or_null);
 /* The rule's condition held for an event of this key (and value): whether that makes it an alert.
  * COUNT: the count-th within the window.  DISTINCT: so many different values within the window.  REGULAR: the last intervals are alike.
  * FIRST: a value not seen before with this key, once born_ns (0: when the key was first seen) is longer ago than the window.

@@ -208,6 +208,30 @@ static void link_bad(void) { run(200, 101, "/bin/ln", "ln"); file(200, "ln", HF_
 static void link_good(void) { run(200, 101, "/bin/ln", "ln"); file(200, "ln", HF_FILE_LINK, "/srv/a", "/srv/b"); file(200, "ln", HF_FILE_SYMLINK, "/srv/c", "/srv/a"); }
 static void device_bad(void) { run(200, 101, "/sbin/debugfs", "debugfs"); file(200, "debugfs", HF_FILE_OPEN, "/dev/nvme0n1p2", ""); }
 static void device_good(void) { file(101, "sh", HF_FILE_OPEN, "/dev/urandom", ""); file(101, "sh", HF_FILE_OPEN, "/dev/shm/x", ""); }
+static void request(uint32_t pid, const char *comm, uint32_t number, const char *path)
+{
+    struct hf_wire_file f = {.op = HF_FILE_IOCTL, .mode = 0020600, .new_mode = UINT32_MAX, .new_uid = UINT32_MAX, .new_gid = UINT32_MAX, .request = number, .watch = HF_WATCH_DEVICE};
+    feed(rec_file(&r, hdr(pid, 1, comm), f, path, ""));
+}
+static void typed_bad(void) { run(200, 101, "/usr/bin/perl", "perl"); request(200, "perl", 0x5412, "/dev/pts/0"); }
+static void typed_good(void) { run(200, 101, "/usr/bin/perl", "perl"); request(200, "perl", 0x5413, "/dev/pts/0"); request(200, "perl", 0x541c, "/dev/tty1"); }
+static void grab_bad(void) { run(200, 101, "/usr/bin/x", "x"); request(200, "x", 0x40044590, "/dev/input/event0"); }
+static void pressed_bad(void) { run(200, 101, "/usr/bin/x", "x"); request(200, "x", 0x80604518, "/dev/input/event0"); }
+static void grab_good(void) { run(200, 101, "/usr/bin/x", "x"); request(200, "x", 0x80044501, "/dev/input/event0"); request(200, "x", 0x40044591, "/dev/input/event0"); }
+static void uinput_bad(void) { run(200, 101, "/usr/bin/x", "x"); request(200, "x", 0x5501, "/dev/uinput"); }
+static void uinput_good(void) { run(200, 101, "/usr/bin/x", "x"); request(200, "x", 0x5502, "/dev/uinput"); }
+static void raw_bad(void) { run(200, 101, "/usr/bin/x", "x"); request(200, "x", 0x2285, "/dev/sda"); }
+static void raw_good(void) { run(200, 101, "/usr/sbin/smartctl", "smartctl -a /dev/sda"); request(200, "smartctl", 0x2285, "/dev/sda"); }
+static void asks_to_be_traced(uint32_t parent, const char *name)
+{
+    struct hf_wire_ptrace p = {.h = hdr(201, 1, "x"), .request = HF_PTRACE_TRACEME, .target_pid = parent};
+    memcpy(p.target_comm, name, HF_MIN(strlen(name), sizeof p.target_comm - 1));
+    run(201, parent, "/usr/bin/x", "x");
+    rec_begin(&r, &p, sizeof p, HF_EV_PTRACE);
+    feed(rec_end(&r));
+}
+static void guard_bad(void) { asks_to_be_traced(101, "sh"); }
+static void guard_good(void) { run(200, 101, "/usr/bin/gdb", "gdb x"); asks_to_be_traced(200, "gdb"); }
 static void runtime_bad(void) { write_shell("/proc/88/exe"); }
 static void runtime_good(void) { file(101, "sh", HF_FILE_OPEN, "/proc/88/exe", ""); write_dpkg("/usr/bin/runc"); }
 static void memory_bad(void) { run(200, 101, "/usr/bin/dd", "dd"); file(200, "dd", HF_FILE_WRITE, "/proc/100/mem", ""); }
@@ -237,6 +261,15 @@ static void loss(uint64_t cgroup)
 }
 static void loss_bad(void) { loss(BOX); }
 static void loss_good(void) { loss(0); }
+
+static void told_status(struct hf_span pairs)
+{
+    struct hf_wire_hdr h = rec_hdr(0, 0, 0, BOX, now, "");
+    h.flags = HF_F_NO_PROC;
+    feed(rec_pairs(&r, h, HF_EV_STATUS, pairs));
+}
+static void reduced_bad(void) { told_status(HF_S("state\0limited\0what\0ordinary events of box\0reason\0over the budget\0")); }
+static void reduced_good(void) { told_status(HF_S("state\0restored\0what\0ordinary events of box\0reason\0there is room\0")); told_status(HF_S("state\0running\0")); }
 
 static void host_program(uint32_t pid, const char *path)
 {
@@ -308,9 +341,16 @@ static const struct {
         {"Host device opened", device_bad, device_good},
         {"Program of the runtime overwritten", runtime_bad, runtime_good},
         {"Memory of a program written", memory_bad, memory_good},
+        {"Keys put into a terminal", typed_bad, typed_good},
+        {"Keyboard taken over", grab_bad, grab_good},
+        {"Keyboard taken over", pressed_bad, grab_good},
+        {"Keyboard made by a program", uinput_bad, uinput_good},
+        {"Raw commands to a disk", raw_bad, raw_good},
+        {"Program guards itself against debuggers", guard_bad, guard_good},
         {"Traces removed", traces_bad, traces_good},
         {"Rights that no call explains", cred_bad, cred_good},
         {"Events lost", loss_bad, loss_good},
+        {"Detection was reduced to keep the budget", reduced_bad, reduced_good},
         {"Sensor attacked", sensor_bad, sensor_good},
         {"Signal of a rootkit", rootkit_bad, rootkit_good},
         {"Kernel module touched", module_bad, module_good},

@@ -422,6 +422,8 @@ static void pairs_part(struct hf_jw *w, const struct hf_event *ev)
     struct hf_span rest = ev->text, name, value;
     unsigned n = 0;
     while (hf_event_pair(&rest, &name, &value) && n++ < 512) {
+        if (ev->type == HF_EV_STATUS && hf_span_starts(name, HF_S("cost."))) /* numbers for the cost of hooks, which has its own member */
+            continue;
         hf_jw_key_span(w, name);
         hf_jw_str(w, value);
     }
@@ -592,13 +594,20 @@ static void subject(struct hf_jw *w, const struct hf_event *ev)
     hf_jw_object_end(w);
 }
 
-void hf_event_json(const struct hf_event *ev, struct hf_buf *out)
+void hf_event_json_more(const struct hf_event *ev, void (*more)(void *ctx, struct hf_jw *w), void *ctx, struct hf_buf *out)
 {
     struct hf_jw w;
     begin(&w, out, ev->time_ns, hf_event_json_type(ev));
     subject(&w, ev);
+    if (more)
+        more(ctx, &w);
     hf_jw_object_end(&w);
     hf_buf_addc(out, '\n');
+}
+
+void hf_event_json(const struct hf_event *ev, struct hf_buf *out)
+{
+    hf_event_json_more(ev, NULL, NULL, out);
 }
 
 void hf_alert_json(const struct hf_alert *a, struct hf_buf *out)

@@ -8,6 +8,9 @@
 
 /* Appends one line with its newline.  Nothing when out is full (check hf_buf_ok). */
 void hf_event_json(const struct hf_event *ev, struct hf_buf *out);
+/* The same with more members at the end of the object: more writes them. */
+struct hf_jw;
+void hf_event_json_more(const struct hf_event *ev, void (*more)(void *ctx, struct hf_jw *w), void *ctx, struct hf_buf *out);
 void hf_alert_json(const struct hf_alert *a, struct hf_buf *out);
 /* The `type` of the line. */
 const char *hf_event_json_type(const struct hf_event *ev);

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <stddef.h>
+#include <sys/syscall.h>
 
 #include "base/attr.h"
 #include "event/wire.h"
@@ -98,15 +99,21 @@ const char *hf_name_signal(unsigned sig)
     return sig < HF_ARRAY_LEN(names) && names[sig] ? names[sig] : "signal";
 }
 
+/* Of the processor that this was compiled for, as the sensor's events have them. */
+#define CALL(name) {SYS_##name, #name}
+
 const char *hf_name_privileged_call(unsigned nr)
 {
     static const struct {
         unsigned nr;
         const char *name;
-    } calls[] = {{304, "open_by_handle_at"}, {298, "perf_event_open"}, {161, "chroot"}, {172, "iopl"}, {173, "ioperm"}, {103, "syslog"},
-            {167, "swapon"}, {169, "reboot"}, {133, "mknod"}, {259, "mknodat"}, {159, "adjtimex"}, {164, "settimeofday"}, {227, "clock_settime"},
-            {170, "sethostname"}, {163, "acct"}, {323, "userfaultfd"}, {430, "fsopen"}, {431, "fsconfig"}, {432, "fsmount"}, {442, "mount_setattr"},
-            {272, "unshare"}, {308, "setns"}, {165, "mount"}, {101, "ptrace"}, {321, "bpf"}, {41, "socket"}};
+    } calls[] = {CALL(open_by_handle_at), CALL(perf_event_open), CALL(chroot), CALL(syslog), CALL(swapon), CALL(reboot), CALL(mknodat), CALL(adjtimex), CALL(settimeofday),
+            CALL(clock_settime), CALL(sethostname), CALL(acct), CALL(userfaultfd), CALL(fsopen), CALL(fsconfig), CALL(fsmount), CALL(mount_setattr), CALL(unshare), CALL(setns),
+            CALL(mount), CALL(ptrace), CALL(bpf), CALL(socket),
+#ifdef SYS_iopl /* the newer processors' interfaces have none of these */
+            CALL(iopl), CALL(ioperm), CALL(mknod),
+#endif
+    };
     for (size_t i = 0; i < HF_ARRAY_LEN(calls); i++)
         if (calls[i].nr == nr)
             return calls[i].name;

@@ -343,6 +343,8 @@ static void sessions_through_a_runtime_within(void)
     container(t, 70, HF_S("id\0aaaa\0name\0web\0"), 2 * S);
     runtime_exec(t, 30, 1, 70, "", "runc\0init\0", 10, "runc:[0:PARENT]");
     OK(ev.proc && hf_proc_is_runtime(ev.proc) && ev.proc->session == HF_SESSION_NONE);
+    runtime_exec(t, 30, 1, 70, "/usr/sbin/runc", "/usr/bin/runc\0init\0", 19, "exe"); /* podman calls it by its path */
+    OK(ev.proc && hf_proc_is_runtime(ev.proc));
     exec(t, 31, 30, 70, "/bin/server", 31 * S); /* in the host's process namespace: not number 1 */
     EQ_U(ev.proc->session, HF_SESSION_NONE);
     exec(t, 32, 31, 70, "/bin/worker", 32 * S);

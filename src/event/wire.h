@@ -41,6 +41,9 @@
 #define HF_EV_RATE 69      /* hf_wire_rate: packet counters of a container over an interval */
 #define HF_EV_CRED 70      /* hf_wire_cred: derived: the header's credentials or namespaces are not those the process had */
 
+/* In sets of types (1 << HF_EV_*, of those that come from the kernel) the last bit stands for RATE. */
+#define HF_SET_RATE (1ull << 63)
+
 /* hf_wire_hdr.flags */
 #define HF_F_CRITICAL 0x1u   /* came through the critical ring */
 #define HF_F_TRACED 0x2u     /* the process is being traced (task->ptrace) */

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-_Static_assert(sizeof(struct hf_ask) == 56, "no padding");
+_Static_assert(sizeof(struct hf_ask) == 56 + HF_ASK_LIMITS * 16, "no padding");
 _Static_assert((HF_ASK_KEPT & HF_ASK_SHEDDABLE) == 0, "what is kept cannot be shed");
 
 int hf_ask_read(struct hf_span bytes, struct hf_ask *ret, struct hf_err *err)
@@ -26,6 +26,9 @@ int hf_ask_read(struct hf_span bytes, struct hf_ask *ret, struct hf_err *err)
     uint64_t more = (a.shed_container | a.shed_host) & ~HF_ASK_SHEDDABLE;
     if (more)
         return hf_fail(err, HF_E_FORMAT, "event types 0x%llx cannot be left out", (unsigned long long)more);
+    for (size_t i = 0; i < HF_ASK_LIMITS; i++)
+        if (a.limits[i].cgroup_id ? a.limits[i].per_s < HF_ASK_LIMIT_MIN : a.limits[i].per_s != 0)
+            return hf_fail(err, HF_E_FORMAT, "a container cannot be limited to %llu events a second", (unsigned long long)a.limits[i].per_s);
     *ret = a;
     return 0;
 }

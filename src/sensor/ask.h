@@ -22,10 +22,18 @@
         1ull << HF_EV_MODULE | 1ull << HF_EV_BPF | 1ull << HF_EV_CAP | 1ull << HF_EV_SOCKET)
 /* Types whose ordinary events may be left out (those of the critical ring go out all the same). */
 #define HF_ASK_SHEDDABLE (1ull << HF_EV_FORK | 1ull << HF_EV_EXIT | 1ull << HF_EV_FILE | 1ull << HF_EV_NET | 1ull << HF_EV_PAYLOAD | 1ull << HF_EV_MEM | \
-        1ull << HF_EV_IO_URING | 1ull << HF_EV_RENAME)
+        1ull << HF_EV_IO_URING | 1ull << HF_EV_RENAME | HF_SET_RATE)
 
 #define HF_ASK_COSTS 0x1u /* measure the run time of every hook all the time, not now and then */
 #define HF_ASK_FLAGS 0x1u
+
+/* Containers whose ordinary events may be limited to fewer a second than usual, and how few at least. */
+#define HF_ASK_LIMITS 4u
+#define HF_ASK_LIMIT_MIN 100u
+struct hf_ask_limit {
+    uint64_t cgroup_id; /* the container's own group; 0: no limit here, per_s is 0 too */
+    uint64_t per_s;
+};
 
 /* As sent; little-endian, no padding. */
 struct hf_ask {
@@ -38,6 +46,7 @@ struct hf_ask {
     uint64_t shed_host;      /* the same of processes outside containers */
     uint32_t flags;          /* HF_ASK_* */
     uint32_t reserved;       /* 0 */
+    struct hf_ask_limit limits[HF_ASK_LIMITS];
 };
 
 /* 0 and the message; HF_E_FORMAT: what is wrong with it. */

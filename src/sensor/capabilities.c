@@ -2,8 +2,11 @@
 /* The capabilities of the sensor, each with its hooks, the best first.  A new hook: its program in bpf/, a rung here. */
 #include "sensor/capabilities.h"
 
+#include <string.h>
+
 #include "base/attr.h"
 #include "event/demand.h"
+#include "event/wire.h"
 #include "sensor/calls.h"
 
 #define TP(program, target, gap) {HF_HOOK_TP, program, target, gap, 0}
@@ -115,7 +118,7 @@ const struct hf_capability hf_capabilities_on_demand[] = {
                 HF_DEMAND_MEMORY},
         {"device-requests", "requests to devices: keys grabbed and read, input put into terminals, raw disk commands", false, "requests to devices",
                 {SECURITY("file_ioctl"), SYSCALL("hf_sys_ioctl", "sys_enter_ioctl", NO_COMPAT "; another thread may change the descriptor meanwhile")}, HF_DEMAND_IOCTL},
-        {"device-requests-32", "the same of 32-bit programs, where the kernel tells them apart (6.8)", false, NULL, {SECURITY("file_ioctl_compat")}, HF_DEMAND_IOCTL},
+        {"device-requests-32", "the same of 32-bit programs, where the kernel tells them apart (6.8)", false, "requests to devices by 32-bit programs", {SECURITY("file_ioctl_compat")}, HF_DEMAND_IOCTL},
         {"trace-unprivileged", "tracing that asks for no privilege: PTRACE_TRACEME, processes of one user", false,
                 "PTRACE_TRACEME and tracing among processes of one user, where no better hook serves \"traceme\" and \"ptrace\"",
                 {SYSCALL("hf_sys_trace", "sys_enter_ptrace,sys_enter_process_vm_readv,sys_enter_process_vm_writev", NO_COMPAT)}, HF_DEMAND_TRACE},
@@ -123,3 +126,29 @@ const struct hf_capability hf_capabilities_on_demand[] = {
                 {SYSCALL("hf_sys_userfaultfd", "sys_enter_userfaultfd", NO_COMPAT)}, HF_DEMAND_USERFAULTFD},
 };
 const unsigned hf_capabilities_on_demand_n = HF_ARRAY_LEN(hf_capabilities_on_demand);
+
+#define T(type) (1ull << HF_EV_##type)
+uint64_t hf_program_types(const char *program)
+{
+    /* by the part of the name behind hf_, hf_lsm_, hf_fentry_, hf_kprobe_: the first that it begins with */
+    static const struct {
+        const char *name;
+        uint64_t types;
+    } rows[] = {{"exec", T(EXEC)}, {"fork", T(FORK)}, {"exit", T(EXIT)}, {"rename", T(RENAME)}, {"cgroup_", T(CGROUP)}, {"egress", T(PAYLOAD) | HF_SET_RATE},
+            {"ingress", T(PAYLOAD) | HF_SET_RATE}, {"connect_unix", T(FILE)}, {"unix_stream_connect", T(FILE)}, {"file_mprotect", T(MEM)}, {"file_", T(FILE)}, {"path_", T(FILE)}, {"set_state", T(NET)},
+            {"sockops", T(NET)}, {"connect", T(NET)}, {"sendmsg", T(NET)}, {"post_bind", T(NET)}, {"sock_release", T(NET)}, {"raw_create", T(SOCKET)}, {"socket_create", T(SOCKET)},
+            {"sock_create", T(NET) | HF_SET_RATE}, {"ptrace", T(PTRACE)}, {"sb_mount", T(MOUNT)}, {"move_mount", T(MOUNT)}, {"sb_pivotroot", T(MOUNT)},
+            {"kernel_read_file", T(MODULE)}, {"kernel_load_data", T(MODULE)}, {"bpf", T(BPF)},
+            {"cap_capable", T(CAP) | T(NS) | T(MOUNT) | T(MODULE) | T(BPF) | T(SOCKET) | T(PTRACE)}, {"signal", T(SIGNAL) | T(PTRACE)}, {"io_uring_", T(IO_URING)},
+            {"mem", T(MEM)}, {"mmap", T(MEM)}, {"sys_memory", T(MEM)}, {"sys_ioctl", T(FILE)}, {"sys_trace", T(PTRACE)}, {"sys_userfaultfd", T(CAP)}};
+    static const char *const kinds[] = {"hf_lsm_", "hf_fentry_", "hf_kprobe_", "hf_"};
+    for (size_t i = 0; i < HF_ARRAY_LEN(kinds); i++)
+        if (!strncmp(program, kinds[i], strlen(kinds[i]))) {
+            program += strlen(kinds[i]);
+            break;
+        }
+    for (size_t i = 0; i < HF_ARRAY_LEN(rows); i++)
+        if (!strncmp(program, rows[i].name, strlen(rows[i].name)))
+            return rows[i].types;
+    return 0;
+}

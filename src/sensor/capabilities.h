@@ -30,3 +30,6 @@ extern const unsigned hf_capabilities_n;
 /* Those that are attached on demand. */
 extern const struct hf_capability hf_capabilities_on_demand[];
 extern const unsigned hf_capabilities_on_demand_n;
+
+/* The types of events (bits 1 << HF_EV_*, HF_SET_RATE) that a program of the kernel half delivers, by its name; 0: it only helps others. */
+uint64_t hf_program_types(const char *program);

@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
         return 0;
     }
-    if (size != sizeof a || ((a.demand | a.demand_cheap) & ~HF_DEMAND_ALL) || ((a.shed_container | a.shed_host) & HF_ASK_KEPT) || ((a.shed_container | a.shed_host) >> 63))
+    if (size != sizeof a || ((a.demand | a.demand_cheap) & ~HF_DEMAND_ALL) || ((a.shed_container | a.shed_host) & HF_ASK_KEPT) || ((a.shed_container | a.shed_host) & ~HF_ASK_SHEDDABLE))
         abort();
     if (hf_ask_read(hf_span((const char *)&a, sizeof a), &again, NULL) < 0 || memcmp(&a, &again, sizeof a) != 0)
         abort();

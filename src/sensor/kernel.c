@@ -28,7 +28,7 @@ struct program {
     struct bpf_program *prog;
     struct bpf_link *link;
     const char *name;
-    bool wanted;
+    bool wanted, left_out; /* left_out: taken off its hook for the time being */
     char refused[160]; /* why it cannot be used; empty: it can */
     uint64_t runs, ns;
 };
@@ -307,6 +307,13 @@ static int load(struct hf_kernel *k, struct hf_err *err)
     return hf_fail(err, HF_E_LIMIT, "no set of programs that this kernel takes was found");
 }
 
+static void attach_one(struct hf_kernel *k, struct program *p)
+{
+    enum bpf_prog_type type = bpf_program__type(p->prog);
+    bool in_group = type == BPF_PROG_TYPE_CGROUP_SKB || type == BPF_PROG_TYPE_CGROUP_SOCK || type == BPF_PROG_TYPE_CGROUP_SOCK_ADDR || type == BPF_PROG_TYPE_SOCK_OPS;
+    p->link = in_group ? bpf_program__attach_cgroup(p->prog, k->o.v2_root_fd) : bpf_program__attach(p->prog);
+}
+
 static int attach(struct hf_kernel *k, struct hf_err *err)
 {
     bool lost = false;
@@ -314,10 +321,7 @@ static int attach(struct hf_kernel *k, struct hf_err *err)
         struct program *p = &k->programs[i];
         if (!p->wanted)
             continue;
-        enum bpf_prog_type type = bpf_program__type(p->prog);
-        bool in_group = type == BPF_PROG_TYPE_CGROUP_SKB || type == BPF_PROG_TYPE_CGROUP_SOCK || type == BPF_PROG_TYPE_CGROUP_SOCK_ADDR ||
-                type == BPF_PROG_TYPE_SOCK_OPS;
-        p->link = in_group ? bpf_program__attach_cgroup(p->prog, k->o.v2_root_fd) : bpf_program__attach(p->prog);
+        attach_one(k, p);
         if (!p->link) {
             snprintf(p->refused, sizeof p->refused, "loaded, not attached: %s", strerror(errno));
             lost = true;
@@ -373,6 +377,7 @@ int hf_kernel_open(struct hf_kernel **ret, const struct hf_kernel_opts *o, struc
     if (!k)
         return hf_fail(err, -ENOMEM, "no memory");
     k->o = *o;
+    k->o.v2_root_fd = o->v2_root_fd < 0 ? -1 : fcntl(o->v2_root_fd, F_DUPFD_CLOEXEC, 3);
     k->stats_fd = k->critical.fd = k->bulk.fd = -1;
     libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
     libbpf_set_print(keep_message);
@@ -405,6 +410,7 @@ void hf_kernel_close(struct hf_kernel *k)
     hf_on_demand_free(k->demand);
     for (size_t i = 0; i < k->n_programs; i++)
         bpf_link__destroy(k->programs[i].link);
+    hf_closep(&k->o.v2_root_fd);
     hf_ring_close(&k->critical);
     hf_ring_close(&k->bulk);
     sensor_bpf__destroy(k->skel);
@@ -508,6 +514,44 @@ void hf_kernel_policy_delete(struct hf_kernel *k, uint64_t cgroup_id)
     bpf_map_delete_elem(bpf_map__fd(k->skel->maps.hf_policies), &cgroup_id);
 }
 
+void hf_kernel_limit(struct hf_kernel *k, uint64_t container_id, uint64_t per_s)
+{
+    int fd = bpf_map__fd(k->skel->maps.hf_policies);
+    uint64_t key, next;
+    struct hf_policy p;
+    int rc = bpf_map_get_next_key(fd, NULL, &next);
+    for (unsigned i = 0; rc == 0 && i < 2 * HF_MAX_CGROUPS; i++) {
+        key = next;
+        if (bpf_map_lookup_elem(fd, &key, &p) == 0 && p.container == container_id && p.limit_per_s != per_s) {
+            p.limit_per_s = per_s; /* what the kernel half took from its bucket meanwhile is given back: a few events */
+            (void)bpf_map_update_elem(fd, &key, &p, BPF_EXIST);
+        }
+        rc = bpf_map_get_next_key(fd, &key, &next);
+    }
+}
+
+int hf_kernel_leave_out(struct hf_kernel *k, uint64_t types, struct hf_err *err)
+{
+    const uint64_t never_urgent = 1ull << HF_EV_PAYLOAD | HF_SET_RATE | 1ull << HF_EV_RENAME | 1ull << HF_EV_IO_URING;
+    int rc = 0;
+    for (size_t i = 0; i < k->n_programs; i++) {
+        struct program *p = &k->programs[i];
+        uint64_t own = hf_program_types(p->name);
+        bool out = own && !(own & ~(types & never_urgent));
+        if (out && p->link) {
+            bpf_link__destroy(p->link);
+            p->link = NULL;
+            p->left_out = true;
+        } else if (!out && p->left_out) {
+            attach_one(k, p);
+            p->left_out = !p->link;
+            if (!p->link)
+                rc = hf_fail(err, -errno, "%s could not be attached again: %s", p->name, strerror(errno));
+        }
+    }
+    return rc;
+}
+
 int hf_kernel_settings(struct hf_kernel *k, const struct hf_settings *s, struct hf_err *err)
 {
     uint32_t zero = 0;
@@ -571,9 +615,9 @@ size_t hf_kernel_costs(struct hf_kernel *k, struct hf_hook_cost *out, size_t max
     for (size_t i = 0; i < k->n_programs && n < max; i++) {
         struct bpf_prog_info info = {0};
         uint32_t len = sizeof info;
-        if (!k->programs[i].link || bpf_obj_get_info_by_fd(bpf_program__fd(k->programs[i].prog), &info, &len) < 0)
+        if ((!k->programs[i].link && !k->programs[i].left_out) || bpf_obj_get_info_by_fd(bpf_program__fd(k->programs[i].prog), &info, &len) < 0)
             continue;
-        out[n++] = (struct hf_hook_cost){k->programs[i].name, info.run_cnt, info.run_time_ns, info.verified_insns};
+        out[n++] = (struct hf_hook_cost){k->programs[i].name, hf_program_types(k->programs[i].name), info.run_cnt, info.run_time_ns, info.verified_insns};
     }
     return n + hf_on_demand_costs(k->demand, out + n, max - n);
 }

@@ -65,6 +65,11 @@ HF_MUSTUSE int hf_kernel_policy_set(struct hf_kernel *k, uint64_t cgroup_id, uin
 void hf_kernel_policy_delete(struct hf_kernel *k, uint64_t cgroup_id);
 /* Events of each group that were lost since it is known: over its budget, for want of room. */
 void hf_kernel_each_loss(struct hf_kernel *k, void (*fn)(void *ctx, uint64_t cgroup_id, uint64_t lost_budget, uint64_t lost_ring), void *ctx);
+/* Ordinary events of a container (all its groups): at most so many a second; 0: the usual budget. */
+void hf_kernel_limit(struct hf_kernel *k, uint64_t container_id, uint64_t per_s);
+/* Programs that deliver only such types, and never an urgent event, are taken off their hooks; those that were, and deliver others now, are
+ * put back. */
+HF_MUSTUSE int hf_kernel_leave_out(struct hf_kernel *k, uint64_t types, struct hf_err *err);
 HF_MUSTUSE int hf_kernel_settings(struct hf_kernel *k, const struct hf_settings *s, struct hf_err *err);
 /* Writes owners into the sockets that are there.  Call when the policies of the running containers are set, and again when a
  * group turned out to be a container later.  0, also where the kernel has no such iterator (capability "sockets-before"). */
@@ -75,6 +80,7 @@ void hf_kernel_counters(struct hf_kernel *k, unsigned type, struct hf_counters *
 /* Cost: while statistics are on (they cost a little themselves, so only now and then), runs and time of every program. */
 struct hf_hook_cost {
     const char *program;
+    uint64_t types;    /* that it delivers (capabilities.h) */
     uint64_t runs, ns; /* since the statistics were first on */
     uint64_t insns;    /* as the verifier counted */
 };

@@ -415,7 +415,7 @@ size_t hf_on_demand_costs(const struct hf_on_demand *d, struct hf_hook_cost *out
             struct bpf_prog_info info = {0};
             uint32_t len = sizeof info;
             if (bpf_obj_get_info_by_fd(bpf_program__fd(a->prog), &info, &len) == 0)
-                out[n++] = (struct hf_hook_cost){a->name, info.run_cnt, info.run_time_ns, info.verified_insns};
+                out[n++] = (struct hf_hook_cost){a->name, hf_program_types(a->name), info.run_cnt, info.run_time_ns, info.verified_insns};
         }
     return n;
 }

@@ -22,6 +22,7 @@ struct hf_policy {
     __u64 execs;
     __u32 flags;   /* HF_POLICY_* */
     __u32 listens; /* of the container's own group: TCP listeners that were opened in it */
+    __u64 limit_per_s; /* bulk events of this group, instead of the usual budget; 0: the usual */
 };
 #define HF_POLICY_NO_BUDGET 0x1u
 #define HF_POLICY_MAYBE 0x4u /* a runtime made the group; whether it is a container's user space has not said yet */

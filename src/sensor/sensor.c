@@ -55,10 +55,10 @@ struct sensor {
     struct hf_ask asked;       /* of the unprivileged half: in force */
     struct hf_ask_gate ask_gate;
     bool ask_refused;          /* the last message was no good, which has been told */
-    unsigned over_budget, shed;
     struct hf_hook_cost costs[HOOKS_MAX];
     size_t n_costs;
-    uint64_t cost_window_ns, cost_at_ns;
+    uint64_t cost_window_ns;
+    bool stats_on; /* since the last status */
 };
 
 static void container_record(void *ctx, struct hf_span record)
@@ -299,7 +299,7 @@ static void group_loss(void *ctx, uint64_t cgroup_id, uint64_t lost_budget, uint
     t->ring = lost_ring;
 }
 
-static uint64_t tell_losses(struct sensor *s)
+static uint64_t tell_losses(struct sensor *s, struct hf_counters *ret_sum)
 {
     uint64_t total = 0;
     bool more = false;
@@ -308,6 +308,9 @@ static uint64_t tell_losses(struct sensor *s)
         hf_kernel_counters(s->kernel, type, &c);
         uint64_t lost = c.lost_ring + c.errors, all = lost + c.lost_budget;
         total += all;
+        ret_sum->seen += c.seen + c.lost_budget + c.errors + c.deduped; /* what got as far as being sent is counted as seen there */
+        ret_sum->sent += c.sent;
+        ret_sum->deduped += c.deduped;
         if (all == s->told_lost[type])
             continue;
         tell_loss(s, 0, type, lost ? HF_LOSS_RING : HF_LOSS_BUDGET, all - s->told_lost[type]);
@@ -344,72 +347,67 @@ static uint64_t rss_kib(void)
     return pages * 4;
 }
 
-/* Hooks' run time: counted while the kernel's statistics are on, in one of COSTS_EVERY intervals (always when asked for). */
+static uint64_t per_s(uint64_t n, uint64_t interval_ns)
+{
+    return (uint64_t)((double)n * 1e9 / (double)interval_ns);
+}
+
+/* Hooks' run time: counted while the kernel's statistics are on, in one of COSTS_EVERY intervals (always when that is asked for). */
 static uint64_t measure_hooks(struct sensor *s, uint64_t interval_ns, struct hf_buf *out)
 {
-    bool always = s->o.costs || (s->asked.flags & HF_ASK_COSTS), measured = always || s->ticks % COSTS_EVERY == 1;
+    bool always = s->asked.flags & HF_ASK_COSTS, measured = s->stats_on;
     struct hf_hook_cost now[HOOKS_MAX];
     uint64_t total = 0;
     if (measured) {
         size_t n = hf_kernel_costs(s->kernel, now, HOOKS_MAX);
-        for (size_t i = 0; i < n && n == s->n_costs; i++) {
-            uint64_t ns = now[i].ns - s->costs[i].ns, runs = now[i].runs - s->costs[i].runs;
+        for (size_t i = 0, k = 0; i < n; i++) {
+            while (k < s->n_costs && s->costs[k].program != now[i].program) /* in the same order; one may have been taken off or put on */
+                k++;
+            if (k == s->n_costs) {
+                k = 0;
+                continue;
+            }
+            uint64_t ns = now[i].ns - s->costs[k].ns, runs = now[i].runs - s->costs[k].runs;
             total += ns;
             char name[80];
-            snprintf(name, sizeof name, "hook.%s", now[i].program);
+            snprintf(name, sizeof name, "cost.%s", now[i].program);
             if (runs)
-                hf_pairs_addf(out, name, "%llu runs, %llu ns", (unsigned long long)(runs * 1000000000u / interval_ns), (unsigned long long)(ns * 1000000000u / interval_ns));
+                hf_pairs_addf(out, name, "%llu %llu %llx", (unsigned long long)per_s(runs, interval_ns), (unsigned long long)per_s(ns, interval_ns), (unsigned long long)now[i].types);
         }
-        s->cost_window_ns = total * 1000000000u / interval_ns;
+        hf_pairs_addf(out, "cost.measured", "1");
+        s->cost_window_ns = per_s(total, interval_ns);
     }
-    (void)hf_kernel_stats_on(s->kernel, always || (s->ticks + 1) % COSTS_EVERY == 1);
+    s->stats_on = always || s->ticks < 2 || (s->ticks + 1) % COSTS_EVERY == 1; /* the first numbers come at once */
+    (void)hf_kernel_stats_on(s->kernel, s->stats_on);
     s->n_costs = hf_kernel_costs(s->kernel, s->costs, HOOKS_MAX);
     return s->cost_window_ns;
 }
 
-/* What is given up first when the sensor costs more than it may: the least telling bulk types. */
-static const struct {
-    uint64_t types;
-    const char *name;
-} sheddable[] = {
-        {1ull << HF_EV_MEM | 1ull << HF_EV_RENAME, "memory and rename events"},
-        {1ull << HF_EV_PAYLOAD, "first bytes of connections"},
-        {1ull << HF_EV_IO_URING, "io_uring events"},
-        {1ull << HF_EV_FORK | 1ull << HF_EV_EXIT, "forks and exits"},
-};
-
-/* What is told: as it began, without what the other side gave up and what the budget does not allow. */
+/* What is told: as it began, without what the other side gave up; what nobody is told of at all stops in the kernel. */
 static int settings_in_force(struct sensor *s, struct hf_err *err)
 {
     struct hf_settings set = s->settings;
+    uint64_t out = s->asked.shed_container & (s->asked.shed_host | ~s->settings.host_types);
     set.shed_container = s->asked.shed_container;
     set.shed_host = s->asked.shed_host;
-    for (size_t i = 0; i < s->shed; i++) {
-        set.shed_container |= sheddable[i].types;
-        set.shed_host |= sheddable[i].types;
-    }
-    return hf_kernel_settings(s->kernel, &set, err);
+    int rc = hf_kernel_settings(s->kernel, &set, err), rc2 = hf_kernel_leave_out(s->kernel, out, err);
+    return rc < 0 ? rc : rc2;
 }
 
-static void keep_budget(struct sensor *s, uint64_t cost_per_s_ns, struct hf_buf *out)
+/* Limits that are not asked for any more end. */
+static void limits_in_force(struct sensor *s, const struct hf_ask *before)
 {
-    struct hf_err ignored = HF_ERR_INIT;
-    uint64_t allowed = (uint64_t)s->o.budget_pct100 * 100000u; /* ns of a second */
-    if (!allowed)
-        return;
-    if (cost_per_s_ns > allowed)
-        s->over_budget++;
-    else if (cost_per_s_ns < allowed / 2 && s->over_budget)
-        s->over_budget--;
-    bool more = s->over_budget >= 5 && s->shed < HF_ARRAY_LEN(sheddable), fewer = s->over_budget == 0 && s->shed > 0 && s->ticks % 30 == 0;
-    if (!more && !fewer)
-        return;
-    s->shed += more ? 1 : -1u;
-    s->over_budget = more ? 0 : s->over_budget;
-    for (size_t i = 0; i < s->shed; i++)
-        hf_pairs_add(out, "shed", hf_span_z(sheddable[i].name));
-    if (settings_in_force(s, &ignored) < 0)
-        hf_pairs_add(out, "error", hf_span_z(ignored.msg));
+    for (size_t i = 0; i < HF_ASK_LIMITS; i++) {
+        const struct hf_ask_limit *old = &before->limits[i];
+        bool kept = !old->cgroup_id;
+        for (size_t j = 0; j < HF_ASK_LIMITS && !kept; j++)
+            kept = s->asked.limits[j].cgroup_id == old->cgroup_id;
+        if (!kept)
+            hf_kernel_limit(s->kernel, old->cgroup_id, 0);
+    }
+    for (size_t i = 0; i < HF_ASK_LIMITS; i++)
+        if (s->asked.limits[i].cgroup_id)
+            hf_kernel_limit(s->kernel, s->asked.limits[i].cgroup_id, s->asked.limits[i].per_s);
 }
 
 static void send_rate(void *ctx, const struct hf_wire_rate *r)
@@ -426,7 +424,8 @@ static void status(struct sensor *s)
     hf_pairs_begin(&b, HF_EV_STATUS, 0);
     cpu_per_s = (cpu - s->cpu_ns) * 1000000000u / (interval ? interval : 1);
     s->cpu_ns = cpu;
-    uint64_t lost = tell_losses(s), hooks = measure_hooks(s, interval ? interval : 1, &b);
+    struct hf_counters sum = {0};
+    uint64_t lost = tell_losses(s, &sum), hooks = measure_hooks(s, interval ? interval : 1, &b);
     struct hf_err rates = HF_ERR_INIT;
     if (s->rates && hf_rates_read(s->rates, s->now_ns, send_rate, s, &rates) < 0)
         hf_pairs_add(&b, "error", hf_span_z(rates.msg));
@@ -436,6 +435,9 @@ static void status(struct sensor *s)
     hf_pairs_addf(&b, "state", "running");
     hf_pairs_addf(&b, "uptime_s", "%llu", (unsigned long long)((s->now_ns - s->started_ns) / 1000000000u));
     hf_pairs_addf(&b, "records", "%llu", (unsigned long long)records);
+    hf_pairs_addf(&b, "seen", "%llu", (unsigned long long)sum.seen);
+    hf_pairs_addf(&b, "sent", "%llu", (unsigned long long)sum.sent);
+    hf_pairs_addf(&b, "deduplicated", "%llu", (unsigned long long)sum.deduped);
     hf_pairs_addf(&b, "lost", "%llu", (unsigned long long)lost);
     hf_pairs_addf(&b, "containers", "%zu", hf_containers_count(s->containers));
     hf_pairs_addf(&b, "sensor_cpu_ns_per_s", "%llu", (unsigned long long)cpu_per_s);
@@ -447,9 +449,8 @@ static void status(struct sensor *s)
         hf_files_stats(s->files, &objects, &files_lost);
         hf_pairs_addf(&b, "watched_files", "%zu", objects);
     }
-    if (s->ticks % 60 == 1)
+    if (s->ticks % 10 == 1)
         hf_pairs_addf(&b, "kernel_bytes", "%llu", (unsigned long long)hf_kernel_memory(s->kernel));
-    keep_budget(s, cpu_per_s + hooks, &b);
     struct hf_span record = hf_pairs_end(&b);
     if (record.n)
         hf_frames_add(&s->frames, record);
@@ -485,7 +486,7 @@ static void type_names(uint64_t types, struct hf_buf *out)
     for (unsigned i = 0; i < 64; i++)
         if (types & (1ull << i)) {
             hf_buf_addz(out, any ? "," : "");
-            hf_buf_addz(out, hf_event_type_name(i));
+            hf_buf_addz(out, i == 63 ? "rate" : hf_event_type_name(i));
             any = true;
         }
     if (!any)
@@ -496,7 +497,9 @@ static void take_ask(struct sensor *s, const struct hf_ask *a)
 {
     struct hf_err err = HF_ERR_INIT;
     hf_autobuf b = HF_BUF_INIT(32768), names = HF_BUF_INIT(1024);
+    struct hf_ask before = s->asked;
     s->asked = *a;
+    limits_in_force(s, &before);
     hf_pairs_begin(&b, HF_EV_STATUS, 0);
     hf_pairs_addf(&b, "asked", "%llu", (unsigned long long)a->seq);
     if (settings_in_force(s, &err) < 0)
@@ -514,13 +517,16 @@ static void take_ask(struct sensor *s, const struct hf_ask *a)
         if (f[i].demand && f[i].attached && f[i].costly)
             hf_pairs_add(&b, name, hf_span_z(f[i].hook));
     }
-    s->n_costs = 0; /* other programs than before */
+    s->n_costs = hf_kernel_costs(s->kernel, s->costs, HOOKS_MAX); /* other programs than before */
     hf_buf_clear(&names);
     type_names(a->shed_container, &names);
     hf_pairs_add(&b, "left_out.containers", hf_buf_span(&names));
     hf_buf_clear(&names);
     type_names(a->shed_host, &names);
     hf_pairs_add(&b, "left_out.host", hf_buf_span(&names));
+    for (size_t i = 0; i < HF_ASK_LIMITS; i++)
+        if (a->limits[i].cgroup_id)
+            hf_pairs_addf(&b, "limited", "%llu to %llu a second", (unsigned long long)a->limits[i].cgroup_id, (unsigned long long)a->limits[i].per_s);
     struct hf_span record = hf_pairs_end(&b);
     if (record.n)
         hf_frames_add(&s->frames, record);
@@ -669,11 +675,12 @@ static void loop(struct sensor *s)
         int n = epoll_wait(s->epoll, events, HF_ARRAY_LEN(events), wait_ms(s, busy));
         if (n < 0 && errno != EINTR)
             break;
-        if (s->files)
-            hf_files_read(s->files);
-        for (int i = 0; i < n; i++)
+        for (int i = 0; i < n; i++) {
             if (events[i].data.fd == s->o.out_fd)
                 read_asks(s);
+            else if (s->files && events[i].data.fd == hf_files_fd(s->files))
+                hf_files_read(s->files);
+        }
         busy = drain(s) > 0 || n > 0 || !hf_frames_room(&s->frames);
         if (s->file_records.n)
             send_files(s);

@@ -10,9 +10,7 @@
 struct hf_sensor_opts {
     int out_fd;             /* SOCK_SEQPACKET, to the unprivileged process */
     uint32_t peer_pid;      /* of that process: its own acts are no events either */
-    uint32_t budget_pct100; /* of one core, in hundredths of a percent; 0: no budget */
     bool host;              /* events of processes outside containers too */
-    bool costs;             /* measure every hook */
     volatile const int *stop; /* becomes non-zero when it is to end */
 };
 /* Returns when asked to stop or the other side is gone (0), or with an error before it began. */

@@ -24,7 +24,7 @@ static int reads(const struct hf_ask *a, struct hf_err *err)
 static void taken(void)
 {
     int pair[2];
-    char bytes[128];
+    char bytes[256];
     struct hf_ask a = good(), got;
     OK(reads(&a, NULL) == 0);
     if (!OK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0))
@@ -44,7 +44,7 @@ static void taken(void)
 /* Every type that must be told, by the list of the wire: a new type that is neither kept nor sheddable is refused as well. */
 static void refused(void)
 {
-    static const unsigned kept[] = {HF_EV_EXEC, HF_EV_CGROUP, HF_EV_SIGNAL, HF_EV_PTRACE, HF_EV_NS, HF_EV_MOUNT, HF_EV_MODULE, HF_EV_BPF, HF_EV_CAP, HF_EV_SOCKET, 0, 40, 63};
+    static const unsigned kept[] = {HF_EV_EXEC, HF_EV_CGROUP, HF_EV_SIGNAL, HF_EV_PTRACE, HF_EV_NS, HF_EV_MOUNT, HF_EV_MODULE, HF_EV_BPF, HF_EV_CAP, HF_EV_SOCKET, 0, 40, 62};
     struct hf_err err = HF_ERR_INIT;
     for (size_t i = 0; i < HF_ARRAY_LEN(kept); i++) {
         struct hf_ask a = good(), b = good();
@@ -53,6 +53,13 @@ static void refused(void)
         OK(reads(&a, &err) == HF_E_FORMAT && reads(&b, &err) == HF_E_FORMAT);
     }
     OK(strstr(err.msg, "cannot be left out"));
+    struct hf_ask l = good();
+    l.limits[3] = (struct hf_ask_limit){.cgroup_id = 5, .per_s = HF_ASK_LIMIT_MIN};
+    OK(reads(&l, &err) == 0);
+    l.limits[3].per_s--;
+    OK(reads(&l, &err) == HF_E_FORMAT && strstr(err.msg, "limited to 99"));
+    l.limits[3] = (struct hf_ask_limit){.per_s = 1000};
+    OK(reads(&l, &err) == HF_E_FORMAT);
     struct hf_ask a = good();
     a.demand |= HF_DEMAND_ALL + 1;
     OK(reads(&a, &err) == HF_E_FORMAT && strstr(err.msg, "classes of hooks 0x10"));

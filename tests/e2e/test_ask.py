@@ -15,8 +15,8 @@ EXEC, FORK, RENAME = 1, 2, 17
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def message(magic=0x4B534148, version=1, size=56, seq=100, demand=0, cheap=0, container=0, host=0, flags=0, reserved=0):
-    return struct.pack("<IHHQQQQQII", magic, version, size, seq, demand, cheap, container, host, flags, reserved)
+def message(magic=0x4B534148, version=1, size=120, seq=100, demand=0, cheap=0, container=0, host=0, flags=0, reserved=0, limit=(0, 0)):
+    return struct.pack("<IHHQQQQQII", magic, version, size, seq, demand, cheap, container, host, flags, reserved) + struct.pack("<QQ", *limit) + bytes(48)
 
 
 def stolen(engine):

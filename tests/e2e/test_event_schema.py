@@ -85,6 +85,7 @@ def test_live(watch, busybox):  # noqa: F811
     busybox("run", "--rm", "--name", "valid", "--network", "none", "--label", "a=b", "box:1", "/bin/busybox", "sh", "-c",
             "busybox nc -l -p 4444 & busybox sleep 0.3; busybox nc 127.0.0.1 4444 </dev/null; busybox cp /bin/true /tmp/true; /tmp/true --password=x; busybox cat /etc/shadow; true")
     w.wait_for(lambda l: l["type"] == "container_end" and l["container"]["name"] == "valid")
+    w.wait_for(lambda l: l.get("cost", {}).get("rules"))
     assert w.end()[0] in (0, 4)
     lines = check((w.path / "out").read_text())
     assert {line["type"] for line in lines} >= {"exec", "container", "listen", "connect", "accept", "close", "exit", "status", "container_end"}

@@ -16,6 +16,19 @@ from test_docker import overlay  # noqa: F401 (a fixture)
 from test_watch import watch  # noqa: F401 (a fixture)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+COSTLY = ("tracepoint/",)
+REQUESTS = """
+- rule: Request
+  desc: of the pack's rules, with whatever hook there is
+  condition: evt.type = ioctl and container.id != host and evt.arg.request in (TIOCSTI, EVIOCGRAB, UI_DEV_CREATE)
+  output: "%proc.name %evt.arg.request of %fd.name"
+  priority: HIGH
+- rule: Traced
+  desc: what asks for no privilege
+  condition: evt.type = ptrace and container.id != host and evt.arg.request = PTRACE_TRACEME
+  output: "%proc.name has itself traced"
+  priority: LOW
+"""
 ANY = """
 - rule: Memory
   desc: all that is told of it
@@ -110,3 +123,56 @@ def test_every_way_to_executable_memory(watch, box, binary, tmp_path):  # noqa: 
     assert len(told(w, "compiler")) == 1
     code, err = w.end()
     assert code == 0, err
+
+
+def test_requests_and_tracing(watch, box, binary, tmp_path):  # noqa: F811
+    """Rules that need them have them attached, and what that costs is said; a reload without these rules takes them away again."""
+    rows = {n: served(binary, n) for n in ("device-requests", "trace-unprivileged")}
+    if not rows["device-requests"]["hook"]:
+        pytest.skip("no hook serves it here")
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(REQUESTS)
+    w = watch("--json", "--rules", rules, "--state", tmp_path / "state")
+    asked = w.wait_for(lambda l: l["type"] == "status" and "ioctl" in l["status"].get("on_demand", ""))[-1]["status"]
+    assert asked["hook.device-requests"] == rows["device-requests"]["hook"]
+    needs = w.wait_for(lambda l: l["type"] == "status" and "needs.ioctl" in l["status"])[-1]["status"]
+    assert needs["needs.ioctl"] == "Request" and needs["needs.trace"] == "Traced" and "needs.memory" not in needs
+    costly = rows["device-requests"]["hook"].startswith(COSTLY)
+    assert ("costly.device-requests" in asked) == costly
+    # a terminal of one's own: input put into it, and its size asked
+    script = "/bin/memory winsize; /bin/memory tiocsti; /bin/memory traceme"
+    run(box, "terminal", "/bin/sh", "-c", script, options=("-t",))
+    run(box, "quiet", "/bin/sh", "-c", "/bin/memory winsize; /bin/memory ordinary", options=("-t",))
+    ended(w, "quiet")
+    w.wait_for(lambda l: l["type"] == "alert" and l["rule"] == "Traced")
+    files = [l["file"] for l in told(w, "terminal", "file") if l["file"]["operation"] == "ioctl"]
+    assert [(f["request"], f["path"]) for f in files] == [("TIOCSTI", "/dev/pts/0")] or [(f["request"], f["path"]) for f in files] == [("TIOCSTI", "/dev/tty")]
+    alerts = [l for l in w.lines() if l["type"] == "alert"]
+    assert {(a["rule"], a["container"]["name"]) for a in alerts} == {("Request", "terminal"), ("Traced", "terminal")}
+    # other rules, nothing of it any more
+    rules.write_text(ANY)
+    w.process.send_signal(signal.SIGHUP)
+    w.wait_for(lambda l: l["type"] == "status" and l["status"].get("on_demand") == "memory")
+    run(box, "later", "/bin/sh", "-c", script, options=("-t",))
+    ended(w, "later")
+    assert not [l for l in told(w, "later", "file") if l["file"]["operation"] == "ioctl"]
+    code, err = w.end()
+    assert code == 0
+    assert ("every system call of this host pays" in err) == costly
+
+
+def test_cheap_rules_attach_nothing_costly(watch, box, binary, tmp_path):  # noqa: F811
+    """The pack: memory yes, where its hook is cheap; no tracepoint of a system call whatever this kernel lacks."""
+    w = watch("--json", "--state", tmp_path / "state")
+    asked = w.wait_for(lambda l: l["type"] == "status" and "asked" in l["status"])[-1]["status"]
+    assert not [n for n in asked if n.startswith("costly.")]
+    assert not any(v.startswith(COSTLY) for n, v in asked.items() if n.startswith("hook."))
+    memory = served(binary, "memory")
+    assert ("memory" in asked["on_demand"].split(",")) == bool(memory["hook"] and not memory["every_call_pays"])
+    assert "Stack made executable" in memory["needed_by"] or memory["every_call_pays"]
+    devices = served(binary, "device-requests")
+    assert devices["needed_by"] == [] or not devices["every_call_pays"]
+    if devices.get("every_call_pays"):
+        assert "Keys put into a terminal" in devices["going_without"] and devices["call_ns"] < 1000
+    code, err = w.end()
+    assert code == 0 and "every system call" not in err

@@ -26,7 +26,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PACK = ROOT / "data" / "rules"
 LEARN = 4  # seconds
 LATER = LEARN + 3
-LEARNING = ("Application started a shell with a new command", "Server started a program for the first time", "New listener", "Container reaches for an admin port", "Cloud metadata asked", "Token of a service account read anew",
+LEARNING = ("Program begins to run code from memory", "Application started a shell with a new command", "Server started a program for the first time", "New listener", "Container reaches for an admin port", "Cloud metadata asked", "Token of a service account read anew",
             "Files sent or fetched by a tool for it", "Program run with a proxy of its own", "Datagrams to a new port", "Interpreter connects for the first time")
 SYS_ADMIN = ("--cap-add", "SYS_ADMIN", "--security-opt", "apparmor=unconfined")
 COPY = "/bin/cp /bin/actor /usr/local/bin/x"
@@ -57,6 +57,20 @@ CASES = [
     Case("Script ran from a loose place", "echo true >/dev/shm/s; /bin/sh /dev/shm/s x", "/bin/cat /dev/null /tmp"),
     Case("Program run through the loader", "/lib64/ld-linux-x86-64.so.2 /bin/actor true", "/lib64/ld-linux-x86-64.so.2 --verify /bin/actor; LD_TRACE_LOADED_OBJECTS=1 /lib64/ld-linux-x86-64.so.2 /bin/actor"),
     Case("Program without a file ran", "actor memfd", "actor true"),
+    Case("Shell or tool runs code from memory", "/bin/su mem write-then-execute", "/bin/node mem write-then-execute; /bin/su mem data"),
+    Case("Shell or tool runs code from memory", "/bin/su mem write-and-execute", "/bin/su mem map /bin/su"),
+    Case("Dropped program runs code from memory", f"{COPY}; /usr/local/bin/x mem write-then-execute", "/usr/bin/dpkg true; /usr/bin/dpkg run /bin/cp /bin/actor /usr/bin/y2; /usr/bin/y2 mem write-and-execute",
+         also=["Program from outside the image ran"]),
+    Case("Program begins to run code from memory", f"/usr/sbin/app true; /bin/sleep {LATER}; /usr/sbin/app mem write-then-execute",
+         f"/usr/sbin/app mem write-then-execute; /bin/sleep {LATER}; /usr/sbin/app mem write-then-execute; /bin/node mem write-then-execute"),
+    Case("Stack made executable", "actor mem stack", "/bin/node mem stack; actor mem data"),
+    Case("Library from memory loaded", "actor mem memfd", "/bin/node mem memfd; actor mem map /bin/actor"),
+    Case("Library without a name loaded", "/bin/cp /bin/actor /root/lib.so; actor mem removed /root/lib.so", "/bin/cp /bin/actor /root/ffiAbC123; actor mem removed /root/ffiAbC123"),
+    Case("Library of a loose place loaded", "/bin/cp /bin/actor /tmp/x.so; actor mem map /tmp/x.so", "/bin/cp /bin/actor /tmp/data; /bin/cat /tmp/data >/dev/null; actor mem map /bin/actor"),
+    Case("Library of a loose place loaded", "/bin/cp /bin/actor /dev/shm/y.so; actor mem map /dev/shm/y.so", "/bin/mkdir -p /root/.venv/lib; /bin/cp /bin/actor /root/.venv/lib/z.so; actor mem map /root/.venv/lib/z.so"),
+    Case("Library from outside the image loaded", "/bin/cp /bin/actor /root/plugin.so; actor mem map /root/plugin.so",
+         "/bin/mkdir -p /usr/lib/python3/site-packages; /bin/cp /bin/actor /usr/lib/python3/site-packages/m.so; actor mem map /usr/lib/python3/site-packages/m.so; /usr/bin/dpkg true; /usr/bin/dpkg run /bin/cp /bin/actor /usr/lib/p.so; actor mem map /usr/lib/p.so"),
+    Case("Library from outside the image forced into a program", "/bin/cp /bin/actor /root/hook.so; LD_PRELOAD=/root/hook.so actor mem map /root/hook.so", "LD_PRELOAD=/bin/node actor mem map /bin/node"),
     Case("Dropped program connects", f"{COPY}; /usr/local/bin/x connect 10.9.0.5 8080", "actor connect 10.9.0.5 8080", also=["Program from outside the image ran"]),
     Case("Dropped program listens", f"{COPY}; /usr/local/bin/x listen 7000 500", "actor listen 7000 500", also=["Program from outside the image ran"]),
     Case("Beacon of a dropped program", f"{COPY}; /usr/local/bin/x connect 10.9.0.5 8080 7 1100", f"{COPY}2; /usr/local/bin/x2 connect 10.9.0.6 8080 7 200 1500 100 2500 700",

@@ -205,7 +205,7 @@ def test_calls_from_one_buffer_are_told_one_by_one(watch, tmp_path):
 
 
 def test_silent_rules_are_said(watch, tmp_path):
-    (tmp_path / "rules.yaml").write_text("- rule: r\n  condition: evt.type = mprotect\n  output: o\n")
+    (tmp_path / "rules.yaml").write_text("- rule: r\n  condition: evt.type = poll\n  output: o\n")
     w = watch("--json", "--rules", tmp_path / "rules.yaml")
     code, err = w.end()
     assert code == 0 and err.count("\n") == 1 and "1 of the rules need events that the sensor does not tell of" in err
@@ -235,7 +235,7 @@ def test_features(run):
 def test_rules_check(run, tmp_path):
     (tmp_path / "rules.yaml").write_text(RULES + """
 - rule: Needs memory
-  condition: evt.type = mprotect and container.id != host
+  condition: evt.type = poll and container.id != host
   output: o
 - rule: Needs payloads
   condition: evt.type = read and evt.buffer contains x
@@ -248,10 +248,10 @@ def test_rules_check(run, tmp_path):
     assert rules["Program from a temporary folder"]["events"] == ["execve"] and rules["Program from a temporary folder"]["not_served"] == []
     silent = rules["Needs payloads"]
     assert silent["events"] == [] and not silent["enabled"] and any(n.startswith("evt.buffer: needs the bytes") for n in silent["not_served"])
-    assert rules["Needs memory"]["events"] == [] and rules["Needs memory"]["not_served"] == ["mprotect: the sensor does not tell of such events yet"]
+    assert rules["Needs memory"]["events"] == [] and rules["Needs memory"]["not_served"] == ["poll: such calls are never traced"]
     code, out, err = run("rules", "check", tmp_path / "rules.yaml")
     assert code == 0 and out.endswith("3 rules, 1 macros, 1 lists; 2 rules can never match here\n")
-    assert "    not served yet: mprotect\n" in out
+    assert "    not served: poll: such calls are never traced\n" in out
     assert run("rules", "check", tmp_path / "none.yaml")[0] == 3
     (tmp_path / "bad.yaml").write_text("- rule: r\n  condition: evt.type = execve and\n  output: o\n")
     code, out, err = run("rules", "check", tmp_path / "bad.yaml")

@@ -242,6 +242,31 @@ static int act_memfd(char **a)
     return 1;
 }
 
+/* mem write-and-execute | write-then-execute | stack | memfd | map FILE | removed FILE: makes memory executable (tests/tools/memory.c has all ways) */
+static int act_mem(char **a)
+{
+    unsigned char here[8192], code = 0xc3 /* ret */;
+    const char *way = a[0] ? a[0] : "";
+    int both = PROT_READ | PROT_WRITE, fd = -1;
+    if (!strcmp(way, "stack"))
+        return mprotect((void *)(((unsigned long)here + 4095) & ~4095ul), 4096, both | PROT_EXEC);
+    if (!strcmp(way, "memfd")) {
+        fd = memfd_create("x", 0);
+        (void)!write(fd, &code, 1);
+    } else if (a[1]) {
+        fd = open(a[1], O_RDONLY);
+    }
+    if (!strcmp(way, "removed"))
+        unlink(a[1]);
+    if (fd >= 0)
+        return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0) == MAP_FAILED;
+    void *p = mmap(NULL, 4096, !strcmp(way, "write-and-execute") ? both | PROT_EXEC : both, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return 1;
+    memcpy(p, &code, 1);
+    return !strcmp(way, "write-then-execute") ? mprotect(p, 4096, PROT_READ | PROT_EXEC) : 0;
+}
+
 /* fail UID CODE N: N children that become the user and end with the code */
 static int act_fail(char **a)
 {
@@ -670,7 +695,7 @@ static const struct {
     int (*fn)(char **);
 } acts[] = {{"true", act_true}, {"sleep", act_sleep}, {"exit", act_exit}, {"listen", act_listen}, {"drain", act_drain}, {"connect", act_connect}, {"sweep", act_sweep},
         {"ports", act_ports}, {"say", act_say}, {"onsocket", act_onsocket}, {"onunix", act_onunix}, {"below", act_below}, {"serve", act_serve}, {"after", act_after},
-        {"memfd", act_memfd}, {"as", act_as}, {"fail", act_fail}, {"dnsd", act_dnsd}, {"dns", act_dns}, {"flood", act_flood}, {"ptrace", act_ptrace}, {"trace-child", act_trace_child},
+        {"memfd", act_memfd}, {"mem", act_mem}, {"as", act_as}, {"fail", act_fail}, {"dnsd", act_dnsd}, {"dns", act_dns}, {"flood", act_flood}, {"ptrace", act_ptrace}, {"trace-child", act_trace_child},
         {"packet", act_packet}, {"mount", act_mount}, {"setns", act_setns}, {"unshare", act_unshare}, {"mknod", act_mknod}, {"fifo", act_fifo}, {"uffd", act_uffd},
         {"name", act_name}, {"bpf", act_bpf}, {"perf", act_perf}, {"ring", act_ring}, {"handle", act_handle}, {"traceme", act_traceme}, {"nameless", act_nameless}, {"reopen", act_reopen}, {"open", act_open}, {"regain", act_regain}, {"udp", act_udp}, {"ring-connect", act_ring_connect},
         {"pour", act_pour}, {"swallow", act_swallow}, {"answer", act_answer}, {"zeros", act_zeros}, {"spray", act_spray}, {"reuse", act_reuse}, {"nest", act_nest}, {"unix", act_unix}, {"run", act_run}, {"put", act_put}};

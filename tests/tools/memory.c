@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/input.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -224,16 +225,31 @@ static int ordinary(const char *arg)
     return of_file(path); /* itself, as the image has it */
 }
 
-/* A key press that nobody pressed. */
+/* A key press that nobody pressed; "own": into a terminal that it makes. */
 static int into_terminal(const char *arg)
 {
-    int fd = open(arg && *arg ? arg : "/dev/tty", O_RDWR | O_NOCTTY);
+    int fd, master;
     char c = '\n';
+    if (arg && !strcmp(arg, "own")) {
+        master = posix_openpt(O_RDWR | O_NOCTTY);
+        if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0)
+            return 1;
+        fd = open(ptsname(master), O_RDWR | O_NOCTTY);
+    } else {
+        fd = open(arg && *arg ? arg : "/dev/tty", O_RDWR | O_NOCTTY);
+    }
     if (fd < 0 || ioctl(fd, TIOCSTI, &c) != 0) {
         perror("TIOCSTI");
         return 1;
     }
     return 0;
+}
+
+/* Asked of what is no keyboard, which is refused; it was asked. */
+static int grab(const char *arg)
+{
+    int fd = open(arg ? arg : "/dev/null", O_RDONLY);
+    return fd < 0 || (ioctl(fd, EVIOCGRAB, 1) != 0 && errno != ENOTTY && errno != EINVAL);
 }
 
 static int size_of_terminal(const char *arg)
@@ -261,7 +277,7 @@ static const struct {
 } acts[] = {{"write-and-execute", write_and_execute}, {"write-then-execute", write_then_execute}, {"with-key", with_key}, {"behind-executable", behind_executable},
         {"stack", of_stack}, {"heap", of_heap}, {"memfd", of_memfd}, {"file", of_file}, {"unlinked", of_unlinked}, {"shared", of_shared},
         {"personality", by_personality}, {"compat", by_compat}, {"compiler", compiler}, {"ordinary", ordinary}, {"tiocsti", into_terminal},
-        {"winsize", size_of_terminal}, {"traceme", traced}, {"userfaultfd", fault_handler}};
+        {"grab", grab}, {"winsize", size_of_terminal}, {"traceme", traced}, {"userfaultfd", fault_handler}};
 
 int main(int argc, char **argv)
 {

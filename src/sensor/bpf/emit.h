@@ -25,11 +25,12 @@ struct hf_want {
 /* Refills and takes one token.  Races between processors cost or give a token now and then, no more. */
 static __always_inline bool hf_take_token(struct hf_policy *p, const struct hf_settings *set)
 {
-    u64 now = bpf_ktime_get_boot_ns(), passed = now - p->tokens_ns;
+    u64 now = bpf_ktime_get_boot_ns(), passed = now - p->tokens_ns, limit = p->limit_per_s;
     if (passed > 10000000ull) { /* 10 ms */
-        u64 more = passed > 1000000000ull ? set->budget_burst : passed / 1000 * set->budget_per_s / 1000000;
+        u64 per_s = limit ? limit : set->budget_per_s, burst = limit ? limit : set->budget_burst;
+        u64 more = passed > 1000000000ull ? burst : passed / 1000 * per_s / 1000000;
         u64 have = p->tokens + more;
-        p->tokens = have > set->budget_burst ? set->budget_burst : have;
+        p->tokens = have > burst ? burst : have;
         p->tokens_ns = now;
     }
     if (p->tokens == 0)
@@ -56,7 +57,8 @@ static __always_inline bool hf_wanted(u64 cgroup_id, u32 type, bool urgent, stru
         ret->critical = true;
     if (!ret->critical && (set->shed_container & bit))
         return false;
-    if (!ret->critical && !(p->flags & HF_POLICY_NO_BUDGET) && !hf_take_token(p, set)) {
+    bool exempt = p->limit_per_s && type == HF_EV_EXEC; /* who floods to be limited does not hide by it what he starts */
+    if (!ret->critical && !exempt && !(p->flags & HF_POLICY_NO_BUDGET) && !hf_take_token(p, set)) {
         struct hf_counters *c = hf_counter(type);
         if (c)
             c->lost_budget++;

@@ -171,9 +171,15 @@ struct css_set {
     struct cgroup_subsys_state *subsys[14];
     struct cgroup *dfl_cgrp;
 };
+#if defined(__TARGET_ARCH_x86)
 struct thread_info {
     u32 status;
 };
+#else
+struct thread_info {
+    unsigned long flags;
+};
+#endif
 struct task_struct {
     struct thread_info thread_info;
     u32 flags, ptrace;
@@ -264,9 +270,19 @@ struct ovl_entry { /* 6.5 (163db0da3515) and later */
 struct kernel_siginfo {
     int si_code;
 };
+#if defined(__TARGET_ARCH_x86)
 struct pt_regs {
     unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, cs, flags, sp, ss;
 };
+#else
+struct user_pt_regs {
+    u64 regs[31], sp, pc, pstate;
+};
+struct pt_regs {
+    u64 regs[31], orig_x0;
+    int syscallno;
+};
+#endif
 
 enum cgroup_subsys_id { cpuset_cgrp_id, memory_cgrp_id, pids_cgrp_id, freezer_cgrp_id, cpu_cgrp_id };
 
@@ -283,4 +299,26 @@ enum cgroup_subsys_id { cpuset_cgrp_id, memory_cgrp_id, pids_cgrp_id, freezer_cg
 #define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10
+
+/* What differs between processors: whether a task runs the 32-bit interface, the number of the system call it is in, its first arguments. */
+#if defined(__TARGET_ARCH_x86)
 #define TS_COMPAT 0x0002
+#define hf_is_compat(t) (BPF_CORE_READ(t, thread_info.status) & TS_COMPAT)
+#define HF_REGS_CALL(r) BPF_CORE_READ(r, orig_ax)
+#define HF_REGS_0(r) BPF_CORE_READ(r, di)
+#define HF_REGS_1(r) BPF_CORE_READ(r, si)
+#define HF_REGS_2(r) BPF_CORE_READ(r, dx)
+#define HF_REGS_COMPAT_0(r) BPF_CORE_READ(r, bx)
+#define HF_REGS_COMPAT_1(r) BPF_CORE_READ(r, cx)
+#define HF_REGS_COMPAT_2(r) BPF_CORE_READ(r, dx)
+#else /* arm64: the first argument's register holds the result after the call, orig_x0 what it was */
+#define TIF_32BIT 22
+#define hf_is_compat(t) (BPF_CORE_READ(t, thread_info.flags) >> TIF_32BIT & 1)
+#define HF_REGS_CALL(r) (u32) BPF_CORE_READ(r, syscallno)
+#define HF_REGS_0(r) BPF_CORE_READ(r, orig_x0)
+#define HF_REGS_1(r) BPF_CORE_READ(r, regs[1])
+#define HF_REGS_2(r) BPF_CORE_READ(r, regs[2])
+#define HF_REGS_COMPAT_0 HF_REGS_0
+#define HF_REGS_COMPAT_1 HF_REGS_1
+#define HF_REGS_COMPAT_2 HF_REGS_2
+#endif

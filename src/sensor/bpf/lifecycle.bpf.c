@@ -99,7 +99,8 @@ int BPF_PROG(hf_cgroup_mkdir, struct cgroup *cg, const char *path)
         p.critical = set->container_critical;
         p.container = container;
         p.flags = flags;
-        p.tokens = set->budget_burst;
+        p.limit_per_s = parent && parent->container == container ? parent->limit_per_s : 0; /* a group of its own is no way around it */
+        p.tokens = p.limit_per_s ? p.limit_per_s : set->budget_burst;
         p.tokens_ns = bpf_ktime_get_boot_ns();
         bpf_map_update_elem(&hf_policies, &id, &p, BPF_ANY);
     }

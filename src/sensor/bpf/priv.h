@@ -4,6 +4,7 @@
 #include "emit.h"
 #include "../calls.h"
 #include "ioctl.h"
+#include "../call-numbers.h"
 
 extern const volatile __u32 hf_self_pid;
 extern const volatile __u32 hf_calls_served; /* bit HF_CALL_*: which calls the trace of capability checks is to tell of */
@@ -41,76 +42,11 @@ struct hf_bpf_attr {
     (1ull << 9 | 1ull << 13 | 1ull << 16 | 1ull << 18 | 1ull << 28 | 1ull << 35 | 1ull << 36 | 1ull << 38 | 1ull << 39 | \
             1ull << 45 | 1ull << 56 | 1ull << 57)
 
-#define KERNEL_STACK 16384u /* THREAD_SIZE of x86-64; what the process had in its registers is at the top */
+#define KERNEL_STACK 16384u /* THREAD_SIZE of x86-64 and of arm64 with pages of 4 KiB; what the process had in its registers is at the top */
 
 struct hf_call {
     u32 nr, what;
     u64 a[3];
-};
-
-/* What a call is to us, by its number.  Tables, not switches: the verifier takes what is loaded for any number and looks at what follows
- * once, not once for each call. */
-#define HF_CALL_NUMBERS 512u
-static const volatile u8 hf_calls_x86_64[HF_CALL_NUMBERS] = {
-        [165] = HF_CALL_MOUNT,
-        [166] = HF_CALL_UMOUNT,
-        [429] = HF_CALL_MOVE_MOUNT,
-        [428] = HF_CALL_OPEN_TREE,
-        [155] = HF_CALL_PIVOT,
-        [272] = HF_CALL_UNSHARE,
-        [308] = HF_CALL_SETNS,
-        [175] = HF_CALL_INIT_MODULE,
-        [313] = HF_CALL_FINIT_MODULE,
-        [176] = HF_CALL_DELETE_MODULE,
-        [246] = HF_CALL_KEXEC, [320] = HF_CALL_KEXEC, /* kexec_load, kexec_file_load */
-        [321] = HF_CALL_BPF,
-        [41] = HF_CALL_SOCKET,
-        [101] = HF_CALL_PTRACE,
-        [310] = HF_CALL_VM_READ,
-        [311] = HF_CALL_VM_WRITE,
-        [16] = HF_CALL_IOCTL,
-        [304] = HF_CALL_OTHER, /* open_by_handle_at */
-        [298] = HF_CALL_OTHER, /* perf_event_open */
-        [161] = HF_CALL_OTHER, /* chroot */
-        [172] = HF_CALL_OTHER, /* iopl, ioperm */
-        [173] = HF_CALL_OTHER,
-        [103] = HF_CALL_OTHER, /* syslog */
-        [167] = HF_CALL_OTHER, /* swapon */
-        [169] = HF_CALL_OTHER, /* reboot */
-        [133] = HF_CALL_OTHER, /* mknod, mknodat */
-        [259] = HF_CALL_OTHER,
-        [159] = HF_CALL_OTHER, /* adjtimex, settimeofday, clock_settime */
-        [164] = HF_CALL_OTHER,
-        [227] = HF_CALL_OTHER,
-        [170] = HF_CALL_OTHER, /* sethostname */
-        [163] = HF_CALL_OTHER, /* acct */
-        [323] = HF_CALL_OTHER, /* userfaultfd */
-        [430] = HF_CALL_OTHER, /* fsopen, fsconfig, fsmount, mount_setattr */
-        [431] = HF_CALL_OTHER,
-        [432] = HF_CALL_OTHER,
-        [442] = HF_CALL_OTHER,
-};
-static const volatile u8 hf_calls_i386[HF_CALL_NUMBERS] = {
-        [21] = HF_CALL_MOUNT,
-        [52] = HF_CALL_UMOUNT,
-        [429] = HF_CALL_MOVE_MOUNT,
-        [217] = HF_CALL_PIVOT,
-        [310] = HF_CALL_UNSHARE,
-        [346] = HF_CALL_SETNS,
-        [128] = HF_CALL_INIT_MODULE,
-        [350] = HF_CALL_FINIT_MODULE,
-        [129] = HF_CALL_DELETE_MODULE,
-        [357] = HF_CALL_BPF,
-        [359] = HF_CALL_SOCKET,
-        [26] = HF_CALL_PTRACE,
-        [347] = HF_CALL_VM_READ,
-        [348] = HF_CALL_VM_WRITE,
-        [54] = HF_CALL_IOCTL,
-        [342] = HF_CALL_OTHER, /* open_by_handle_at, perf_event_open, chroot, reboot, mknod */
-        [336] = HF_CALL_OTHER,
-        [61] = HF_CALL_OTHER,
-        [88] = HF_CALL_OTHER,
-        [14] = HF_CALL_OTHER,
 };
 
 /* The system call that the running task is in: number, what it is to us, first arguments. */
@@ -123,19 +59,19 @@ static __always_inline bool hf_current_call(struct task_struct *t, struct hf_cal
         regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
     else
         regs = (void *)((u64)BPF_CORE_READ(t, stack) + KERNEL_STACK - bpf_core_type_size(struct pt_regs));
-    u64 nr = BPF_CORE_READ(regs, orig_ax);
+    u64 nr = HF_REGS_CALL(regs);
     ret->nr = (u32)nr;
-    if (BPF_CORE_READ(t, thread_info.status) & TS_COMPAT) {
-        ret->what = nr < HF_CALL_NUMBERS ? hf_calls_i386[nr] : HF_CALL_NONE;
-        ret->a[0] = (u32)BPF_CORE_READ(regs, bx);
-        ret->a[1] = (u32)BPF_CORE_READ(regs, cx);
-        ret->a[2] = (u32)BPF_CORE_READ(regs, dx);
+    if (hf_is_compat(t)) {
+        ret->what = nr < HF_CALL_NUMBERS ? hf_calls_compat[nr] : HF_CALL_NONE;
+        ret->a[0] = (u32)HF_REGS_COMPAT_0(regs);
+        ret->a[1] = (u32)HF_REGS_COMPAT_1(regs);
+        ret->a[2] = (u32)HF_REGS_COMPAT_2(regs);
     } else {
         nr &= ~0x40000000ull; /* x32 */
-        ret->what = nr < HF_CALL_NUMBERS ? hf_calls_x86_64[nr] : HF_CALL_NONE;
-        ret->a[0] = BPF_CORE_READ(regs, di);
-        ret->a[1] = BPF_CORE_READ(regs, si);
-        ret->a[2] = BPF_CORE_READ(regs, dx);
+        ret->what = nr < HF_CALL_NUMBERS ? hf_calls_native[nr] : HF_CALL_NONE;
+        ret->a[0] = HF_REGS_0(regs);
+        ret->a[1] = HF_REGS_1(regs);
+        ret->a[2] = HF_REGS_2(regs);
     }
     return hf_calls_served & (1u << (ret->what & 31));
 }

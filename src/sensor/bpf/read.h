@@ -56,7 +56,7 @@ static __always_inline void hf_fill_header(struct hf_wire_hdr *h, struct task_st
     h->pad = 0;
     h->cpu = bpf_get_smp_processor_id();
     h->flags = (BPF_CORE_READ(t, ptrace) ? HF_F_TRACED : 0) | (task_flags & PF_KTHREAD ? HF_F_KTHREAD : 0) |
-            (BPF_CORE_READ(t, thread_info.status) & TS_COMPAT ? HF_F_COMPAT32 : 0);
+            (hf_is_compat(t) ? HF_F_COMPAT32 : 0);
     h->time_ns = bpf_ktime_get_boot_ns();
     h->cgroup_id = hf_cgroup_of(t);
     h->start_ns = BPF_CORE_READ(leader, start_boottime);
