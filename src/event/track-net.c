@@ -228,10 +228,10 @@ static void edge(struct hf_track *t, const struct hf_event *ev, bool incoming)
         s->e.peer_name = store(s, &used, ev->peer_name);
     }
     s->e.last_ns = ev->time_ns;
-    bool again = local && n->op == HF_NET_ACCEPT; /* the other end has told of it */
+    bool again = local && incoming; /* the other end tells of it */
     s->e.count += n->op == HF_NET_ESTABLISHED || (n->op == HF_NET_ACCEPT && !again) || n->op == HF_NET_SEND || n->op == HF_NET_FAILED || n->op == HF_NET_CONNECT;
     s->e.failed += n->op == HF_NET_FAILED;
-    if (n->op == HF_NET_CLOSE) {
+    if (n->op == HF_NET_CLOSE && !again) {
         s->e.bytes_out += incoming ? n->bytes_in : n->bytes_out;
         s->e.bytes_in += incoming ? n->bytes_out : n->bytes_in;
     }
