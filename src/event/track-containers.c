@@ -133,7 +133,7 @@ static int facts(struct hf_track *t, struct hf_event *ev)
         return -ENOMEM;
     if (ev->text.n)
         memcpy(text, ev->text.p, ev->text.n);
-    free(b->text);
+    char *before = b->text; /* what b->c still refers to */
     b->text = text;
     struct hf_container c = {.cgroup_id = b->c.cgroup_id, .caps = ~0ull, .index = b->c.index, .started_ns = b->c.started_ns, .pairs = hf_span(text, ev->text.n)};
     struct hf_span rest = c.pairs, name, value;
@@ -141,9 +141,11 @@ static int facts(struct hf_track *t, struct hf_event *ev)
         set_fact(&c, name, value);
     if (!c.started_ns)
         c.started_ns = ev->time_ns;
+    bool better = !hf_span_eq(c.name, b->c.name) || !hf_span_eq(c.image, b->c.image); /* found later than its id */
+    free(before);
     b->c = c;
     ev->container = &b->c;
-    return is_new;
+    return is_new || better;
 }
 
 int hf_track_container_event(struct hf_track *t, struct hf_event *ev)

@@ -142,6 +142,8 @@ static void exec_event(struct sensor *s, struct hf_span record)
     if (before > record.n || e.env_len > record.n - before)
         return;
     hf_containers_settle(s->containers, e.h.cgroup_id, s->now_ns);
+    if (!hf_containers_of(s->containers, e.h.cgroup_id))
+        hf_containers_runtime(s->containers, e.h.pid, hf_span_sub(record, before - e.args_len, e.args_len));
     if (s->files && e.h.mnt_ns != s->own_mnt_ns)
         hf_files_look_again(s->files, hf_containers_of(s->containers, e.h.cgroup_id), e.h.pid);
     hf_buf_clear(&s->record);

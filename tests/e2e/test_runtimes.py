@@ -23,6 +23,7 @@ import mkimage  # noqa: E402
 
 IMAGE = "example.org/shop/box:1"
 PAUSE = "registry.k8s.io/pause:3.6"
+N = f"-{os.getpid()}"  # in names: the same tests may run beside these
 
 
 def rootfs(folder):
@@ -174,8 +175,7 @@ def test_pod(binary, tmp_path, containerd):
     pytest.importorskip("grpc", reason="python3-grpcio is not installed")
     import cri
     runtime = cri.Cri(containerd.socket)
-    mine = os.getpid()  # the same test may run beside this one
-    pod_name, api_name, side_name = f"basket-{mine}", f"api-{mine}", f"sidecar-{mine}"
+    pod_name, api_name, side_name = f"basket{N}", f"api{N}", f"sidecar{N}"
     (tmp_path / "1").mkdir()
     (tmp_path / "2").mkdir()
     w = Watch(binary, tmp_path / "1", "--json", "--no-rules")
@@ -331,17 +331,17 @@ def test_unified_hierarchy(binary, tmp_path):
     """docker and the sensor where only the unified hierarchy is mounted: a mount namespace of their own."""
     with started_unified() as daemon:
         daemon("import", "-", "box:1", input=mkimage.tar_of_folder(rootfs(tmp_path / "box")))
-        daemon("run", "-d", "--name", "before", "--network", "none", "box:1", "/bin/sleep", "3600")
+        daemon("run", "-d", "--name", f"before{N}", "--network", "none", "box:1", "/bin/sleep", "3600")
         w = UnifiedWatch(binary, tmp_path, "--json", "--no-rules")
         try:
             assert [l["status"]["hierarchy"] for l in w.lines() if l["type"] == "status" and "hierarchy" in l["status"]] == ["unified"]
-            daemon("run", "--rm", "--name", "after", "--network", "none", "box:1", "/bin/true")
-            daemon("run", "--rm", "--name", "slice", "--cgroup-parent", "/hf.slice/deeper.slice", "--network", "none", "box:1", "/bin/true")
-            daemon("exec", "before", "/bin/true")
-            ended(w, "after", "slice")
-            ran = w.wait_for(lambda l: l["type"] == "exec" and (l.get("container") or {}).get("name") == "before")
+            daemon("run", "--rm", "--name", f"after{N}", "--network", "none", "box:1", "/bin/true")
+            daemon("run", "--rm", "--name", f"slice{N}", "--cgroup-parent", "/hf.slice/deeper.slice", "--network", "none", "box:1", "/bin/true")
+            daemon("exec", f"before{N}", "/bin/true")
+            ended(w, f"after{N}", f"slice{N}")
+            ran = w.wait_for(lambda l: l["type"] == "exec" and (l.get("container") or {}).get("name") == f"before{N}")
             assert ran[0]["process"]["session"] == "exec"
-            for name in ("before", "after", "slice"):
+            for name in (f"before{N}", f"after{N}", f"slice{N}"):
                 assert of(w, name, "container")[-1]["container"]["image"] == "box:1" and len(of(w, name, "exec")) == 1
             assert w.end() == (0, "")
         finally:
@@ -363,6 +363,31 @@ def started_unified():
         script = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hf-v2-"))) / "unified.sh"
         script.write_text(UNIFIED)
         yield stack.enter_context(started("overlay2", before=("unshare", "-m", "sh", script)))
+
+
+HIDDEN = """
+mount --make-rprivate / && mkdir -p data exec && mount -t tmpfs data data && mount -t tmpfs exec exec && exec "$@"
+"""
+
+
+def test_daemon_is_asked_when_the_disk_says_nothing(watch, tmp_path):  # noqa: F811
+    """A dockerd whose folders are in a mount namespace of its own: only its socket can tell."""
+    script = tmp_path / "hidden.sh"
+    script.write_text(HIDDEN)
+    with started("overlay2", before=("unshare", "-m", "sh", script)) as daemon:
+        daemon("import", "-", "box:1", input=mkimage.tar_of_folder(rootfs(tmp_path / "box")))
+        daemon("run", "-d", "--name", f"before{N}", "--label", "team=shop", "--network", "none", "box:1", "/bin/sleep", "3600")
+        w = watch("--json", "--no-rules")
+        daemon("run", "-d", "--name", f"after{N}", "--network", "none", "box:1", "/bin/sleep", "3600")
+        for name in (f"before{N}", f"after{N}"):
+            told = w.wait_for(lambda l: l["type"] == "container" and l["container"]["name"] == name)[-1]
+            assert told["container"]["image"] == "box:1" and told["container"]["runtime"] == "docker"
+            assert told["facts"]["from.name"] == "docker-socket" and told["facts"]["from.image"] == "docker-socket" and told["facts"]["command"] == "/bin/sleep 3600"
+        assert of(w, f"before{N}", "container")[-1]["container"]["labels"] == {"team": "shop"}
+        daemon("exec", f"after{N}", "/bin/true")
+        ran = w.wait_for(lambda l: l["type"] == "exec" and l["process"]["args"] == ["/bin/true"] and (l.get("container") or {}).get("name") == f"after{N}")
+        assert ran[0]["process"]["session"] == "exec" and ran[0]["container"]["image"] == "box:1"
+        assert w.end() == (0, "")
 
 
 NESTED = r"""

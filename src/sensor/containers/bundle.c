@@ -315,15 +315,15 @@ static bool has_config(const char *dir)
 }
 
 /* "--bundle DIR" or "-b DIR" of the runtime (runc, crun) that makes the group. */
-static bool by_maker(struct hf_bundle *b, uint32_t pid)
+static bool by_maker(struct hf_bundle *b, uint32_t pid, struct hf_span known)
 {
     char path[64];
     hf_autobuf args = HF_BUF_INIT(65536);
     struct hf_err ignored = HF_ERR_INIT;
     snprintf(path, sizeof path, "/proc/%u/cmdline", pid);
-    if (!pid || hf_read_file(path, &args, &ignored) < 0)
+    if (!pid || (!known.n && hf_read_file(path, &args, &ignored) < 0))
         return false;
-    struct hf_span rest = hf_buf_span(&args), word;
+    struct hf_span rest = known.n ? known : hf_buf_span(&args), word;
     bool next = false;
     while (hf_span_cut(&rest, 0, &word)) {
         struct hf_span dir = {NULL, 0};
@@ -480,13 +480,13 @@ static void add_init_pid(const struct hf_bundle_roots *r, struct hf_bundle *b, c
     }
 }
 
-int hf_bundle_facts(const struct hf_bundle_roots *r, struct hf_bundle *b, uint32_t maker_pid, struct hf_buf *out, struct hf_err *err)
+int hf_bundle_facts(const struct hf_bundle_roots *r, struct hf_bundle *b, uint32_t maker_pid, struct hf_span maker_args, struct hf_buf *out, struct hf_err *err)
 {
     char id[160], path[4200];
     if (!usable_id(b->id))
         return 0;
     snprintf(id, sizeof id, "%.*s", (int)b->id.n, b->id.p);
-    if (!b->dir[0] && !by_maker(b, maker_pid) && !by_place(r, b, id))
+    if (!b->dir[0] && !by_maker(b, maker_pid, maker_args) && !by_place(r, b, id))
         return 0;
     hf_autobuf json = HF_BUF_INIT(CONFIG_MAX);
     snprintf(path, sizeof path, "%s/config.json", b->dir);
@@ -516,20 +516,23 @@ int hf_bundle_facts(const struct hf_bundle_roots *r, struct hf_bundle *b, uint32
 
 /* ---- running daemons ---- */
 
-static void note(char (*list)[256], size_t max, size_t *n, struct hf_span dir)
+/* list: max places of `size` bytes each. */
+static void note(char *list, size_t size, size_t max, size_t *n, struct hf_span dir)
 {
-    if (!dir.n || dir.p[0] != '/' || dir.n >= sizeof *list)
+    if (!dir.n || dir.p[0] != '/' || dir.n >= size)
         return;
     for (size_t i = 0; i < *n; i++)
-        if (hf_span_eqz(dir, list[i]))
+        if (hf_span_eqz(dir, list + i * size))
             return;
     if (*n < max)
-        snprintf(list[(*n)++], sizeof *list, "%.*s", (int)dir.n, dir.p);
+        snprintf(list + (*n)++ * size, size, "%.*s", (int)dir.n, dir.p);
 }
+
+#define NOTE(list, n, dir) note((list)[0], sizeof(list)[0], HF_ARRAY_LEN(list), n, dir)
 
 static void note_root(struct hf_bundle_roots *r, struct hf_span dir)
 {
-    note(r->exec_root, HF_ARRAY_LEN(r->exec_root), &r->n, dir);
+    NOTE(r->exec_root, &r->n, dir);
 }
 
 /* A shim runs in the bundle of the container, or of the pod's first one. */
@@ -556,7 +559,7 @@ static void scan_conmon(struct hf_bundle_roots *r, struct hf_span args)
     while (hf_span_cut(&args, 0, &word)) {
         struct hf_span store = hf_span_dirname(hf_span_dirname(word));
         if (next && hf_span_ends(word, HF_S("/userdata")) && hf_span_ends(store, HF_S("-containers")))
-            note(r->store, HF_ARRAY_LEN(r->store), &r->n_stores, store);
+            NOTE(r->store, &r->n_stores, store);
         next = hf_span_eqz(word, "-b") || hf_span_eqz(word, "--bundle");
     }
 }
@@ -567,6 +570,9 @@ static void scan_daemon_args(struct hf_bundle_roots *r, struct hf_span rest)
     struct hf_span word;
     bool next = false;
     while (hf_span_cut(&rest, 0, &word)) {
+        size_t unix_ = hf_span_search(word, HF_S("unix:///")); /* "-H unix:///x", "--host=unix:///x" */
+        if (unix_ != SIZE_MAX)
+            NOTE(r->socket, &r->n_sockets, hf_span_from(word, unix_ + 7));
         if (next)
             note_root(r, word);
         next = false;

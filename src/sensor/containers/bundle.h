@@ -20,15 +20,17 @@ struct hf_bundle {
 struct hf_bundle_roots {
     char exec_root[16][256]; /* dockerd's --exec-root, containerd's state */
     char store[8][256];      /* DRIVER-containers of containers/storage */
-    size_t n, n_stores;
+    char socket[16][108];    /* Unix sockets of running dockerds */
+    size_t n, n_stores, n_sockets;
     const char *prefix; /* before every built-in path, for tests; "" otherwise */
 };
 void hf_bundle_roots_scan(struct hf_bundle_roots *r);
 
 /* Finds the bundle of a container and appends its facts as pairs ("name\0value\0", names of docs/formats/events.md) to out.
- * maker_pid: the process that made the control group, whose arguments may name the bundle; 0: unknown.
+ * maker_pid: the process that made the control group, whose arguments (maker_args; empty: /proc is asked) may name the bundle; 0: unknown.
  * 1 when facts were found, 0 when nothing is there (yet), < 0 when something is there but unreadable (err says what). */
-HF_MUSTUSE int hf_bundle_facts(const struct hf_bundle_roots *r, struct hf_bundle *b, uint32_t maker_pid, struct hf_buf *out, struct hf_err *err);
+HF_MUSTUSE int hf_bundle_facts(const struct hf_bundle_roots *r, struct hf_bundle *b, uint32_t maker_pid, struct hf_span maker_args, struct hf_buf *out,
+        struct hf_err *err);
 
 /* The parsers alone, for tests and fuzzing: text of config.json, of config.v2.json. */
 HF_MUSTUSE int hf_bundle_config(struct hf_span json, struct hf_bundle *b, struct hf_buf *out, struct hf_span *ret_rootfs, struct hf_err *err);

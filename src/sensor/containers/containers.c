@@ -10,6 +10,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "sensor/containers/cgroup-path.h"
+#include "sensor/containers/daemon.h"
 #include "sensor/containers/facts.h"
 #include "sensor/containers/maker.h"
 #include "sensor/frames.h"
@@ -18,10 +19,22 @@
 #define FACTS_MAX 49152u     /* bytes of a container's facts: below a record's limit */
 #define KEEP_NS 60000000000ull
 #define ROOTS_EVERY_NS 1000000000ull
+#define ASK_FROM 3u          /* attempts at the disk before a daemon is asked */
+#define ASKED_MAX 16384u     /* bytes of facts that a daemon told */
+#define ASK_EVERY_NS 5000000ull /* how often an answer is looked for */
 #define WALK_DEPTH 12u
 #define WALK_GROUPS 65536u
 
 static const uint64_t retry_after_ns[] = {1000000, 5000000, 20000000, 100000000, 500000000, 2000000000};
+
+#define MAKERS 16u           /* runtimes whose arguments are kept */
+#define MAKER_ARGS 2048u
+
+struct maker {
+    uint32_t pid;
+    uint32_t n;
+    char args[MAKER_ARGS];
+};
 
 struct group {
     uint64_t id, container; /* own group of the container it is in */
@@ -36,6 +49,9 @@ struct container {
     char *dir; /* of the bundle, when its maker or a state told; else NULL */
     const char *runtime;
     bool has_name, has_image, found;
+    bool ask;                 /* a daemon is to be asked */
+    struct hf_buf told;       /* what it answered, as pairs */
+    const char *name_told, *image_told; /* its sources */
     uint32_t init_pid;
 };
 
@@ -49,14 +65,22 @@ struct hf_containers {
     struct container **all;
     size_t n_all, cap_all, n_groups;
     struct hf_buf record;
+    struct hf_daemon *daemon;
+    uint64_t asking; /* for this container; 0: nobody */
+    struct maker *makers;
+    unsigned next_maker;
 };
 
 int hf_containers_new(struct hf_containers **ret, hf_containers_tell tell, hf_containers_group group, void *ctx, const char *prefix, struct hf_err *err)
 {
     struct hf_containers *t = calloc(1, sizeof *t);
-    if (t)
+    if (t) {
         t->groups = calloc(GROUPS_MAX * 2, sizeof *t->groups);
-    if (!t || !t->groups) {
+        t->makers = calloc(MAKERS, sizeof *t->makers);
+    }
+    if (!t || !t->groups || !t->makers) {
+        if (t)
+            free(t->groups);
         free(t);
         return hf_fail(err, -ENOMEM, "no memory for the table of containers");
     }
@@ -65,6 +89,11 @@ int hf_containers_new(struct hf_containers **ret, hf_containers_tell tell, hf_co
     t->ctx = ctx;
     t->roots.prefix = prefix ? prefix : "";
     hf_buf_init(&t->record, FACTS_MAX + 4096);
+    int rc = hf_daemon_new(&t->daemon, err);
+    if (rc < 0) {
+        hf_containers_free(t);
+        return rc;
+    }
     if (!prefix)
         hf_bundle_roots_scan(&t->roots);
     *ret = t;
@@ -73,6 +102,7 @@ int hf_containers_new(struct hf_containers **ret, hf_containers_tell tell, hf_co
 
 static void free_container(struct container *c)
 {
+    hf_buf_done(&c->told);
     free(c->dir);
     free(c);
 }
@@ -85,6 +115,8 @@ void hf_containers_free(struct hf_containers *t)
         free_container(t->all[i]);
     free(t->all);
     free(t->groups);
+    free(t->makers);
+    hf_daemon_free(t->daemon);
     hf_buf_done(&t->record);
     free(t);
 }
@@ -155,6 +187,48 @@ static uint32_t pid_of(struct hf_span pairs)
     return (uint32_t)pid;
 }
 
+void hf_containers_runtime(struct hf_containers *t, uint32_t pid, struct hf_span args)
+{
+    struct hf_made ignored;
+    if (args.n > MAKER_ARGS || !hf_made_by_args(args, &ignored))
+        return;
+    struct maker *m = &t->makers[t->next_maker++ % MAKERS];
+    m->pid = pid;
+    m->n = (uint32_t)args.n;
+    memcpy(m->args, args.p, args.n);
+}
+
+/* The latest of this number: numbers come again. */
+static struct hf_span args_of(const struct hf_containers *t, uint32_t pid)
+{
+    for (unsigned i = 1; pid && i <= MAKERS; i++) {
+        const struct maker *m = &t->makers[(t->next_maker - i) % MAKERS];
+        if (m->pid == pid)
+            return hf_span(m->args, m->n);
+    }
+    return hf_span(NULL, 0);
+}
+
+/* What a daemon told, where the disk says nothing. */
+static void add_told(const struct container *c, struct hf_bundle *b, struct hf_buf *facts)
+{
+    struct hf_span rest = hf_buf_span(&c->told), name, value;
+    char z[256];
+    while (hf_span_cut(&rest, 0, &name) && hf_span_cut(&rest, 0, &value)) {
+        snprintf(z, sizeof z, "%.*s", HF_SPAN_ARG(name));
+        if (!hf_fact_get(hf_buf_span(facts), z).n)
+            hf_fact_add(facts, z, value);
+    }
+    if (c->name_told && !b->has_name) {
+        b->has_name = true;
+        b->name_from = c->name_told;
+    }
+    if (c->image_told && !b->has_image) {
+        b->has_image = true;
+        b->image_from = c->image_told;
+    }
+}
+
 /* Looks on the disk and tells what is known. */
 static void look(struct hf_containers *t, struct container *c, uint64_t now_ns)
 {
@@ -163,21 +237,22 @@ static void look(struct hf_containers *t, struct container *c, uint64_t now_ns)
     hf_autobuf facts = HF_BUF_INIT(FACTS_MAX);
     if (c->dir)
         snprintf(b.dir, sizeof b.dir, "%s", c->dir);
-    int rc = hf_bundle_facts(&t->roots, &b, c->maker_pid, &facts, &err);
+    int rc = hf_bundle_facts(&t->roots, &b, c->maker_pid, args_of(t, c->maker_pid), &facts, &err);
     if (rc == 0 && t->roots.prefix[0] == 0 && now_ns - t->roots_ns > ROOTS_EVERY_NS) {
         t->roots_ns = now_ns; /* a daemon that was started since */
         hf_bundle_roots_scan(&t->roots);
-        rc = hf_bundle_facts(&t->roots, &b, c->maker_pid, &facts, &err);
+        rc = hf_bundle_facts(&t->roots, &b, c->maker_pid, args_of(t, c->maker_pid), &facts, &err);
     }
     c->maker_pid = rc > 0 ? 0 : c->maker_pid;
-    bool more = rc > 0 && (!c->found || b.has_name != c->has_name || b.has_image != c->has_image);
+    add_told(c, &b, &facts);
+    bool more = (rc > 0 || c->told.n) && ((rc > 0 && !c->found) || b.has_name != c->has_name || b.has_image != c->has_image);
     hf_pairs_begin(&t->record, HF_EV_CONTAINER, c->cgroup_id);
     hf_pairs_add(&t->record, "id", hf_span_z(c->id));
     if (!b.has_name)
         hf_pairs_add(&t->record, "name", hf_span_sub(hf_span_z(c->id), 0, 12)); /* never empty */
     if (c->pod_uid[0])
         hf_pairs_add(&t->record, "pod_uid", hf_span_z(c->pod_uid));
-    if (rc <= 0 && c->runtime)
+    if (rc <= 0 && c->runtime && !hf_fact_get(hf_buf_span(&facts), "runtime").n)
         hf_pairs_add(&t->record, "runtime", hf_span_z(c->runtime));
     if (rc < 0)
         hf_pairs_add(&t->record, "unreadable", hf_span_z(err.msg));
@@ -200,6 +275,42 @@ static void look(struct hf_containers *t, struct container *c, uint64_t now_ns)
     bool complete = c->found && c->has_name && c->has_image && c->init_pid;
     c->next_ns = complete || c->attempts >= HF_ARRAY_LEN(retry_after_ns) ? 0 : now_ns + retry_after_ns[c->attempts];
     c->attempts++;
+    c->ask |= c->attempts >= ASK_FROM && !(c->has_name && c->has_image); /* also again: docker answers for none that it is starting */
+}
+
+/* One container at a time: begins to ask for the next, or takes the answer.  false: nobody is asked. */
+static bool ask(struct hf_containers *t, uint64_t now_ns)
+{
+    struct hf_span json;
+    for (size_t i = 0; i < t->n_all && !hf_daemon_busy(t->daemon); i++) {
+        struct container *c = t->all[i];
+        if (!c->ask)
+            continue;
+        c->ask = false;
+        if (t->roots.prefix[0] == 0 && now_ns - t->roots_ns > ROOTS_EVERY_NS) {
+            t->roots_ns = now_ns;
+            hf_bundle_roots_scan(&t->roots);
+        }
+        if (hf_daemon_ask(t->daemon, &t->roots, hf_span_z(c->id), now_ns))
+            t->asking = c->cgroup_id;
+    }
+    if (!hf_daemon_busy(t->daemon))
+        return false;
+    int rc = hf_daemon_go(t->daemon, now_ns, &json);
+    struct container *c = rc > 0 ? find(t, t->asking) : NULL; /* it may be gone */
+    if (c) {
+        struct hf_bundle b = {.id = hf_span_z(c->id), .has_name = c->has_name, .has_image = c->has_image, .has_config = c->found};
+        struct hf_err ignored = HF_ERR_INIT;
+        hf_buf_clear(&c->told);
+if (hf_daemon_facts(json, &b, &c->told, &ignored) < 0 || !hf_buf_ok(&c->told)) {
+            hf_buf_clear(&c->told);
+        } else {
+            c->name_told = c->has_name ? NULL : b.name_from;
+            c->image_told = c->has_image ? NULL : b.image_from;
+            look(t, c, now_ns);
+        }
+    }
+    return true;
 }
 
 static struct container *add_container(struct hf_containers *t, uint64_t cgroup_id, const struct hf_cgroup_id *id, const char *dir, uint32_t maker_pid, uint64_t born_ns)
@@ -216,6 +327,7 @@ static struct container *add_container(struct hf_containers *t, uint64_t cgroup_
     c->maker_pid = maker_pid;
     c->runtime = id->runtime;
     c->dir = dir ? strdup(dir) : NULL;
+    hf_buf_init(&c->told, ASKED_MAX);
     snprintf(c->id, sizeof c->id, "%.*s", (int)HF_MIN(id->id.n, sizeof c->id - 1), id->id.p);
     snprintf(c->pod_uid, sizeof c->pod_uid, "%.*s", (int)HF_MIN(id->pod_uid.n, sizeof c->pod_uid - 1), id->pod_uid.p ? id->pod_uid.p : "");
     for (char *p = c->pod_uid; *p; p++)
@@ -230,7 +342,7 @@ void hf_containers_made(struct hf_containers *t, uint64_t cgroup_id, uint64_t pa
     uint64_t container = hf_containers_of(t, parent_id);
     bool own = hf_cgroup_path_parse(path, &id) && id.own && !(container && name_taken(t, id.id, cgroup_id));
     struct hf_made made = {.dir = ""};
-    if (!own && !container && hf_made_find(&t->roots, path, maker_pid, &made)) { /* a name that only its maker understands */
+    if (!own && !container && hf_made_find(&t->roots, path, maker_pid, args_of(t, maker_pid), &made)) { /* a name that only its maker understands */
         own = true;
         id = (struct hf_cgroup_id){.id = hf_span_z(made.id), .runtime = made.runtime, .own = true, .depth = 1};
     }
@@ -296,6 +408,8 @@ uint64_t hf_containers_tick(struct hf_containers *t, uint64_t now_ns)
             next = HF_MIN(next, c->next_ns > now_ns ? c->next_ns - now_ns : 1);
         i++;
     }
+    if (ask(t, now_ns))
+        next = HF_MIN(next, ASK_EVERY_NS);
     if (now_ns - t->swept_ns < 1000000000ull)
         return next;
     t->swept_ns = now_ns;

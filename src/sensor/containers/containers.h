@@ -26,6 +26,8 @@ HF_DEFINE_FREEP(struct hf_containers, hf_containers_free)
  * known already is part of the container it lies in. */
 void hf_containers_made(struct hf_containers *t, uint64_t cgroup_id, uint64_t parent_id, struct hf_span path, uint32_t maker_pid, uint64_t born_ns,
         uint64_t now_ns);
+/* A runtime was started outside of containers: its arguments are kept for a while, since it may be gone when the group that it makes is told of. */
+void hf_containers_runtime(struct hf_containers *t, uint32_t pid, struct hf_span args);
 void hf_containers_gone(struct hf_containers *t, uint64_t cgroup_id, uint64_t now_ns);
 /* The container's own group, 0 when the group is of none. */
 uint64_t hf_containers_of(const struct hf_containers *t, uint64_t cgroup_id);

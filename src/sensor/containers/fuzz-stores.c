@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "event/event.h"
+#include "sensor/containers/daemon.h"
 #include "sensor/containers/facts.h"
 #include "sensor/containers/maker.h"
 #include "sensor/containers/stores.h"
@@ -33,6 +34,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         hf_fact_addz(&out, "image", "box:1");
         check(&out, parsers[i](text, &b, &out, &err), &err);
     }
+    struct hf_span body;
+    struct hf_bundle b = {.id = HF_S("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")};
+    struct hf_err err = HF_ERR_INIT;
+    hf_autobuf out = HF_BUF_INIT(1 << 20);
+    check(&out, hf_daemon_facts(hf_daemon_body(text, &body) ? body : text, &b, &out, &err), &err);
     struct hf_made m = {.dir = ""};
     if (hf_made_by_args(text, &m) && (!m.id[0] || (m.dir[0] && m.dir[0] != '/') || strchr(m.id, '/')))
         abort();

@@ -99,14 +99,16 @@ static bool bundle_is(const char *dir, struct hf_span id, struct hf_span group)
     return hf_made_path_is(hf_jgetstr(hf_jget(hf_json_root(doc), "linux"), "cgroupsPath"), id, group);
 }
 
-static bool by_maker(struct hf_span group, uint32_t pid, struct hf_made *ret)
+static bool by_maker(struct hf_span group, uint32_t pid, struct hf_span known, struct hf_made *ret)
 {
     char path[64];
     hf_autobuf args = HF_BUF_INIT(ARGS_MAX);
     struct hf_err ignored = HF_ERR_INIT;
     struct hf_made m;
     snprintf(path, sizeof path, "/proc/%u/cmdline", pid);
-    if (hf_read_file(path, &args, &ignored) < 0 || !hf_made_by_args(hf_buf_span(&args), &m))
+    if (!known.n && hf_read_file(path, &args, &ignored) < 0)
+        return false;
+    if (!hf_made_by_args(known.n ? known : hf_buf_span(&args), &m))
         return false;
     if (!m.dir[0]) { /* runc(8): the current folder */
         snprintf(path, sizeof path, "/proc/%u/cwd", pid);
@@ -191,10 +193,10 @@ static bool by_states(const struct hf_bundle_roots *r, struct hf_span group, str
     return found;
 }
 
-int hf_made_find(const struct hf_bundle_roots *r, struct hf_span path, uint32_t pid, struct hf_made *ret)
+int hf_made_find(const struct hf_bundle_roots *r, struct hf_span path, uint32_t pid, struct hf_span args, struct hf_made *ret)
 {
     struct hf_made m = {.dir = ""};
-    if (!(pid ? by_maker(path, pid, &m) : by_states(r, path, &m)))
+    if (!(pid ? by_maker(path, pid, args, &m) : by_states(r, path, &m)))
         return 0;
     *ret = m;
     return 1;

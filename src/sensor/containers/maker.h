@@ -14,8 +14,9 @@ struct hf_made {
     const char *runtime; /* "runc", "crun"; NULL: not told */
 };
 
-/* pid: who made the group at `path`; 0: nobody is asked, only states are looked at.  1 when it is a container, else 0. */
-int hf_made_find(const struct hf_bundle_roots *r, struct hf_span path, uint32_t pid, struct hf_made *ret);
+/* pid: who made the group at `path`, args what it was started with (empty: /proc is asked, where it may be gone already); pid 0: nobody is asked,
+ * only states are looked at.  1 when it is a container, else 0. */
+int hf_made_find(const struct hf_bundle_roots *r, struct hf_span path, uint32_t pid, struct hf_span args, struct hf_made *ret);
 
 /* The parsers alone, for tests and fuzzing.  Arguments with NUL behind each; false: no runtime that creates a container. */
 bool hf_made_by_args(struct hf_span args, struct hf_made *ret);

@@ -168,25 +168,25 @@ static void places(void)
         struct hf_bundle b = {.id = HF_S(ID)};
         hf_autobuf out = HF_BUF_INIT(65536);
         struct hf_err err = HF_ERR_INIT;
-        EQ_I(hf_bundle_facts(&roots, &b, 0, &out, &err), 0); /* nothing yet */
+        EQ_I(hf_bundle_facts(&roots, &b, 0, HF_S(""), &out, &err), 0); /* nothing yet */
         snprintf(dir, sizeof dir, "%s%s", prefix, where[i].dir);
         put(dir, "config.json", "{" PROCESS);
-        OK(hf_bundle_facts(&roots, &b, 0, &out, &err) < 0); /* half-written */
+        OK(hf_bundle_facts(&roots, &b, 0, HF_S(""), &out, &err) < 0); /* half-written */
         OK(err.msg[0] != 0);
         hf_buf_clear(&out);
         put(dir, "config.json", "{" PROCESS ",\"annotations\":{\"nerdctl/name\":\"n1\"}}");
         put(dir, "init.pid", "4242");
-        EQ_I(hf_bundle_facts(&roots, &b, 0, &out, &err), 1);
+        EQ_I(hf_bundle_facts(&roots, &b, 0, HF_S(""), &out, &err), 1);
         EQ_S(fact(hf_buf_span(&out), "runtime"), where[i].runtime);
         EQ_S(fact(hf_buf_span(&out), "command"), "nginx -g daemon off;");
         EQ_S(fact(hf_buf_span(&out), "init_pid"), "4242");
         struct hf_bundle climber = {.id = HF_S("../../etc")};
-        EQ_I(hf_bundle_facts(&roots, &climber, 0, &out, &err), 0);
+        EQ_I(hf_bundle_facts(&roots, &climber, 0, HF_S(""), &out, &err), 0);
         snprintf(command, sizeof command, "%s/config.json", dir);
         unlink(command);
         OK(symlink("/etc/passwd", command) == 0);
         struct hf_bundle again = {.id = HF_S(ID)};
-        EQ_I(hf_bundle_facts(&roots, &again, 0, &out, &err), 0); /* a link is not followed */
+        EQ_I(hf_bundle_facts(&roots, &again, 0, HF_S(""), &out, &err), 0); /* a link is not followed */
         unlink(command);
         snprintf(command, sizeof command, "%s/init.pid", dir);
         unlink(command);

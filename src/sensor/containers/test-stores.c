@@ -97,7 +97,7 @@ static void on_disk(void)
     struct hf_bundle_roots roots = {.prefix = "/no/such/root", .n_stores = 1};
     snprintf(roots.store[0], sizeof roots.store[0], "%s/overlay-containers", base);
     hf_autobuf out = HF_BUF_INIT(65536);
-    EQ_I(hf_bundle_facts(&roots, &b, 0, &out, &err), 1);
+    EQ_I(hf_bundle_facts(&roots, &b, 0, HF_S(""), &out, &err), 1);
     struct hf_span all = hf_buf_span(&out);
     EQ_S(hf_fact_get(all, "name"), "basket");
     EQ_S(hf_fact_get(all, "image"), "localhost/box:1"); /* the annotation names no image, only a tag */
