@@ -227,6 +227,9 @@ struct sock_common {
     struct in6_addr skc_v6_daddr, skc_v6_rcv_saddr;
     unsigned long skc_flags;
     struct {
+        s64 counter;
+    } skc_cookie;
+    struct {
         struct net *net;
     } skc_net;
 };
