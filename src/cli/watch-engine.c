@@ -377,6 +377,8 @@ static void ask(struct watch *w)
         hf_log(HF_LOG_WARNING, "ask", "%s", err.msg);
 }
 
+static void record_frame(struct watch *w, uint64_t boot_ns, struct hf_span records);
+
 /* The rules of one kind that need a class of hooks, as "A; B"; their number. */
 static unsigned needing(const struct hf_rules *rules, uint64_t demand, bool cheap, struct hf_buf *names)
 {
@@ -415,8 +417,10 @@ static void tell_needs(struct watch *w, const struct hf_rules *rules)
             hf_pairs_add(&b, name, hf_buf_span(&names));
     }
     struct hf_span told = hf_pairs_end(&b);
-    if (told.n > sizeof(struct hf_wire_pairs))
+    if (told.n > sizeof(struct hf_wire_pairs)) {
+        record_frame(w, hf_boot_ns(), told);
         record(w, told);
+    }
 }
 
 /* What the rules need, and what is given up. */

@@ -238,6 +238,23 @@ static void peers(void)
     OK(!ev.peer_proc);
     feed(t, rec_net(&r, db, HF_NET_CONNECT, IPPROTO_TCP, "127.0.0.1", 40003, "127.0.0.1", 9000));
     OK(ev.peer_proc && ev.peer_proc->pid == 202);
+    /* whose address it is was learnt from what its owner did: "any" there is this peer, and a port nobody is known to listen at is the container's */
+    feed(t, rec_net(&r, app, HF_NET_CONNECT, IPPROTO_TCP, "10.0.0.1", 40004, "10.0.0.2", 9000));
+    OK(ev.peer_proc && ev.peer_proc->pid == 202);
+    feed(t, rec_net(&r, app, HF_NET_CONNECT, IPPROTO_TCP, "10.0.0.1", 40005, "10.0.0.2", 9001));
+    OK(!ev.peer_proc && ev.peer_container && hf_span_eqz(ev.peer_container->name, "db"));
+    /* the loopback of another is not one's own */
+    feed(t, rec_net(&r, db, HF_NET_LISTEN, IPPROTO_TCP, "127.0.0.1", 9100, "0.0.0.0", 0));
+    feed(t, rec_net(&r, app, HF_NET_CONNECT, IPPROTO_TCP, "127.0.0.1", 40006, "127.0.0.1", 9100));
+    OK(!ev.peer_proc && !ev.peer_container);
+    /* two networks have the same address: neither is believed, until the container that had it ends */
+    struct hf_wire_hdr twin = rec_hdr(303, 1, 303 * S, 3000, 4 * S, "twin");
+    twin.net_ns = 3;
+    container(t, 3000, HF_S("id\0twin\0name\0twin\0"), 1 * S);
+    exec(t, 303, 1, 3000, "/twin", 2 * S);
+    feed(t, rec_net(&r, twin, HF_NET_LISTEN, IPPROTO_TCP, "10.0.0.2", 7000, "0.0.0.0", 0));
+    feed(t, rec_net(&r, app, HF_NET_CONNECT, IPPROTO_TCP, "10.0.0.1", 40007, "10.0.0.2", 9001));
+    OK(!ev.peer_proc && !ev.peer_container);
 }
 
 static void names(void)
@@ -344,6 +361,27 @@ static void sessions_through_a_runtime_within(void)
 }
 
 /* A session's first process goes when what lies between it and the rest of its session is gone already. */
+/* Starters that ended and whose children live on (a container's first program has such) do not cost the living their places. */
+static void storm_beside_quiet_ones(void)
+{
+    const struct hf_track_limits some = {.max_procs = 512};
+    hf_cleanup(hf_track_freep) struct hf_track *t = fresh(&some);
+    exec(t, 5, 1, 0, "/usr/sbin/quiet", 5 * S);
+    for (uint32_t i = 0; i < 100; i++) {
+        exec(t, 1000 + i, 1, 0, "/usr/sbin/starter", 6 * S);
+        fork_(t, 1000 + i, 2000 + i, 0, 6 * S);
+        exit_(t, 1000 + i, 0, 7 * S);
+    }
+    exec(t, 6, 1, 0, "/bin/storm", 8 * S);
+    for (uint32_t i = 0; i < 2000; i++) {
+        fork_(t, 6, 10000 + i, 0, 9 * S);
+        exit_(t, 10000 + i, 0, 9 * S);
+    }
+    struct hf_proc *quiet = hf_track_proc(t, 5, 5 * S);
+    OK(quiet != NULL);
+    EQ_S(quiet ? quiet->exe : HF_S(""), "/usr/sbin/quiet");
+}
+
 static void session_root_evicted(void)
 {
     const struct hf_track_limits tiny = {.max_procs = 4};
@@ -393,6 +431,7 @@ int main(void)
     names();
     edges();
     limits();
+    storm_beside_quiet_ones();
     session_root_evicted();
     loops();
     return tap_done();

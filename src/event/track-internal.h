@@ -51,6 +51,13 @@ struct hf_name { /* the last name that was resolved to an address, as one contai
     char name[111];
 };
 
+struct hf_home { /* the network namespace that has an address, and who used it there last */
+    uint8_t addr[16];
+    uint32_t net_ns;
+    bool used;
+    uint64_t cgroup_id, last_ns, clash_ns; /* clash_ns: when another namespace had it, too */
+};
+
 struct hf_edge_slot {
     struct hf_edge e;
     uint64_t from_id, to_id; /* cgroup ids; 0: host or elsewhere */
@@ -73,6 +80,7 @@ struct hf_track {
     size_t conns_mask;
     struct hf_name *names;
     size_t names_mask;
+    struct hf_home *homes; /* as many as names */
     struct hf_edge_slot *edges;
     size_t edges_mask, n_edges;
     uint64_t clock_offset_ns, evicted_live, unknown;

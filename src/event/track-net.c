@@ -5,6 +5,7 @@
 
 #include "event/track-internal.h"
 
+#define HOME_CLASH_NS 600000000000ull
 #define LOOKS 8u /* places a key may lie in; the longest unused of them is replaced */
 
 struct tuple {
@@ -61,19 +62,77 @@ static bool is_loopback(const uint8_t a[16])
     return hf_event_addr_is_v4(a) ? a[12] == 127 : memcmp(a, six, 16) == 0;
 }
 
+static const uint8_t any4[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, any6[16] = {0};
+
+static bool is_any(const uint8_t a[16])
+{
+    return !memcmp(a, any4, 16) || !memcmp(a, any6, 16);
+}
+
+/* A listener's key.  Its loopback, and "any" address, is another in each network namespace. */
+static struct tuple listening(const uint8_t local[16], uint16_t port, uint16_t protocol, uint32_t net_ns)
+{
+    struct tuple k = tuple_of(local, port, any6, 0, protocol);
+    if (is_any(local) || is_loopback(local))
+        memcpy(k.peer, &net_ns, sizeof net_ns);
+    return k;
+}
+
+/* ---- whose an address is ---- */
+
+static struct hf_home *home_place(const struct hf_track *t, const uint8_t addr[16], bool make)
+{
+    size_t at = (size_t)hf_track_hash(addr, 16);
+    struct hf_home *oldest = NULL;
+    for (unsigned i = 0; i < LOOKS; i++) {
+        struct hf_home *h = &t->homes[(at + i) & t->names_mask];
+        if (h->used && !memcmp(h->addr, addr, 16))
+            return h;
+        if (!oldest || !h->used || (oldest->used && h->last_ns < oldest->last_ns))
+            oldest = oldest && !oldest->used ? oldest : h;
+    }
+    return make ? oldest : NULL;
+}
+
+/* A process used this address as its own.  Networks that do not know of each other may have the same addresses: then neither is
+ * believed for a while, unless the container that had it has ended. */
+static void learn_home(struct hf_track *t, const struct hf_event *ev, const uint8_t addr[16])
+{
+    uint32_t ns = ev->h->net_ns;
+    if (!ns || is_any(addr) || is_loopback(addr) || addr[0] == 0xff || (addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80) || (hf_event_addr_is_v4(addr) && addr[12] >= 224))
+        return;
+    struct hf_home *h = home_place(t, addr, true);
+    uint64_t now = ev->h->time_ns, clash = 0;
+    if (h->used && !memcmp(h->addr, addr, 16)) {
+        const struct hf_container *c = h->cgroup_id ? hf_track_container(t, h->cgroup_id) : NULL;
+        bool gone = h->cgroup_id && (!c || c->ended_ns);
+        clash = h->net_ns != ns && !gone ? now : h->clash_ns;
+    }
+    *h = (struct hf_home){.net_ns = ns, .used = true, .cgroup_id = ev->container ? ev->container->cgroup_id : 0, .last_ns = now, .clash_ns = clash};
+    memcpy(h->addr, addr, 16);
+}
+
+static const struct hf_home *home_of(const struct hf_track *t, const uint8_t addr[16], uint64_t now_ns)
+{
+    const struct hf_home *h = home_place(t, addr, false);
+    return h && (!h->clash_ns || now_ns > h->clash_ns + HOME_CLASH_NS) ? h : NULL;
+}
+
 /* Who is at the other end, when that end is on this host: it was seen with the mirrored tuple, or it listens there. */
 static struct hf_conn *other_end(const struct hf_track *t, const struct hf_event *ev, const struct tuple *k)
 {
     struct tuple mirror = tuple_of(k->peer, k->peer_port, k->local, k->local_port, k->protocol);
+    bool loopback = is_loopback(k->peer);
     struct hf_conn *c = place(t, &mirror, false);
-    static const uint8_t any4[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, any6[16] = {0};
+    if (c && loopback && c->net_ns != ev->h->net_ns)
+        c = NULL;
+    const struct hf_home *home = loopback ? NULL : home_of(t, k->peer, ev->h->time_ns);
+    uint32_t ns = loopback ? ev->h->net_ns : home ? home->net_ns : 0;
     const uint8_t *const addresses[] = {k->peer, any4, any6};
-    for (size_t i = 0; !c && i < HF_ARRAY_LEN(addresses); i++) {
-        struct tuple listening = tuple_of(addresses[i], k->peer_port, any6, 0, k->protocol);
-        c = place(t, &listening, false);
-        /* "any" of another network is not this peer */
-        if (c && (!c->listener || (i > 0 && !(is_loopback(k->peer) && c->net_ns == ev->h->net_ns))))
-            c = NULL;
+    for (size_t i = 0; !c && i < HF_ARRAY_LEN(addresses) && (i == 0 || ns); i++) {
+        struct tuple l = listening(addresses[i], k->peer_port, k->protocol, ns);
+        c = place(t, &l, false);
+        c = c && c->listener ? c : NULL;
     }
     return c;
 }
@@ -132,7 +191,7 @@ static struct hf_span store(struct hf_edge_slot *s, size_t *at, struct hf_span t
 static void edge(struct hf_track *t, const struct hf_event *ev, bool incoming)
 {
     const struct hf_wire_net *n = &ev->u.net;
-    bool local = ev->peer_proc != NULL;
+    bool local = ev->peer_proc || ev->peer_container;
     const struct hf_container *from = incoming ? ev->peer_container : ev->container, *to = incoming ? ev->container : ev->peer_container;
     struct {
         uint64_t from, to;
@@ -169,10 +228,10 @@ static void edge(struct hf_track *t, const struct hf_event *ev, bool incoming)
         s->e.peer_name = store(s, &used, ev->peer_name);
     }
     s->e.last_ns = ev->time_ns;
-    bool again = local && n->op == HF_NET_ACCEPT; /* the other end has told of it */
+    bool again = local && incoming; /* the other end tells of it */
     s->e.count += n->op == HF_NET_ESTABLISHED || (n->op == HF_NET_ACCEPT && !again) || n->op == HF_NET_SEND || n->op == HF_NET_FAILED || n->op == HF_NET_CONNECT;
     s->e.failed += n->op == HF_NET_FAILED;
-    if (n->op == HF_NET_CLOSE) {
+    if (n->op == HF_NET_CLOSE && !again) {
         s->e.bytes_out += incoming ? n->bytes_in : n->bytes_out;
         s->e.bytes_in += incoming ? n->bytes_out : n->bytes_in;
     }
@@ -202,8 +261,12 @@ static void join(struct hf_track *t, struct hf_event *ev, const struct tuple *k)
         n = name_place(t, 0, k->peer, false);
     if (n)
         ev->peer_name = hf_span(n->name, n->n);
-    if (!c)
+    if (!c) { /* who it is may be known, and not which of its programs */
+        const struct hf_home *home = is_loopback(k->peer) ? NULL : home_of(t, k->peer, ev->h->time_ns);
+        if (home && home->cgroup_id && home->net_ns != ev->h->net_ns)
+            ev->peer_container = (struct hf_container *)(uintptr_t)hf_track_container(t, home->cgroup_id);
         return;
+    }
     ev->peer_proc = hf_track_proc(t, c->pid, c->start_ns);
     ev->peer_container = (struct hf_container *)(uintptr_t)hf_track_container(t, c->cgroup_id);
     if (!ev->peer_container && ev->peer_proc)
@@ -212,7 +275,6 @@ static void join(struct hf_track *t, struct hf_event *ev, const struct tuple *k)
 
 void hf_track_net_event(struct hf_track *t, struct hf_event *ev)
 {
-    static const uint8_t none[16] = {0};
     if (ev->type == HF_EV_PAYLOAD) {
         const struct hf_wire_payload *p = &ev->u.payload;
         struct tuple k = tuple_of(p->local, p->local_port, p->peer, p->peer_port, p->protocol);
@@ -224,11 +286,14 @@ void hf_track_net_event(struct hf_track *t, struct hf_event *ev)
     const struct hf_wire_net *n = &ev->u.net;
     struct tuple k = tuple_of(n->local, n->local_port, n->peer, n->peer_port, n->protocol);
     if (n->op == HF_NET_LISTEN || n->op == HF_NET_BIND) {
-        struct tuple listening = tuple_of(n->local, n->local_port, none, 0, n->protocol);
+        struct tuple l = listening(n->local, n->local_port, n->protocol, ev->h->net_ns);
+        learn_home(t, ev, n->local);
         if (n->op == HF_NET_LISTEN || n->protocol == IPPROTO_UDP)
-            remember(t, ev, &listening, true);
+            remember(t, ev, &l, true);
         return;
     }
+    if (n->op == HF_NET_ESTABLISHED || n->op == HF_NET_ACCEPT)
+        learn_home(t, ev, n->local);
     join(t, ev, &k);
     bool incoming = n->op == HF_NET_ACCEPT;
     if (n->op == HF_NET_CLOSE) {

@@ -9,6 +9,7 @@
 #define START_NS 10000000ull /* what /proc/PID/stat counts in: starts are compared this coarsely (clock ticks of 10 ms) */
 #define KEEP_ENDED_NS 60000000000ull
 #define EVICT_LOOKS 64u
+#define EVICT_TURNS 1024u
 
 uint64_t hf_track_hash(const void *p, size_t n)
 {
@@ -114,9 +115,23 @@ static struct hf_node *first_leaf(const struct hf_track *t, const struct hf_trac
     return NULL;
 }
 
+/* One that ended and has no children; those with children, who live as long as a container may, go to the end of the line. */
+static struct hf_node *ended_leaf(struct hf_track *t, const struct hf_node *keep)
+{
+    for (unsigned turns = 0; turns < EVICT_TURNS; turns++) {
+        struct hf_node *n = t->ended.first;
+        if (!n)
+            return NULL;
+        if (n->children == 0 && n != keep && n != t->pin)
+            return n;
+        list_append(&t->ended, n);
+    }
+    return NULL;
+}
+
 static bool evict(struct hf_track *t, const struct hf_node *keep)
 {
-    struct hf_node *n = first_leaf(t, &t->ended, keep);
+    struct hf_node *n = ended_leaf(t, keep);
     if (!n) {
         n = first_leaf(t, &t->living, keep);
         t->evicted_live += n != NULL;
@@ -556,7 +571,8 @@ int hf_track_new(struct hf_track **ret, const struct hf_track_limits *limits, st
     t->conns = calloc(t->conns_mask + 1, sizeof *t->conns);
     t->names = calloc(t->names_mask + 1, sizeof *t->names);
     t->edges = calloc(t->edges_mask + 1, sizeof *t->edges);
-    if (!t->procs || !t->groups || !t->conns || !t->names || !t->edges)
+    t->homes = calloc(t->names_mask + 1, sizeof *t->homes);
+    if (!t->procs || !t->groups || !t->conns || !t->names || !t->edges || !t->homes)
         return hf_fail(err, -ENOMEM, "no memory for the tracker");
     *ret = hf_take(t);
     return 0;
@@ -577,6 +593,7 @@ void hf_track_free(struct hf_track *t)
     free(t->groups);
     free(t->conns);
     free(t->names);
+    free(t->homes);
     free(t->edges);
     free(t);
 }

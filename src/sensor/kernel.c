@@ -45,6 +45,7 @@ struct hf_kernel {
     bool lsm, fentry, kprobe, fanotify;
     char lsm_why[160], fentry_why[160], kprobe_why[160], fanotify_why[160];
     int stats_fd;
+    struct btf *types; /* of the kernel, while hooks are chosen (7 ms to parse) */
 };
 
 /* The last message of libbpf that tells of a failure: it names the program that the verifier refused. */
@@ -151,25 +152,42 @@ static const char *no_call_trace(const char *targets)
     return access("/sys/kernel/tracing/events", R_OK) == 0 ? "this kernel has no such tracepoint" : "tracefs is not mounted at /sys/kernel/tracing";
 }
 
+/* Whether the kernel's types have this name.  libbpf's own search would parse them anew each time. */
+static bool kernel_has(struct hf_kernel *k, const char *prefix, const char *name, uint32_t kind)
+{
+    char whole[128];
+    if (!k->types)
+        k->types = btf__load_vmlinux_btf();
+    snprintf(whole, sizeof whole, "%s%s", prefix, name);
+    return k->types && btf__find_by_name_kind(k->types, whole, kind) > 0;
+}
+
+void hf_kernel_forget_types(struct hf_kernel *k)
+{
+    btf__free(k->types);
+    k->types = NULL;
+    malloc_trim(0); /* they are 10 MB */
+}
+
 const char *hf_kernel_refuses(struct hf_kernel *k, const struct hf_rung *r)
 {
     switch (r->kind) {
     case HF_HOOK_LSM:
         if (!k->lsm)
             return k->lsm_why;
-        return libbpf_find_vmlinux_btf_id(r->target, BPF_LSM_MAC) > 0 ? NULL : "this kernel has no such hook";
+        return kernel_has(k, "bpf_lsm_", r->target, BTF_KIND_FUNC) ? NULL : "this kernel has no such hook";
     case HF_HOOK_FENTRY:
         if (!k->fentry)
             return k->fentry_why;
-        return libbpf_find_vmlinux_btf_id(r->target, BPF_TRACE_FENTRY) > 0 ? NULL : "this kernel has no such function";
+        return kernel_has(k, "", r->target, BTF_KIND_FUNC) ? NULL : "this kernel has no such function";
     case HF_HOOK_KPROBE:
         return k->kprobe ? NULL : k->kprobe_why;
     case HF_HOOK_TP:
-        return libbpf_find_vmlinux_btf_id(r->target, BPF_TRACE_RAW_TP) > 0 ? NULL : "this kernel has no such tracepoint";
+        return kernel_has(k, "btf_trace_", r->target, BTF_KIND_TYPEDEF) ? NULL : "this kernel has no such tracepoint";
     case HF_HOOK_CGROUP:
         return k->o.v2_root_fd >= 0 ? NULL : "no unified control group hierarchy is mounted";
     case HF_HOOK_ITER:
-        return libbpf_find_vmlinux_btf_id(r->target, BPF_TRACE_ITER) > 0 ? NULL : "this kernel has no such iterator";
+        return kernel_has(k, "bpf_iter_", r->target, BTF_KIND_FUNC) ? NULL : "this kernel has no such iterator";
     case HF_HOOK_SYSCALL:
         return no_call_trace(r->target);
     case HF_HOOK_USER:
@@ -397,7 +415,7 @@ int hf_kernel_open(struct hf_kernel **ret, const struct hf_kernel_opts *o, struc
     rc = hf_on_demand_new(&k->demand, k, err);
     if (rc < 0)
         return rc;
-    malloc_trim(0); /* the kernel's type information, parsed for every load, is not needed any more */
+    hf_kernel_forget_types(k); /* what was parsed for every load goes, too */
     *ret = hf_take(k);
     return 0;
 }
@@ -411,6 +429,7 @@ void hf_kernel_close(struct hf_kernel *k)
     for (size_t i = 0; i < k->n_programs; i++)
         bpf_link__destroy(k->programs[i].link);
     hf_closep(&k->o.v2_root_fd);
+    btf__free(k->types);
     hf_ring_close(&k->critical);
     hf_ring_close(&k->bulk);
     sensor_bpf__destroy(k->skel);

@@ -5,7 +5,6 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/syscall.h>
@@ -19,7 +18,7 @@
 #include "sensor/kernel-internal.h"
 #include "trace.skel.h"
 
-#define ROWS_MAX 16u
+#define ROWS_MAX 16u /* of the table of capabilities on demand */
 #define PROGRAMS_MAX 12u /* of a family */
 #define LINKS_MAX 4u     /* of a program: tracepoints of system calls */
 #define REFUSED_MAX 32u
@@ -45,6 +44,10 @@ struct hf_on_demand {
     struct family families[3];
     const struct hf_rung *rungs[ROWS_MAX]; /* which one serves a row, or would */
     bool attached[ROWS_MAX];
+    struct looked {
+        bool done;
+        const char *why; /* NULL: the kernel has it */
+    } looked[ROWS_MAX][HF_LADDER_MAX];
     struct refused {
         const char *program;
         char why[160];
@@ -109,12 +112,21 @@ HF_PRINTF(3, 4) static void refuse(struct hf_on_demand *d, const char *program, 
     va_end(args);
 }
 
+/* Why the kernel has not this hook, asked once. */
+static const char *no_hook(struct hf_on_demand *d, const struct hf_capability *c, size_t rung)
+{
+    struct looked *l = &d->looked[c - hf_capabilities_on_demand][rung];
+    if (!l->done)
+        *l = (struct looked){true, hf_kernel_refuses(d->k, &c->ladder[rung])};
+    return l->why;
+}
+
 /* The best rung of a row that nothing speaks against yet; NULL: none. */
 static const struct hf_rung *choose(struct hf_on_demand *d, const struct hf_capability *c, bool costly)
 {
     for (size_t i = 0; i < HF_LADDER_MAX && c->ladder[i].kind; i++) {
         const struct hf_rung *r = &c->ladder[i];
-        if (!refusal(d, r->program) && !hf_kernel_refuses(d->k, r))
+        if (!refusal(d, r->program) && !no_hook(d, c, i))
             return costly || !is_costly(r) ? r : NULL;
     }
     return NULL;
@@ -276,7 +288,6 @@ static void set_family(struct hf_on_demand *d, struct family *f, uint64_t classe
             return;
         unload(f);
         int rc = n ? load(d, f, rungs, n) : 1;
-        malloc_trim(0); /* the kernel's type information was parsed for it */
         if (rc > 0)
             return;
         if (rc < 0)
@@ -315,6 +326,7 @@ void hf_on_demand_set(struct hf_on_demand *d, uint64_t classes, uint64_t cheap)
 {
     for (size_t i = 0; i < HF_ARRAY_LEN(d->families); i++)
         set_family(d, &d->families[i], classes, cheap);
+    hf_kernel_forget_types(d->k);
 }
 
 uint64_t hf_on_demand_attached(const struct hf_on_demand *d)
@@ -386,7 +398,7 @@ static void describe(struct hf_on_demand *d, size_t i, struct hf_feature *f)
         const struct hf_rung *best = &c->ladder[0];
         f->refused = hf_kernel_label(best, d->labels[i][0]);
         const char *no = refusal(d, best->program);
-        snprintf(f->why, sizeof f->why, "%s", no ? no : hf_kernel_refuses(d->k, best));
+        snprintf(f->why, sizeof f->why, "%s", no ? no : no_hook(d, c, 0));
     }
     if (!r)
         return;

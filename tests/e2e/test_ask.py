@@ -48,7 +48,7 @@ def told(w, name, kind):
 
 
 def test_a_broken_in_engine_cannot_blind_the_sensor(watch, busybox):  # noqa: F811
-    w = watch("--json")
+    w = watch("--json", "--budget", "0")  # what it asks of its own accord would come between
     engine = int(open(f"/proc/{w.process.pid}/task/{w.process.pid}/children", encoding="ascii").read().split()[0])
     w.wait_for(lambda l: l["type"] == "status" and "asked" in l["status"])
     with stolen(engine) as s:

@@ -8,11 +8,11 @@ import pathlib
 import signal
 import subprocess
 import tarfile
-import time
 
 import pytest
 
 from test_docker import overlay  # noqa: F401 (a fixture)
+from test_pack import links
 from test_watch import watch  # noqa: F401 (a fixture)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -176,3 +176,44 @@ def test_cheap_rules_attach_nothing_costly(watch, box, binary, tmp_path):  # noq
         assert "Keys put into a terminal" in devices["going_without"] and devices["call_ns"] < 1000
     code, err = w.end()
     assert code == 0 and "every system call" not in err
+
+
+PYTHON = """
+import ctypes, mmap, os, shutil, time
+memory = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+fd = os.memfd_create("lib")
+os.write(fd, open("/opt/x.so", "rb").read())
+ctypes.CDLL(f"/proc/self/fd/{fd}")
+shutil.copy("/opt/x.so", "/tmp/y.so")
+ctypes.CDLL("/tmp/y.so")
+"""
+
+
+def test_real_programs_and_the_pack(watch, box, binary, tmp_path):  # noqa: F811
+    """The loader of this machine's C library, its Python and a library: what the rules of the pack say of them."""
+    if not served(binary, "memory")["hook"] or served(binary, "memory")["every_call_pays"]:
+        pytest.skip("no cheap hook serves it here")
+    box("import", "-", "links:2", input=links())
+    w = watch("--json", "--state", tmp_path / "state")
+    w.wait_for(lambda l: l["type"] == "status" and "memory" in l["status"].get("on_demand", ""))
+
+    def act(name, script):
+        p = subprocess.run(box.command("run", "--rm", "--name", name, "--network", "none", "-v", "/usr:/usr:ro", "links:2", "/bin/sh", "-c", script), env=box.env(), capture_output=True, text=True, check=False)
+        assert p.returncode == 0, p.stderr
+        ended(w, name)
+        return {l["rule"] for l in w.lines() if l["type"] == "alert" and l.get("container", {}).get("name") == name}
+
+    lib = "mkdir -p /opt; cp /lib/x86_64-linux-gnu/libz.so.1 /opt/x.so; "
+    assert act("preloaded", lib + "LD_PRELOAD=/opt/x.so /bin/ls / >/dev/null; true") == {"Library from outside the image forced into a program"}
+    m = [l["memory"] for l in told(w, "preloaded") if l["memory"].get("path") == "/opt/x.so"]
+    assert len(m) == 1 and "upper_layer" in m[0]["file_flags"] and m[0]["protection"] == ["read", "exec"]
+    assert act("own", "LD_PRELOAD=/lib/x86_64-linux-gnu/libz.so.1 /bin/ls / >/dev/null; python3 -c 'import zlib, json, ssl, ctypes'") == set()
+    assert act("dropped", lib + "cp /bin/ls /opt/prog; /lib64/ld-linux-x86-64.so.2 /opt/prog / >/dev/null") == {"Program run through the loader", "Library from outside the image loaded"}
+    (tmp_path / "p").mkdir()
+    rules = act("python", lib + f"cat >/opt/p.py <<'END'\n{PYTHON}\nEND\npython3 /opt/p.py")
+    assert rules == {"Library of a loose place loaded", "Library from memory loaded"}, rules
+    flags = [l["memory"]["flags"] for l in told(w, "python") if "path" not in l["memory"]]
+    assert ["anonymous", "write_and_execute"] in flags
+    assert any(l["memory"].get("path", "").startswith("/memfd:lib") and "memfd" in l["memory"]["file_flags"] for l in told(w, "python"))
+    code, err = w.end()
+    assert code == 0, err

@@ -64,7 +64,7 @@ CASES = [
     Case("Program begins to run code from memory", f"/usr/sbin/app true; /bin/sleep {LATER}; /usr/sbin/app mem write-then-execute",
          f"/usr/sbin/app mem write-then-execute; /bin/sleep {LATER}; /usr/sbin/app mem write-then-execute; /bin/node mem write-then-execute"),
     Case("Stack made executable", "actor mem stack", "/bin/node mem stack; actor mem data"),
-    Case("Library from memory loaded", "actor mem memfd", "/bin/node mem memfd; actor mem map /bin/actor"),
+    Case("Library from memory loaded", "actor mem memfd", "actor mem map /bin/actor; /bin/node mem write-and-execute"),
     Case("Library without a name loaded", "/bin/cp /bin/actor /root/lib.so; actor mem removed /root/lib.so", "/bin/cp /bin/actor /root/ffiAbC123; actor mem removed /root/ffiAbC123"),
     Case("Library of a loose place loaded", "/bin/cp /bin/actor /tmp/x.so; actor mem map /tmp/x.so", "/bin/cp /bin/actor /tmp/data; /bin/cat /tmp/data >/dev/null; actor mem map /bin/actor"),
     Case("Library of a loose place loaded", "/bin/cp /bin/actor /dev/shm/y.so; actor mem map /dev/shm/y.so", "/bin/mkdir -p /root/.venv/lib; /bin/cp /bin/actor /root/.venv/lib/z.so; actor mem map /root/.venv/lib/z.so"),

@@ -53,7 +53,11 @@ class Watch:
         self.wait_for(lambda l: l.get("type") == "status")
 
     def lines(self):
-        text = (self.path / "out").read_bytes().decode()
+        return self.read(self.path)
+
+    @staticmethod
+    def read(path):
+        text = (path / "out").read_bytes().decode()
         return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
     def wait_for(self, fn, seconds=20):

@@ -178,7 +178,7 @@ class Ordinary:
     def services(self):
         """What runs all the time."""
         f, net = self.folder, ("--network", "shop")
-        self.docker("network", "create", "shop")
+        self.docker("network", "create", "--subnet", f"10.{os.getpid() // 250 % 200 + 20}.{os.getpid() % 250}.0/24", "shop")  # not that of another run
         for name, options, command in (
                 ("cache", (), ["redis-server", "--requirepass", "s3cret", "--protected-mode", "no", "--save", "15 1", "--appendonly", "yes", "--dir", "/var/lib/redis"]),
                 ("db", (), ["bash", "-c", DATABASE]),

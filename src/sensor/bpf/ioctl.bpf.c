@@ -10,7 +10,7 @@ const volatile __u32 hf_calls_served = 0; /* not used here */
 static __always_inline void asked(struct file *file, u32 fd, u32 request, u32 source)
 {
     struct task_struct *t = hf_task();
-    struct hf_call c = {.nr = 16, .a = {fd, request}};
+    struct hf_call c = {.nr = 16, .what = HF_CALL_IOCTL, .a = {fd, request}};
     if (!hf_request_matters(request))
         return;
     if (source != HF_SOURCE_SYSCALL) { /* the registers tell which call it is, for those that were seen already */

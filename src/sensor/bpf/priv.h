@@ -80,6 +80,7 @@ static __always_inline bool hf_current_call(struct task_struct *t, struct hf_cal
  * same buffers, is another one: so what the arguments point to counts, and the time is short. */
 #define HF_SAME_CALL_NS 100000ull
 #define HF_SAME_BPF_NS 2000000ull /* asks again when the program was verified */
+#define HF_SAME_IOCTL_NS 20000000ull /* a letter a call, and seen by two hooks: one event */
 static const u64 hf_nothing = 0;
 struct hf_call_key {
     u64 pid_tgid, arg;
@@ -136,7 +137,7 @@ static __always_inline bool hf_seen_this_call(struct task_struct *t, const struc
     else if (c->what == HF_CALL_MOUNT || c->what == HF_CALL_UMOUNT || c->what == HF_CALL_PIVOT)
         key.arg ^= hf_hash_texts((void *)c->a[0], (void *)c->a[1]);
     u64 now = bpf_ktime_get_boot_ns(), *last = bpf_map_lookup_elem(&hf_calls_seen, &key);
-    if (last && now - *last < (c->what == HF_CALL_BPF ? HF_SAME_BPF_NS : HF_SAME_CALL_NS)) {
+    if (last && now - *last < (c->what == HF_CALL_BPF ? HF_SAME_BPF_NS : c->what == HF_CALL_IOCTL ? HF_SAME_IOCTL_NS : HF_SAME_CALL_NS)) {
         *last = now;
         return true;
     }
