@@ -49,6 +49,8 @@ class Watch:
     def __init__(self, binary, path, *args):
         self.out, self.err = open(path / "out", "wb"), open(path / "err", "wb")
         self.path = path
+        if "--budget" not in args and "--replay" not in args:  # what else runs on this machine is no reason to give up rules here
+            args = (*args, "--budget", "0")
         self.process = subprocess.Popen([binary, "watch", *map(str, args)], stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.err)
         self.wait_for(lambda l: l.get("type") == "status")
 
