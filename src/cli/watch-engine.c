@@ -146,6 +146,8 @@ static void alert(void *ctx, const struct hf_alert *told)
         hf_buf_addz(&w->line, ": ");
         hf_buf_add_escaped(&w->line, a->summary, 0);
         hf_buf_addc(&w->line, '\n');
+        if (a->event)
+            hf_watch_reached(a->event, &w->line);
         show_before(w, a);
     }
     put(w);

@@ -174,6 +174,23 @@ def test_map_of_who_talks_to_whom(watch, busybox, run, tmp_path):
         assert run("watch", "--replay", rec, "--map", *wrong)[0] == 2
 
 
+def test_a_server_and_who_reached_it_are_one_story(watch, busybox, tmp_path):
+    """The client's connection and the alert of what the server then starts carry the same number."""
+    (tmp_path / "rules.yaml").write_text('- rule: Started by a server\n  desc: d\n  condition: evt.type = execve and proc.exepath = /bin/true\n  output: "%proc.exepath"\n  priority: WARNING\n')
+    w = watch("--json", "--rules", tmp_path / "rules.yaml")
+    busybox("run", "-d", "--name", "store-db", "--network", "none", "box:1", "/bin/busybox", "nc", "-ll", "-p", "5432", "-e", "/bin/true")
+    w.wait_for(lambda l: l["type"] == "listen" and l.get("container", {}).get("name") == "store-db")
+    busybox("run", "--rm", "--name", "store-web", "--network", "container:store-db", "box:1", "/bin/busybox", "nc", "127.0.0.1", "5432")
+    told = w.wait_for(lambda l: l["type"] == "alert" and l.get("container", {}).get("name") == "store-db")[0]
+    connect = w.wait_for(lambda l: l["type"] == "connect" and l["container"]["name"] == "store-web")[0]
+    accept = w.wait_for(lambda l: l["type"] == "accept" and l["container"]["name"] == "store-db")[0]
+    [by] = told["reached_from"]
+    assert by["peer_container"] == "store-web" and by["peer_exe"] == "/bin/busybox" and by["local_port"] == 5432
+    assert by["connection"] == connect["connect"]["connection"] == accept["accept"]["connection"] and by["time"] <= told["time"]
+    busybox("rm", "-f", "store-db")
+    assert w.end()[0] == 0
+
+
 def test_halves(watch):
     w = watch("--json")
     children = pathlib.Path(f"/proc/{w.process.pid}/task/{w.process.pid}/children").read_text().split()

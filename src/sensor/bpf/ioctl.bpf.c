@@ -10,12 +10,11 @@ const volatile __u32 hf_calls_served = 0; /* not used here */
 static __always_inline void asked(struct file *file, u32 fd, u32 request, u32 source)
 {
     struct task_struct *t = hf_task();
-    struct hf_call c = {.nr = 16, .what = HF_CALL_IOCTL, .a = {fd, request}};
+    struct hf_call c = {.nr = HF_NR_IOCTL, .what = HF_CALL_IOCTL, .a = {fd, request}};
     if (!hf_request_matters(request))
         return;
     if (source != HF_SOURCE_SYSCALL) { /* the registers tell which call it is, for those that were seen already */
-        struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
-        c.a[0] = BPF_CORE_READ(regs, di);
+        c.a[0] = HF_REGS_0(hf_regs(t));
     }
     if (!hf_seen_this_call(t, &c))
         hf_send_ioctl(t, file ? file : hf_file_of_fd(t, fd), request, source);
@@ -28,7 +27,7 @@ HF_HOOK3(file_ioctl_compat, on_ioctl, struct file *file, unsigned int cmd, unsig
 SEC("tracepoint")
 int hf_sys_ioctl(void *ctx)
 {
-    struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
-    asked(NULL, (u32)BPF_CORE_READ(regs, di), (u32)BPF_CORE_READ(regs, si), HF_SOURCE_SYSCALL);
+    struct pt_regs *regs = hf_regs(hf_task());
+    asked(NULL, (u32)HF_REGS_0(regs), (u32)HF_REGS_1(regs), HF_SOURCE_SYSCALL);
     return 0;
 }

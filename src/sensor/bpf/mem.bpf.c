@@ -247,12 +247,13 @@ static __always_inline void mapped(struct file *file, unsigned long prot, u32 so
     if (!(prot & PROT_EXEC))
         return;
     struct change c = {.op = HF_MEM_MMAP, .prot = (u32)prot, .source = source, .file = file};
-    struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
-    u64 nr = BPF_CORE_READ(regs, orig_ax);
-    if (!(BPF_CORE_READ(task, thread_info.status) & TS_COMPAT) && nr == 9) {
-        c.addr = BPF_CORE_READ(regs, di);
-        c.len = BPF_CORE_READ(regs, si);
-    } else if (nr == 30) {
+    struct pt_regs *regs = hf_regs(task);
+    u64 nr = HF_REGS_CALL(regs);
+    bool native = !hf_is_compat(task);
+    if (native && nr == HF_NR_MMAP) {
+        c.addr = HF_REGS_0(regs);
+        c.len = HF_REGS_1(regs);
+    } else if (native && nr == HF_NR_SHMAT) {
         c.op = HF_MEM_SHMAT;
     }
     made_executable(task, &c);
@@ -327,49 +328,54 @@ static __always_inline void at_shared(struct change *c, u64 addr, u64 flags)
     c->prot = PROT_READ | (flags & SHM_RDONLY ? 0 : PROT_WRITE) | (flags & SHM_EXEC ? PROT_EXEC : 0);
 }
 
-/* of an x86-64 call; false: none that makes memory executable */
+#define MATTERS(nr) ((nr) == HF_NR_MMAP || (nr) == HF_NR_MPROTECT || (nr) == HF_NR_PKEY_MPROTECT || (nr) == HF_NR_SHMAT)
+
+/* of a call of the processor's own interface; false: none that makes memory executable */
 static __always_inline bool native_call(struct pt_regs *regs, u32 nr, struct change *c)
 {
-    if (nr != 9 && nr != 10 && nr != 329 && nr != 30)
+    if (!MATTERS(nr))
         return false;
-    u64 third = BPF_CORE_READ(regs, dx);
-    if (nr == 30) {
-        at_shared(c, BPF_CORE_READ(regs, si), third);
+    u64 third = HF_REGS_2(regs);
+    if (nr == HF_NR_SHMAT) {
+        at_shared(c, HF_REGS_1(regs), third);
         return true;
     }
-    c->op = nr == 9 ? HF_MEM_MMAP : HF_MEM_MPROTECT;
-    c->addr = BPF_CORE_READ(regs, di);
-    c->len = BPF_CORE_READ(regs, si);
+    c->op = nr == HF_NR_MMAP ? HF_MEM_MMAP : HF_MEM_MPROTECT;
+    c->addr = HF_REGS_0(regs);
+    c->len = HF_REGS_1(regs);
     c->prot = (u32)third & 7;
-    c->fd = nr == 9 && !(BPF_CORE_READ(regs, r10) & MAP_ANONYMOUS) ? (u32)BPF_CORE_READ(regs, r8) : (u32)-1;
+    c->fd = nr == HF_NR_MMAP && !(HF_REGS_3(regs) & MAP_ANONYMOUS) ? (u32)HF_REGS_4(regs) : (u32)-1;
     return true;
 }
 
 static __always_inline bool compat_call(struct pt_regs *regs, u32 nr, struct change *c)
 {
-    u32 first = (u32)BPF_CORE_READ(regs, bx), second = (u32)BPF_CORE_READ(regs, cx), third = (u32)BPF_CORE_READ(regs, dx), flags = (u32)BPF_CORE_READ(regs, si);
-    u32 old[6] = {};
+    u32 first = (u32)HF_REGS_COMPAT_0(regs), second = (u32)HF_REGS_COMPAT_1(regs), third = (u32)HF_REGS_COMPAT_2(regs), flags = (u32)HF_REGS_COMPAT_3(regs);
     switch (nr) {
-    case 192: /* mmap2 */
-        *c = (struct change){.op = HF_MEM_MMAP, .addr = first, .len = second, .prot = third & 7, .fd = flags & MAP_ANONYMOUS ? (u32)-1 : (u32)BPF_CORE_READ(regs, di)};
+    case 192: /* mmap2, of i386 and of arm */
+        *c = (struct change){.op = HF_MEM_MMAP, .addr = first, .len = second, .prot = third & 7, .fd = flags & MAP_ANONYMOUS ? (u32)-1 : (u32)HF_REGS_COMPAT_4(regs)};
         return true;
-    case 90: /* mmap: its arguments lie in memory */
+    case 125: /* mprotect, of both, pkey_mprotect */
+    case HF_NR_COMPAT_PKEY_MPROTECT:
+        *c = (struct change){.op = HF_MEM_MPROTECT, .addr = first, .len = second, .prot = third & 7, .fd = (u32)-1};
+        return true;
+    case HF_NR_COMPAT_SHMAT:
+        at_shared(c, second, third);
+        return true;
+#if defined(__TARGET_ARCH_x86)
+    case 90: { /* mmap: its arguments lie in memory */
+        u32 old[6] = {};
         if (bpf_probe_read_user(old, sizeof old, (void *)(u64)first))
             return false;
         *c = (struct change){.op = HF_MEM_MMAP, .addr = old[0], .len = old[1], .prot = old[2] & 7, .fd = old[3] & MAP_ANONYMOUS ? (u32)-1 : old[4], .by_fd = true};
         return true;
-    case 125: /* mprotect, pkey_mprotect */
-    case 380:
-        *c = (struct change){.op = HF_MEM_MPROTECT, .addr = first, .len = second, .prot = third & 7, .fd = (u32)-1};
-        return true;
-    case 397: /* shmat */
-        at_shared(c, second, third);
-        return true;
+    }
     case 117: /* ipc */
         if ((first & 0xffff) != SHMAT_OF_IPC)
             return false;
         at_shared(c, 0, third);
         return true;
+#endif
     }
     return false;
 }
@@ -379,10 +385,10 @@ static __always_inline void call(u32 source)
     struct task_struct *task = bpf_get_current_task_btf();
     struct pt_regs *regs = (void *)bpf_task_pt_regs(task);
     struct change c = {.fd = (u32)-1};
-    u32 nr = (u32)regs->orig_ax & ~0x40000000u /* x32 */;
-    bool compat = task->thread_info.status & TS_COMPAT;
+    u32 nr = (u32)HF_TYPED_CALL(regs) & ~0x40000000u /* x32 */;
+    bool compat = HF_TYPED_COMPAT(task);
     /* most take the lock for other reasons; plain loads, since all of them pass here */
-    if (!compat && ((nr != 9 && nr != 10 && nr != 329 && nr != 30) || (nr != 30 && !(regs->dx & PROT_EXEC) && !(task->personality & READ_IMPLIES_EXEC))))
+    if (!compat && (!MATTERS(nr) || (nr != HF_NR_SHMAT && !(HF_TYPED_2(regs) & PROT_EXEC) && !(task->personality & READ_IMPLIES_EXEC))))
         return;
     if (!(compat ? compat_call(regs, nr, &c) : native_call(regs, nr, &c)))
         return;
