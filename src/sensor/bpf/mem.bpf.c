@@ -26,6 +26,28 @@
 #define TOLD_OF_PROGRAM 32u
 #define VMAS_MAX 4 /* mappings of one mprotect that are looked at */
 
+#if defined(__TARGET_ARCH_x86)
+enum { NR_MMAP = 9, NR_MPROTECT = 10, NR_PKEY_MPROTECT = 329, NR_SHMAT = 30 };
+enum { NR_COMPAT_MMAP2 = 192, NR_COMPAT_MPROTECT = 125, NR_COMPAT_PKEY_MPROTECT = 380, NR_COMPAT_SHMAT = 397 };
+#define REG_CALL orig_ax
+#define REG_THIRD dx
+#define COMPAT_HERE(t) ((t)->thread_info.status & TS_COMPAT)
+#define REGS_FLAGS(r) BPF_CORE_READ(r, r10)
+#define REGS_FD(r) BPF_CORE_READ(r, r8)
+#define REGS_COMPAT_FLAGS(r) BPF_CORE_READ(r, si)
+#define REGS_COMPAT_FD(r) BPF_CORE_READ(r, di)
+#else /* arm64 */
+enum { NR_MMAP = 222, NR_MPROTECT = 226, NR_PKEY_MPROTECT = 288, NR_SHMAT = 196 };
+enum { NR_COMPAT_MMAP2 = 192, NR_COMPAT_MPROTECT = 125, NR_COMPAT_PKEY_MPROTECT = 394, NR_COMPAT_SHMAT = 305 };
+#define REG_CALL syscallno
+#define REG_THIRD regs[2]
+#define COMPAT_HERE(t) ((t)->thread_info.flags >> TIF_32BIT & 1)
+#define REGS_FLAGS(r) BPF_CORE_READ(r, regs[3])
+#define REGS_FD(r) BPF_CORE_READ(r, regs[4])
+#define REGS_COMPAT_FLAGS REGS_FLAGS
+#define REGS_COMPAT_FD REGS_FD
+#endif
+
 struct change {
     u32 op, prot, before, flags, source, fd;
     u64 addr, len;
@@ -247,12 +269,12 @@ static __always_inline void mapped(struct file *file, unsigned long prot, u32 so
     if (!(prot & PROT_EXEC))
         return;
     struct change c = {.op = HF_MEM_MMAP, .prot = (u32)prot, .source = source, .file = file};
-    struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
-    u64 nr = BPF_CORE_READ(regs, orig_ax);
-    if (!(BPF_CORE_READ(task, thread_info.status) & TS_COMPAT) && nr == 9) {
-        c.addr = BPF_CORE_READ(regs, di);
-        c.len = BPF_CORE_READ(regs, si);
-    } else if (nr == 30) {
+    struct pt_regs *regs = hf_user_regs(task);
+    u32 nr = (u32)HF_REGS_CALL(regs);
+    if (!hf_is_compat(task) && nr == NR_MMAP) {
+        c.addr = HF_REGS_0(regs);
+        c.len = HF_REGS_1(regs);
+    } else if (!hf_is_compat(task) && nr == NR_SHMAT) {
         c.op = HF_MEM_SHMAT;
     }
     made_executable(task, &c);
@@ -327,48 +349,51 @@ static __always_inline void at_shared(struct change *c, u64 addr, u64 flags)
     c->prot = PROT_READ | (flags & SHM_RDONLY ? 0 : PROT_WRITE) | (flags & SHM_EXEC ? PROT_EXEC : 0);
 }
 
-/* of an x86-64 call; false: none that makes memory executable */
+/* of a call of the native interface; false: none that makes memory executable */
 static __always_inline bool native_call(struct pt_regs *regs, u32 nr, struct change *c)
 {
-    if (nr != 9 && nr != 10 && nr != 329 && nr != 30)
+    if (nr != NR_MMAP && nr != NR_MPROTECT && nr != NR_PKEY_MPROTECT && nr != NR_SHMAT)
         return false;
-    u64 third = BPF_CORE_READ(regs, dx);
-    if (nr == 30) {
-        at_shared(c, BPF_CORE_READ(regs, si), third);
+    u64 third = HF_REGS_2(regs);
+    if (nr == NR_SHMAT) {
+        at_shared(c, HF_REGS_1(regs), third);
         return true;
     }
-    c->op = nr == 9 ? HF_MEM_MMAP : HF_MEM_MPROTECT;
-    c->addr = BPF_CORE_READ(regs, di);
-    c->len = BPF_CORE_READ(regs, si);
+    c->op = nr == NR_MMAP ? HF_MEM_MMAP : HF_MEM_MPROTECT;
+    c->addr = HF_REGS_0(regs);
+    c->len = HF_REGS_1(regs);
     c->prot = (u32)third & 7;
-    c->fd = nr == 9 && !(BPF_CORE_READ(regs, r10) & MAP_ANONYMOUS) ? (u32)BPF_CORE_READ(regs, r8) : (u32)-1;
+    c->fd = nr == NR_MMAP && !(REGS_FLAGS(regs) & MAP_ANONYMOUS) ? (u32)REGS_FD(regs) : (u32)-1;
     return true;
 }
 
 static __always_inline bool compat_call(struct pt_regs *regs, u32 nr, struct change *c)
 {
-    u32 first = (u32)BPF_CORE_READ(regs, bx), second = (u32)BPF_CORE_READ(regs, cx), third = (u32)BPF_CORE_READ(regs, dx), flags = (u32)BPF_CORE_READ(regs, si);
-    u32 old[6] = {};
+    u32 first = (u32)HF_REGS_COMPAT_0(regs), second = (u32)HF_REGS_COMPAT_1(regs), third = (u32)HF_REGS_COMPAT_2(regs), flags = (u32)REGS_COMPAT_FLAGS(regs);
     switch (nr) {
-    case 192: /* mmap2 */
-        *c = (struct change){.op = HF_MEM_MMAP, .addr = first, .len = second, .prot = third & 7, .fd = flags & MAP_ANONYMOUS ? (u32)-1 : (u32)BPF_CORE_READ(regs, di)};
+    case NR_COMPAT_MMAP2:
+        *c = (struct change){.op = HF_MEM_MMAP, .addr = first, .len = second, .prot = third & 7, .fd = flags & MAP_ANONYMOUS ? (u32)-1 : (u32)REGS_COMPAT_FD(regs)};
         return true;
-    case 90: /* mmap: its arguments lie in memory */
+#if defined(__TARGET_ARCH_x86)
+    case 90: { /* mmap: its arguments lie in memory */
+        u32 old[6] = {};
         if (bpf_probe_read_user(old, sizeof old, (void *)(u64)first))
             return false;
         *c = (struct change){.op = HF_MEM_MMAP, .addr = old[0], .len = old[1], .prot = old[2] & 7, .fd = old[3] & MAP_ANONYMOUS ? (u32)-1 : old[4], .by_fd = true};
         return true;
-    case 125: /* mprotect, pkey_mprotect */
-    case 380:
-        *c = (struct change){.op = HF_MEM_MPROTECT, .addr = first, .len = second, .prot = third & 7, .fd = (u32)-1};
-        return true;
-    case 397: /* shmat */
-        at_shared(c, second, third);
-        return true;
+    }
     case 117: /* ipc */
         if ((first & 0xffff) != SHMAT_OF_IPC)
             return false;
         at_shared(c, 0, third);
+        return true;
+#endif
+    case NR_COMPAT_MPROTECT:
+    case NR_COMPAT_PKEY_MPROTECT:
+        *c = (struct change){.op = HF_MEM_MPROTECT, .addr = first, .len = second, .prot = third & 7, .fd = (u32)-1};
+        return true;
+    case NR_COMPAT_SHMAT:
+        at_shared(c, second, third);
         return true;
     }
     return false;
@@ -379,10 +404,11 @@ static __always_inline void call(u32 source)
     struct task_struct *task = bpf_get_current_task_btf();
     struct pt_regs *regs = (void *)bpf_task_pt_regs(task);
     struct change c = {.fd = (u32)-1};
-    u32 nr = (u32)regs->orig_ax & ~0x40000000u /* x32 */;
-    bool compat = task->thread_info.status & TS_COMPAT;
+    u32 nr = (u32)regs->REG_CALL & ~0x40000000u /* x32 */;
+    bool compat = COMPAT_HERE(task);
     /* most take the lock for other reasons; plain loads, since all of them pass here */
-    if (!compat && ((nr != 9 && nr != 10 && nr != 329 && nr != 30) || (nr != 30 && !(regs->dx & PROT_EXEC) && !(task->personality & READ_IMPLIES_EXEC))))
+    if (!compat && ((nr != NR_MMAP && nr != NR_MPROTECT && nr != NR_PKEY_MPROTECT && nr != NR_SHMAT) ||
+                (nr != NR_SHMAT && !(regs->REG_THIRD & PROT_EXEC) && !(task->personality & READ_IMPLIES_EXEC))))
         return;
     if (!(compat ? compat_call(regs, nr, &c) : native_call(regs, nr, &c)))
         return;

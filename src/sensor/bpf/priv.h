@@ -42,8 +42,6 @@ struct hf_bpf_attr {
     (1ull << 9 | 1ull << 13 | 1ull << 16 | 1ull << 18 | 1ull << 28 | 1ull << 35 | 1ull << 36 | 1ull << 38 | 1ull << 39 | \
             1ull << 45 | 1ull << 56 | 1ull << 57)
 
-#define KERNEL_STACK 16384u /* THREAD_SIZE of x86-64 and of arm64 with pages of 4 KiB; what the process had in its registers is at the top */
-
 struct hf_call {
     u32 nr, what;
     u64 a[3];
@@ -54,11 +52,7 @@ static __always_inline bool hf_current_call(struct task_struct *t, struct hf_cal
 {
     if (BPF_CORE_READ(t, flags) & PF_KTHREAD)
         return false;
-    struct pt_regs *regs;
-    if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) /* 5.15 */
-        regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
-    else
-        regs = (void *)((u64)BPF_CORE_READ(t, stack) + KERNEL_STACK - bpf_core_type_size(struct pt_regs));
+    struct pt_regs *regs = hf_user_regs(t);
     u64 nr = HF_REGS_CALL(regs);
     ret->nr = (u32)nr;
     if (hf_is_compat(t)) {
