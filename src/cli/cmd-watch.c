@@ -12,6 +12,7 @@
 #include "cli/cli.h"
 #include "cli/alert-log.h"
 #include "cli/reload.h"
+#include "cli/rule-files.h"
 #include "cli/rules-cli.h"
 #include "cli/watch.h"
 #include "detect/demand.h"
@@ -71,7 +72,7 @@ static _Noreturn void engine(struct hf_watch_opts *o, int fd, struct hf_err *err
 }
 
 /* The privileged side until it ends. */
-static int sensor(const struct hf_watch_opts *o, const struct named *named, int fd, int reload_fd, pid_t child, struct hf_err *err)
+static int sensor(struct hf_watch_opts *o, const struct named *named, int fd, int reload_fd, pid_t child, struct hf_err *err)
 {
     struct hf_reload reload = {.rules = &named->rules, .exceptions = &named->exceptions, .fd = reload_fd, .stop = &stop};
     struct sigaction act = {.sa_handler = on_signal};
@@ -79,8 +80,10 @@ static int sensor(const struct hf_watch_opts *o, const struct named *named, int 
     sigaction(SIGTERM, &act, NULL);
     struct hf_sensor_opts s = {.out_fd = fd, .peer_pid = (uint32_t)child, .host = o->host, .stop = &stop};
     int rc = o->rules ? hf_reload_start(&reload, err) : 0;
-    if (rc == 0)
+    if (rc == 0) {
+        s.watch = hf_take(o->watch);
         rc = hf_sensor_run(&s, err);
+    }
     close(fd);
     hf_reload_end(&reload);
     return rc;
@@ -116,6 +119,19 @@ static int run(struct hf_watch_opts *o, const struct named *named, struct hf_err
     return hf_cli_fail(err, hf_fail(err, -ECHILD, "the engine was killed by signal %d; events since then are not known", WTERMSIG(status)));
 }
 
+/* Files that the rules name are watched from the start. */
+static int files_of_rules(struct hf_watch_opts *o, struct hf_err *err)
+{
+    struct hf_rule_files f = {.add = true};
+    int rc = hf_watch_list_new(&f.list, err);
+    rc = rc < 0 ? rc : hf_rule_files(o->rules, &f, err);
+    o->watch = f.list;
+    if (rc == 0 && f.left)
+        hf_log(HF_LOG_WARNING, "rule_files", "the rules name %zu paths more than the %u that are watched for their sake", f.left, HF_RULE_FILES_MAX);
+    hf_buf_done(&f.names);
+    return rc;
+}
+
 static int start(struct hf_watch_opts *o, const struct named *named, struct hf_err *err)
 {
     hf_autoclose int record = -1;
@@ -140,6 +156,8 @@ static int start(struct hf_watch_opts *o, const struct named *named, struct hf_e
     else if (named->record)
         rc = open_record(named->record, &record, err);
     o->record_fd = record;
+    if (rc == 0 && o->rules)
+        rc = files_of_rules(o, err);
     if (rc == 0 && o->rules) {
         struct hf_err why = HF_ERR_INIT;
         if (hf_alert_log_open(&log, named->state, &why) < 0)
@@ -148,6 +166,7 @@ static int start(struct hf_watch_opts *o, const struct named *named, struct hf_e
             o->log = &log;
     }
     rc = rc < 0 ? hf_cli_fail(err, rc) : run(o, named, err);
+    hf_watch_list_free(o->watch); /* NULL when the sensor took it */
     hf_alert_log_close(&log);
     hf_rules_free(o->rules);
     hf_excepts_free(o->excepts);

@@ -18,6 +18,7 @@
 #include "cli/alert-log.h"
 #include "cli/recall.h"
 #include "cli/reload.h"
+#include "cli/rule-files.h"
 #include "cli/rules-cli.h"
 #include "cli/watch-cost.h"
 #include "cli/watch-keep.h"
@@ -145,6 +146,8 @@ static void alert(void *ctx, const struct hf_alert *told)
         hf_buf_addz(&w->line, ": ");
         hf_buf_add_escaped(&w->line, a->summary, 0);
         hf_buf_addc(&w->line, '\n');
+        if (a->event)
+            hf_watch_reached(a->event, &w->line);
         show_before(w, a);
     }
     put(w);
@@ -435,6 +438,17 @@ static void ask_anew(struct watch *w)
     ask(w);
 }
 
+/* The files that new rules name are not watched when the sensor did not know of them at its start: it takes no paths from this half, which reads
+ * hostile bytes. */
+static void tell_unseen_files(const struct watch *w, const struct hf_rules *rules)
+{
+    struct hf_rule_files f = {.list = w->o->watch};
+    struct hf_err err = HF_ERR_INIT;
+    if (w->o->watch && hf_rule_files(rules, &f, &err) == 0 && f.rows)
+        hf_log(HF_LOG_WARNING, "unseen_files", "rules name files that are watched only after a new start: %.*s", HF_SPAN_ARG(hf_buf_span(&f.names)));
+    hf_buf_done(&f.names);
+}
+
 /* New rules in the place of the old ones: all or nothing.  What counting rules remember goes over where the rule is the same. */
 static void reload(struct watch *w)
 {
@@ -463,6 +477,7 @@ static void reload(struct watch *w)
     tell_excepted(w);
     hf_excepts_free(w->excepts);
     tell_silent_rules(rules);
+    tell_unseen_files(w, rules);
     if (w->keep) {
         hf_keep_restart(w->keep);
         w->ask_other = true;

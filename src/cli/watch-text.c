@@ -5,6 +5,7 @@
 
 #include "event/json.h"
 #include "event/names.h"
+#include "event/reached.h"
 #include "event/runtime.h"
 #include "event/track.h"
 
@@ -118,4 +119,25 @@ bool hf_watch_words(const struct hf_event *ev, struct hf_buf *b)
 bool hf_watch_is_setup(const struct hf_event *ev)
 {
     return ev->proc && hf_proc_is_runtime(ev->proc) && (ev->proc->container || hf_span_starts(ev->proc->comm, HF_S("runc:["))); /* on the host, `runc` itself is told */
+}
+
+void hf_watch_reached(const struct hf_event *ev, struct hf_buf *b)
+{
+    const struct hf_reached_list *l = hf_reached_of(ev->proc, ev->time_ns);
+    if (!l)
+        return;
+    const struct hf_reached *r = &l->r[0];
+    uint64_t before = ev->time_ns > r->time_ns ? ev->time_ns - r->time_ns : 0;
+    hf_buf_addf(b, "%*sreached from ", 14, "");
+    if (r->container_n) {
+        hf_buf_add_escaped(b, hf_span(r->container, r->container_n), 0);
+        hf_buf_addc(b, ' ');
+    }
+    if (r->exe_n) {
+        hf_buf_addc(b, '(');
+        hf_buf_add_escaped(b, hf_span(r->exe, r->exe_n), 0);
+        hf_buf_addz(b, ") ");
+    }
+    hf_event_addr(r->peer, b);
+    hf_buf_addf(b, " at port %u, %llu.%llu s before\n", r->local_port, (unsigned long long)(before / 1000000000u), (unsigned long long)(before / 100000000u % 10));
 }

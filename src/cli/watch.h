@@ -10,11 +10,13 @@
 struct hf_rules;
 struct hf_excepts;
 struct hf_alert_log;
+struct hf_watch_list;
 struct hf_watch_opts {
     const char *container; /* only this one: name, or the beginning of its id; NULL: all */
     struct hf_watch_filter filter;
     struct hf_rules *rules; /* NULL: none; taken over */
     struct hf_excepts *excepts; /* NULL: none; taken over */
+    struct hf_watch_list *watch; /* of files, with those that the rules name; NULL: as built in.  Borrowed */
     struct hf_alert_log *log; /* of alerts; NULL: none.  Borrowed */
     int reload_fd; /* where new rules come from (reload.h); -1: nowhere.  Borrowed */
     int record_fd; /* open for writing; -1: no recording.  Borrowed */

@@ -200,6 +200,12 @@ bool hf_event_addr_is_v4(const uint8_t addr[16])
     return memcmp(addr, head, sizeof head) == 0;
 }
 
+bool hf_event_addr_is_loopback(const uint8_t addr[16])
+{
+    static const uint8_t six[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+    return hf_event_addr_is_v4(addr) ? addr[12] == 127 : memcmp(addr, six, sizeof six) == 0;
+}
+
 void hf_event_addr(const uint8_t addr[16], struct hf_buf *out)
 {
     char text[INET6_ADDRSTRLEN];

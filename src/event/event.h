@@ -104,3 +104,4 @@ const char *hf_event_net_op_name(unsigned op);
 /* Text of an address: "10.0.0.1", "2001:db8::1". */
 void hf_event_addr(const uint8_t addr[16], struct hf_buf *out);
 bool hf_event_addr_is_v4(const uint8_t addr[16]);
+bool hf_event_addr_is_loopback(const uint8_t addr[16]);

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "event/caps.h"
 #include "event/names.h"
+#include "event/reached.h"
 #include "event/runtime.h"
 
 #define ANCESTORS_MAX 16u
@@ -357,11 +358,46 @@ static void ends(struct hf_jw *w, const struct hf_event *ev, const uint8_t local
     }
 }
 
+static void connection_key(struct hf_jw *w, uint64_t key)
+{
+    char text[17];
+    snprintf(text, sizeof text, "%016llx", (unsigned long long)key);
+    hf_jw_kstrz(w, "connection", text);
+}
+
+/* Who reached the process, or what started it, over the network before this. */
+static void reached_part(struct hf_jw *w, const struct hf_event *ev)
+{
+    const struct hf_reached_list *l = hf_reached_of(ev->proc, ev->time_ns);
+    if (!l)
+        return;
+    hf_jw_key(w, "reached_from");
+    hf_jw_array(w);
+    for (size_t i = 0; i < l->n && l->r[i].time_ns + HF_REACHED_NS >= ev->time_ns; i++) {
+        const struct hf_reached *r = &l->r[i];
+        hf_autobuf addr = HF_BUF_INIT(64);
+        hf_event_addr(r->peer, &addr);
+        hf_jw_object(w);
+        ktime(w, "time", r->time_ns);
+        hf_jw_kstr(w, "peer", hf_buf_span(&addr));
+        hf_jw_ku64(w, "peer_port", r->peer_port);
+        hf_jw_ku64(w, "local_port", r->local_port);
+        hf_jw_kstrz(w, "protocol", r->protocol == IPPROTO_TCP ? "tcp" : "udp");
+        connection_key(w, r->key);
+        hf_jw_kstr_opt(w, "peer_container", hf_span(r->container, r->container_n));
+        hf_jw_kstr_opt(w, "peer_exe", hf_span(r->exe, r->exe_n));
+        hf_jw_object_end(w);
+    }
+    hf_jw_array_end(w);
+}
+
 static void net_part(struct hf_jw *w, const struct hf_event *ev)
 {
     const struct hf_wire_net *n = &ev->u.net;
     hf_jw_kstrz(w, "operation", hf_event_net_op_name(n->op));
     ends(w, ev, n->local, n->local_port, n->peer, n->peer_port, n->protocol);
+    if (n->op == HF_NET_ESTABLISHED || n->op == HF_NET_ACCEPT || n->op == HF_NET_CLOSE)
+        connection_key(w, hf_connection_key(ev));
     if (n->op == HF_NET_CLOSE) {
         hf_jw_ku64(w, "bytes_out", n->bytes_out);
         hf_jw_ku64(w, "bytes_in", n->bytes_in);
@@ -648,6 +684,7 @@ void hf_alert_json(const struct hf_alert *a, struct hf_buf *out)
     if (!a->event)
         hf_jw_kstr_opt(&w, "container_name", a->container_name);
     if (a->event) {
+        reached_part(&w, a->event);
         hf_jw_kstrz(&w, "event_type", hf_event_json_type(a->event));
         subject(&w, a->event);
     }

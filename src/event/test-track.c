@@ -2,6 +2,7 @@
 #include "event/runtime.h"
 
 #include "records.h"
+#include "event/reached.h"
 #include "tap.h"
 
 #define S 1000000000ull
@@ -211,6 +212,44 @@ static void credentials(void)
     EQ_U(cred.u.cred.what, HF_CRED_NS);
     exec_as(t, 93, 0, ~0ull >> 23); /* a set-uid program: exec sets the measure anew */
     EQ_I(with_creds(t, 93, 0, 0, ~0ull >> 23, 10), 1);
+}
+
+/* What a server starts is told with the connections that reached it. */
+static void reached(void)
+{
+    hf_cleanup(hf_track_freep) struct hf_track *t = fresh(NULL);
+    container(t, 1000, HF_S("id\0app\0name\0app\0"), 1 * S);
+    container(t, 2000, HF_S("id\0db\0name\0db\0"), 1 * S);
+    exec(t, 101, 1, 1000, "/app", 2 * S);
+    exec(t, 202, 1, 2000, "/usr/bin/postgres", 2 * S);
+    struct hf_wire_hdr app = rec_hdr(101, 1, 101 * S, 1000, 3 * S, "app"), db = rec_hdr(202, 1, 202 * S, 2000, 3 * S, "postgres");
+    app.net_ns = 1;
+    db.net_ns = 2;
+    feed(t, rec_net(&r, app, HF_NET_ESTABLISHED, IPPROTO_TCP, "10.0.0.1", 40000, "10.0.0.2", 5432));
+    uint64_t key = hf_connection_key(&ev);
+    OK(!hf_reached_of(ev.proc, ev.time_ns));
+    feed(t, rec_net(&r, db, HF_NET_ACCEPT, IPPROTO_TCP, "10.0.0.2", 5432, "10.0.0.1", 40000));
+    EQ_U(hf_connection_key(&ev), key); /* the same at both ends */
+    feed(t, rec_net(&r, db, HF_NET_ACCEPT, IPPROTO_TCP, "10.0.0.2", 5432, "10.0.0.1", 40001));
+    OK(hf_connection_key(&ev) != key);
+    exec(t, 303, 202, 2000, "/bin/sh", 4 * S);
+    const struct hf_reached_list *l = hf_reached_of(ev.proc, ev.time_ns);
+    OK(l && l->n == 1 && l->r[0].peer_port == 40001 && l->r[0].local_port == 5432); /* one place a peer, the last of it */
+    OK(l && hf_span_eqz(hf_span(l->r[0].container, l->r[0].container_n), "app") && hf_span_eqz(hf_span(l->r[0].exe, l->r[0].exe_n), "/app"));
+    for (uint16_t i = 0; i < 6; i++) {
+        char peer[] = "203.0.113.0";
+        peer[10] = (char)('1' + i);
+        feed(t, rec_net(&r, db, HF_NET_ACCEPT, IPPROTO_TCP, "10.0.0.2", 5432, peer, 50000));
+    }
+    OK(l && l->n == HF_REACHED_MAX && l->r[0].peer[15] == 6 && l->r[3].peer[15] == 3 && l->r[0].container_n == 0);
+    OK(!hf_reached_of(ev.proc, ev.time_ns + HF_REACHED_NS + 1)); /* long ago */
+    exec(t, 404, 202, 1000, "/bin/sh", 5 * S); /* in another container: not of this server */
+    OK(!hf_reached_of(ev.proc, ev.time_ns));
+    /* over loopback it is another connection in each network namespace */
+    feed(t, rec_net(&r, app, HF_NET_ESTABLISHED, IPPROTO_TCP, "127.0.0.1", 40000, "127.0.0.1", 5432));
+    key = hf_connection_key(&ev);
+    feed(t, rec_net(&r, db, HF_NET_ESTABLISHED, IPPROTO_TCP, "127.0.0.1", 40000, "127.0.0.1", 5432));
+    OK(hf_connection_key(&ev) != key);
 }
 
 static void peers(void)
@@ -428,6 +467,7 @@ int main(void)
     sessions_through_a_runtime_within();
     credentials();
     peers();
+    reached();
     names();
     edges();
     limits();

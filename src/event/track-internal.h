@@ -2,6 +2,7 @@
 /* track-internal.h - the tracker's tables: processes (track.c), containers (track-containers.c), connections and names (track-net.c). */
 #pragma once
 #include "base/mem.h"
+#include "event/reached.h"
 #include "event/track.h"
 
 struct hf_node { /* a process */
@@ -94,5 +95,7 @@ struct hf_box *hf_track_box_of(const struct hf_track *t, uint64_t cgroup_id);
 /* CONTAINER, CONTAINER_END and CGROUP records; 1 new, 0 known, < 0 without memory. */
 int hf_track_container_event(struct hf_track *t, struct hf_event *ev);
 void hf_track_boxes_done(struct hf_track *t);
+/* An ACCEPT: its process has been reached. */
+void hf_track_reached(struct hf_track *t, const struct hf_event *ev);
 /* NET, PAYLOAD, FILE connect: peers, names, edges. */
 void hf_track_net_event(struct hf_track *t, struct hf_event *ev);

@@ -56,12 +56,6 @@ static void remember(struct hf_track *t, const struct hf_event *ev, const struct
     memcpy(c->peer, k->peer, 16);
 }
 
-static bool is_loopback(const uint8_t a[16])
-{
-    static const uint8_t six[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
-    return hf_event_addr_is_v4(a) ? a[12] == 127 : memcmp(a, six, 16) == 0;
-}
-
 static const uint8_t any4[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, any6[16] = {0};
 
 static bool is_any(const uint8_t a[16])
@@ -73,7 +67,7 @@ static bool is_any(const uint8_t a[16])
 static struct tuple listening(const uint8_t local[16], uint16_t port, uint16_t protocol, uint32_t net_ns)
 {
     struct tuple k = tuple_of(local, port, any6, 0, protocol);
-    if (is_any(local) || is_loopback(local))
+    if (is_any(local) || hf_event_addr_is_loopback(local))
         memcpy(k.peer, &net_ns, sizeof net_ns);
     return k;
 }
@@ -99,7 +93,7 @@ static struct hf_home *home_place(const struct hf_track *t, const uint8_t addr[1
 static void learn_home(struct hf_track *t, const struct hf_event *ev, const uint8_t addr[16])
 {
     uint32_t ns = ev->h->net_ns;
-    if (!ns || is_any(addr) || is_loopback(addr) || addr[0] == 0xff || (addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80) || (hf_event_addr_is_v4(addr) && addr[12] >= 224))
+    if (!ns || is_any(addr) || hf_event_addr_is_loopback(addr) || addr[0] == 0xff || (addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80) || (hf_event_addr_is_v4(addr) && addr[12] >= 224))
         return;
     struct hf_home *h = home_place(t, addr, true);
     uint64_t now = ev->h->time_ns, clash = 0;
@@ -122,7 +116,7 @@ static const struct hf_home *home_of(const struct hf_track *t, const uint8_t add
 static struct hf_conn *other_end(const struct hf_track *t, const struct hf_event *ev, const struct tuple *k)
 {
     struct tuple mirror = tuple_of(k->peer, k->peer_port, k->local, k->local_port, k->protocol);
-    bool loopback = is_loopback(k->peer);
+    bool loopback = hf_event_addr_is_loopback(k->peer);
     struct hf_conn *c = place(t, &mirror, false);
     if (c && loopback && c->net_ns != ev->h->net_ns)
         c = NULL;
@@ -262,7 +256,7 @@ static void join(struct hf_track *t, struct hf_event *ev, const struct tuple *k)
     if (n)
         ev->peer_name = hf_span(n->name, n->n);
     if (!c) { /* who it is may be known, and not which of its programs */
-        const struct hf_home *home = is_loopback(k->peer) ? NULL : home_of(t, k->peer, ev->h->time_ns);
+        const struct hf_home *home = hf_event_addr_is_loopback(k->peer) ? NULL : home_of(t, k->peer, ev->h->time_ns);
         if (home && home->cgroup_id && home->net_ns != ev->h->net_ns)
             ev->peer_container = (struct hf_container *)(uintptr_t)hf_track_container(t, home->cgroup_id);
         return;
@@ -296,6 +290,8 @@ void hf_track_net_event(struct hf_track *t, struct hf_event *ev)
         learn_home(t, ev, n->local);
     join(t, ev, &k);
     bool incoming = n->op == HF_NET_ACCEPT;
+    if (incoming)
+        hf_track_reached(t, ev);
     if (n->op == HF_NET_CLOSE) {
         struct hf_conn *c = place(t, &k, false);
         incoming = c && c->listener; /* kept from ACCEPT */

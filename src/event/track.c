@@ -76,8 +76,9 @@ static void drop(struct hf_track *t, struct hf_node *n)
     if (n->p.container)
         ((struct hf_box *)(void *)n->p.container)->procs--;
     list_remove(n);
-    t->text_bytes -= n->text_n;
+    t->text_bytes -= n->text_n + (n->p.reached ? sizeof *n->p.reached : 0);
     t->n_procs--;
+    free(n->p.reached);
     free(n->text);
     free(n);
 }
@@ -252,6 +253,21 @@ static bool set_texts(struct hf_track *t, struct hf_node *n, const struct hf_spa
     n->text = text;
     n->text_n = total;
     return true;
+}
+
+void hf_track_reached(struct hf_track *t, const struct hf_event *ev)
+{
+    struct hf_reached_list **l = ev->proc ? &ev->proc->reached : NULL;
+    if (!l)
+        return;
+    if (!*l) {
+        while (t->text_bytes + sizeof **l > t->max.max_text_bytes && evict(t, node_of(ev->proc)))
+            ;
+        *l = hf_alloc_fails() ? NULL : calloc(1, sizeof **l);
+        t->text_bytes += *l ? sizeof **l : 0;
+    }
+    if (*l) /* without memory alerts are told without it */
+        hf_reached_add(*l, ev);
 }
 
 /* What it ran before must not stand for what it runs now. */
@@ -585,6 +601,7 @@ void hf_track_free(struct hf_track *t)
     for (size_t i = 0; t->procs && i <= t->procs_mask; i++)
         for (struct hf_node *n = t->procs[i], *next; n; n = next) {
             next = n->hash_next;
+            free(n->p.reached);
             free(n->text);
             free(n);
         }

@@ -40,6 +40,7 @@ struct hf_proc {
     struct hf_proc *session_root;   /* the first process of that session; NULL without one */
     uint64_t session_key;           /* one number for all that belongs together: a session, or the container's own work */
     bool seen_exec;                 /* its exec was seen or read from /proc: texts are real */
+    struct hf_reached_list *reached; /* by whom, if it accepts connections (reached.h) */
     uint64_t scratch[4];            /* for the rule engine: values per process; zero at first */
 };
 

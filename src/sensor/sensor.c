@@ -17,6 +17,7 @@
 #include "sensor/containers/containers.h"
 #include "sensor/containers/hierarchy.h"
 #include "sensor/files/files.h"
+#include "sensor/files/watch.h"
 #include "sensor/frames.h"
 #include "sensor/kernel.h"
 #include "sensor/net/rates.h"
@@ -617,10 +618,11 @@ static void was_there(void *ctx, struct hf_span record, struct hf_span cgroup_pa
 static int open_files(struct sensor *s, struct hf_err *err)
 {
     struct stat st;
-    struct hf_files_opts o = {.fanotify = hf_kernel_needs_fanotify(s->kernel), .tell = file_record, .ctx = s};
+    struct hf_files_opts o = {.fanotify = hf_kernel_needs_fanotify(s->kernel), .tell = file_record, .ctx = s, .watch = s->o.watch};
     o.map_fd = hf_kernel_watched_fd(s->kernel, &o.bits);
     if (!o.fanotify && o.map_fd < 0)
         return 0;
+    s->o.watch = NULL;
     int rc = hf_files_new(&s->files, &o, err);
     if (rc < 0)
         return rc;
@@ -724,6 +726,7 @@ static void finish(struct sensor *s)
             nanosleep(&t, NULL);
         }
     }
+    hf_watch_list_free(s->o.watch); /* when there was nobody to take it */
     hf_rates_free(s->rates);
     hf_files_free(s->files);
     hf_containers_free(s->containers);

@@ -10,6 +10,7 @@
 struct hf_sensor_opts {
     int out_fd;             /* SOCK_SEQPACKET, to the unprivileged process */
     uint32_t peer_pid;      /* of that process: its own acts are no events either */
+    struct hf_watch_list *watch; /* files that are watched (files/watch.h); taken over.  NULL: the built-in rows */
     bool host;              /* events of processes outside containers too */
     volatile const int *stop; /* becomes non-zero when it is to end */
 };

@@ -125,7 +125,7 @@ ROWS = [
     Row("JavaProcessClassFileDownload", "Class fetched by Java", "actor listen 8000 3000 & /bin/java say 127.0.0.1 8000 'GET /Exploit.class HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n'"),
     Row("PacketSocketCreatedInContainer", "Packet socket opened", case="Packet socket opened"),
     Row("PtraceAttachedToProcess", "Program traced by another", case="Program traced by another"),
-    Row("PtraceAntiDebugAttempt", "Program keeps debuggers away", "actor traceme", hook="traceme"),
+    Row("PtraceAntiDebugAttempt", "Program guards itself against debuggers", "actor traceme"),
     Row("ChangeThreadNamespace", "Namespace of another entered", case="Namespace of another entered"),
     Row("ChangeNamespacePrivilegesViaUnshare", "Namespaces made in a container", case="Namespaces made in a container"),
     Row("NonSudoSetuid", "Root taken by a call", "actor regain"),
@@ -174,7 +174,6 @@ TWINS = {
     "Program that never speaks connects": "/bin/innocent connect 10.9.0.5 8080",
     "Interpreter connects for the first time": f"/bin/lua connect 10.9.0.6 8080; /bin/sleep {LATER}; /bin/lua connect 10.9.0.6 8081",
     "Class fetched by Java": "actor listen 8001 3000 & /bin/java say 127.0.0.1 8001 'GET /x.html HTTP/1.1\\r\\n\\r\\n'; /bin/innocent say 127.0.0.1 8001 'GET /x.class HTTP/1.1\\r\\n\\r\\n'",
-    "Program keeps debuggers away": "actor true",
     "Root taken by a call": "/bin/su regain",
     "Attack tool ran on the host": "",  # test_attack_tool_on_the_host
 }
@@ -207,8 +206,10 @@ def host(binary, overlay, tmp_path_factory):  # noqa: F811
     more = {"bin/evader": evader.read_bytes(), "usr/bin/runc": b"runc"}
     overlay("import", "-", "pack:1", input=image(PROGRAMS, ("var/log/syslog", "root/.bash_history"), more))
     short = [{"macro": "ran_for_a_while", "condition": "(container.duration > 5000000000)"}] + [{"rule": r, "window": f"{LEARN}s", "override": {"window": "replace"}} for r in LEARNING]
+    # what is traced without privilege costs every system call something, so that no rule of the pack asks for it: this one does
+    short.append({"rule": "Asks for the hook", "desc": "x", "condition": "evt.type = ptrace and evt.arg.request = PTRACE_TRACEME and container.name = nobody", "output": "x", "priority": "DEBUG"})
     (path / "short.yaml").write_text(yaml.safe_dump(short))
-    watch = Watch(binary, path, "--json", "--rules", PACK, "--rules", path / "short.yaml")
+    watch = Watch(binary, path, "--json", "--budget", "0", "--rules", PACK, "--rules", path / "short.yaml")
     h = Host(overlay, watch, path)
     (path / "disk").write_bytes(bytes(1 << 20))
     p = subprocess.run(["losetup", "-r", "-f", "--show", path / "disk"], capture_output=True, text=True)  # what a container is given as its host's disk
@@ -270,7 +271,7 @@ def test_actions_are_those_of_the_notes():
 
 def test_document_has_every_action():
     text = (ROOT / "docs" / "acceptance.md").read_text()
-    listed = re.findall(r"^\| (\S+) \| ([^|]+) \| ", text, re.M)[1:]
+    listed = re.findall(r"^\| (\S+) \| ([^|]+) \| ", text, re.M)[2:]
     assert sorted(listed) == sorted([(r.action, r.alert) for r in ROWS] + [("LaunchSuspiciousNetworkToolOnHost", "Attack tool ran on the host"), ("sensor-stopped", "Sensor attacked")])
     for o in OBJECTS:
         assert o in text
@@ -314,7 +315,7 @@ def test_attack_tool_on_the_host(binary, tmp_path):
     for path in (tool, twin):
         path.write_bytes(pathlib.Path("/bin/busybox").read_bytes())
         path.chmod(0o755)
-    watch = Watch(binary, tmp_path, "--json", "--host", "--rules", PACK)
+    watch = Watch(binary, tmp_path, "--json", "--budget", "0", "--host", "--rules", PACK)
     try:
         subprocess.run([twin, "--help"], capture_output=True)
         subprocess.run([tool, "--help"], capture_output=True)
@@ -327,7 +328,7 @@ def test_attack_tool_on_the_host(binary, tmp_path):
 
 def test_sensor_stopped(host, binary, tmp_path):
     """A container that sees the host's processes stops the sensor: the survivor says so, and the alert comes when it goes on."""
-    watch = Watch(binary, tmp_path, "--json", "--rules", PACK)
+    watch = Watch(binary, tmp_path, "--json", "--budget", "0", "--rules", PACK)
     try:
         host.start("stopper", ("--pid", "host"), ["/bin/sh", "-c", f"/bin/kill -STOP {watch.process.pid}; /bin/kill -0 {os.getpid()}"])
         until = time.monotonic() + 20

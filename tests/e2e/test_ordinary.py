@@ -42,7 +42,7 @@ def work(binary, tmp_path_factory):
         except RuntimeError as e:
             pytest.skip(f"no dockerd with bridges in a network namespace: {e}")
         path = tmp_path_factory.mktemp("ordinary")
-        watch = Watch(binary, path, "--json", "--type", "status,connect", "--rules", PACK)
+        watch = Watch(binary, path, "--json", "--budget", "0", "--type", "status,connect", "--rules", PACK)
         host.services()
         host.work(SECONDS, pace=0.6)
         time.sleep(1)
@@ -94,7 +94,7 @@ def attacked(work, binary, tmp_path_factory):
     host, _ = work
     path = tmp_path_factory.mktemp("attacks")
     (path / "short.yaml").write_text(yaml.safe_dump([{"rule": r, "window": "4s", "override": {"window": "replace"}} for r in LEARNING]))
-    watch = Watch(binary, path, "--json", "--type", "status", "--rules", PACK, "--rules", path / "short.yaml")
+    watch = Watch(binary, path, "--json", "--budget", "0", "--type", "status", "--rules", PACK, "--rules", path / "short.yaml")
     try:
         for i, (_, where, what) in enumerate(ATTACKS.values()):
             if where:

@@ -253,7 +253,7 @@ def host(binary, overlay, tmp_path_factory):  # noqa: F811
         s.bind(str(sockets / name))
         s.listen()
         listeners.append(s)
-    watch = Watch(binary, path, "--json", "--rules", PACK, "--rules", path / "short.yaml")
+    watch = Watch(binary, path, "--json", "--budget", "0", "--rules", PACK, "--rules", path / "short.yaml")
     yield Host(overlay, watch, sockets)
     watch.stop()
     for s in listeners:

@@ -49,6 +49,8 @@ class Watch:
     def __init__(self, binary, path, *args):
         self.out, self.err = open(path / "out", "wb"), open(path / "err", "wb")
         self.path = path
+        if "--budget" not in args and "--replay" not in args:  # what else runs on this machine is no reason to give up rules here
+            args = (*args, "--budget", "0")
         self.process = subprocess.Popen([binary, "watch", *map(str, args)], stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.err)
         self.wait_for(lambda l: l.get("type") == "status")
 
@@ -170,6 +172,23 @@ def test_map_of_who_talks_to_whom(watch, busybox, run, tmp_path):
     assert json.loads(run("watch", "--replay", rec, "--map", "--json", "--image", "none")[1])["edges"] == []
     for wrong in (["--tree"], ["--alerts-only"], ["--type", "exec"], ["--severity", "low"], ["--rules", "x.yaml"]):
         assert run("watch", "--replay", rec, "--map", *wrong)[0] == 2
+
+
+def test_a_server_and_who_reached_it_are_one_story(watch, busybox, tmp_path):
+    """The client's connection and the alert of what the server then starts carry the same number."""
+    (tmp_path / "rules.yaml").write_text('- rule: Started by a server\n  desc: d\n  condition: evt.type = execve and proc.exepath = /bin/true\n  output: "%proc.exepath"\n  priority: WARNING\n')
+    w = watch("--json", "--rules", tmp_path / "rules.yaml")
+    busybox("run", "-d", "--name", "store-db", "--network", "none", "box:1", "/bin/busybox", "nc", "-ll", "-p", "5432", "-e", "/bin/true")
+    w.wait_for(lambda l: l["type"] == "listen" and l.get("container", {}).get("name") == "store-db")
+    busybox("run", "--rm", "--name", "store-web", "--network", "container:store-db", "box:1", "/bin/busybox", "nc", "127.0.0.1", "5432")
+    told = w.wait_for(lambda l: l["type"] == "alert" and l.get("container", {}).get("name") == "store-db")[0]
+    connect = w.wait_for(lambda l: l["type"] == "connect" and l["container"]["name"] == "store-web")[0]
+    accept = w.wait_for(lambda l: l["type"] == "accept" and l["container"]["name"] == "store-db")[0]
+    [by] = told["reached_from"]
+    assert by["peer_container"] == "store-web" and by["peer_exe"] == "/bin/busybox" and by["local_port"] == 5432
+    assert by["connection"] == connect["connect"]["connection"] == accept["accept"]["connection"] and by["time"] <= told["time"]
+    busybox("rm", "-f", "store-db")
+    assert w.end()[0] == 0
 
 
 def test_halves(watch):

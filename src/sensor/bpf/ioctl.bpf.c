@@ -14,7 +14,7 @@ static __always_inline void asked(struct file *file, u32 request, u32 source)
     struct hf_call c = {.what = HF_CALL_IOCTL};
     if (!hf_request_matters(request))
         return;
-    struct pt_regs *regs = hf_user_regs(t);
+    struct pt_regs *regs = hf_regs(t);
     c.nr = (u32)HF_REGS_CALL(regs); /* as the trace of capability checks has it, which may have told of this call already */
     c.a[0] = hf_is_compat(t) ? (u32)HF_REGS_COMPAT_0(regs) : HF_REGS_0(regs);
     c.a[1] = request;
@@ -29,7 +29,7 @@ HF_HOOK3(file_ioctl_compat, on_ioctl, struct file *file, unsigned int cmd, unsig
 SEC("tracepoint")
 int hf_sys_ioctl(void *ctx)
 {
-    struct pt_regs *regs = hf_user_regs(hf_task());
+    struct pt_regs *regs = hf_regs(hf_task());
     asked(NULL, (u32)HF_REGS_1(regs), HF_SOURCE_SYSCALL);
     return 0;
 }

@@ -227,6 +227,9 @@ struct sock_common {
     struct in6_addr skc_v6_daddr, skc_v6_rcv_saddr;
     unsigned long skc_flags;
     struct {
+        s64 counter;
+    } skc_cookie;
+    struct {
         struct net *net;
     } skc_net;
 };
@@ -311,6 +314,21 @@ enum cgroup_subsys_id { cpuset_cgrp_id, memory_cgrp_id, pids_cgrp_id, freezer_cg
 #define HF_REGS_COMPAT_0(r) BPF_CORE_READ(r, bx)
 #define HF_REGS_COMPAT_1(r) BPF_CORE_READ(r, cx)
 #define HF_REGS_COMPAT_2(r) BPF_CORE_READ(r, dx)
+#define HF_REGS_3(r) BPF_CORE_READ(r, r10)
+#define HF_REGS_4(r) BPF_CORE_READ(r, r8)
+#define HF_REGS_COMPAT_3(r) BPF_CORE_READ(r, si)
+#define HF_REGS_COMPAT_4(r) BPF_CORE_READ(r, di)
+/* the same as plain loads, of typed pointers */
+#define HF_TYPED_COMPAT(t) ((t)->thread_info.status & TS_COMPAT)
+#define HF_TYPED_CALL(r) (r)->orig_ax
+#define HF_TYPED_2(r) (r)->dx
+#define HF_NR_MMAP 9
+#define HF_NR_MPROTECT 10
+#define HF_NR_PKEY_MPROTECT 329
+#define HF_NR_SHMAT 30
+#define HF_NR_IOCTL 16
+#define HF_NR_COMPAT_PKEY_MPROTECT 380
+#define HF_NR_COMPAT_SHMAT 397
 #else /* arm64: the first argument's register holds the result after the call, orig_x0 what it was */
 #define TIF_32BIT 22
 #define hf_is_compat(t) (BPF_CORE_READ(t, thread_info.flags) >> TIF_32BIT & 1)
@@ -321,4 +339,18 @@ enum cgroup_subsys_id { cpuset_cgrp_id, memory_cgrp_id, pids_cgrp_id, freezer_cg
 #define HF_REGS_COMPAT_0 HF_REGS_0
 #define HF_REGS_COMPAT_1 HF_REGS_1
 #define HF_REGS_COMPAT_2 HF_REGS_2
+#define HF_REGS_3(r) BPF_CORE_READ(r, regs[3])
+#define HF_REGS_4(r) BPF_CORE_READ(r, regs[4])
+#define HF_REGS_COMPAT_3 HF_REGS_3
+#define HF_REGS_COMPAT_4 HF_REGS_4
+#define HF_TYPED_COMPAT(t) ((t)->thread_info.flags >> TIF_32BIT & 1)
+#define HF_TYPED_CALL(r) (r)->syscallno
+#define HF_TYPED_2(r) (r)->regs[2]
+#define HF_NR_MMAP 222
+#define HF_NR_MPROTECT 226
+#define HF_NR_PKEY_MPROTECT 288
+#define HF_NR_SHMAT 196
+#define HF_NR_IOCTL 29
+#define HF_NR_COMPAT_PKEY_MPROTECT 394
+#define HF_NR_COMPAT_SHMAT 305
 #endif

@@ -26,28 +26,6 @@
 #define TOLD_OF_PROGRAM 32u
 #define VMAS_MAX 4 /* mappings of one mprotect that are looked at */
 
-#if defined(__TARGET_ARCH_x86)
-enum { NR_MMAP = 9, NR_MPROTECT = 10, NR_PKEY_MPROTECT = 329, NR_SHMAT = 30 };
-enum { NR_COMPAT_MMAP2 = 192, NR_COMPAT_MPROTECT = 125, NR_COMPAT_PKEY_MPROTECT = 380, NR_COMPAT_SHMAT = 397 };
-#define REG_CALL orig_ax
-#define REG_THIRD dx
-#define COMPAT_HERE(t) ((t)->thread_info.status & TS_COMPAT)
-#define REGS_FLAGS(r) BPF_CORE_READ(r, r10)
-#define REGS_FD(r) BPF_CORE_READ(r, r8)
-#define REGS_COMPAT_FLAGS(r) BPF_CORE_READ(r, si)
-#define REGS_COMPAT_FD(r) BPF_CORE_READ(r, di)
-#else /* arm64 */
-enum { NR_MMAP = 222, NR_MPROTECT = 226, NR_PKEY_MPROTECT = 288, NR_SHMAT = 196 };
-enum { NR_COMPAT_MMAP2 = 192, NR_COMPAT_MPROTECT = 125, NR_COMPAT_PKEY_MPROTECT = 394, NR_COMPAT_SHMAT = 305 };
-#define REG_CALL syscallno
-#define REG_THIRD regs[2]
-#define COMPAT_HERE(t) ((t)->thread_info.flags >> TIF_32BIT & 1)
-#define REGS_FLAGS(r) BPF_CORE_READ(r, regs[3])
-#define REGS_FD(r) BPF_CORE_READ(r, regs[4])
-#define REGS_COMPAT_FLAGS REGS_FLAGS
-#define REGS_COMPAT_FD REGS_FD
-#endif
-
 struct change {
     u32 op, prot, before, flags, source, fd;
     u64 addr, len;
@@ -269,12 +247,13 @@ static __always_inline void mapped(struct file *file, unsigned long prot, u32 so
     if (!(prot & PROT_EXEC))
         return;
     struct change c = {.op = HF_MEM_MMAP, .prot = (u32)prot, .source = source, .file = file};
-    struct pt_regs *regs = hf_user_regs(task);
-    u32 nr = (u32)HF_REGS_CALL(regs);
-    if (!hf_is_compat(task) && nr == NR_MMAP) {
+    struct pt_regs *regs = hf_regs(task);
+    u64 nr = HF_REGS_CALL(regs);
+    bool native = !hf_is_compat(task);
+    if (native && nr == HF_NR_MMAP) {
         c.addr = HF_REGS_0(regs);
         c.len = HF_REGS_1(regs);
-    } else if (!hf_is_compat(task) && nr == NR_SHMAT) {
+    } else if (native && nr == HF_NR_SHMAT) {
         c.op = HF_MEM_SHMAT;
     }
     made_executable(task, &c);
@@ -349,30 +328,39 @@ static __always_inline void at_shared(struct change *c, u64 addr, u64 flags)
     c->prot = PROT_READ | (flags & SHM_RDONLY ? 0 : PROT_WRITE) | (flags & SHM_EXEC ? PROT_EXEC : 0);
 }
 
-/* of a call of the native interface; false: none that makes memory executable */
+#define MATTERS(nr) ((nr) == HF_NR_MMAP || (nr) == HF_NR_MPROTECT || (nr) == HF_NR_PKEY_MPROTECT || (nr) == HF_NR_SHMAT)
+
+/* of a call of the processor's own interface; false: none that makes memory executable */
 static __always_inline bool native_call(struct pt_regs *regs, u32 nr, struct change *c)
 {
-    if (nr != NR_MMAP && nr != NR_MPROTECT && nr != NR_PKEY_MPROTECT && nr != NR_SHMAT)
+    if (!MATTERS(nr))
         return false;
     u64 third = HF_REGS_2(regs);
-    if (nr == NR_SHMAT) {
+    if (nr == HF_NR_SHMAT) {
         at_shared(c, HF_REGS_1(regs), third);
         return true;
     }
-    c->op = nr == NR_MMAP ? HF_MEM_MMAP : HF_MEM_MPROTECT;
+    c->op = nr == HF_NR_MMAP ? HF_MEM_MMAP : HF_MEM_MPROTECT;
     c->addr = HF_REGS_0(regs);
     c->len = HF_REGS_1(regs);
     c->prot = (u32)third & 7;
-    c->fd = nr == NR_MMAP && !(REGS_FLAGS(regs) & MAP_ANONYMOUS) ? (u32)REGS_FD(regs) : (u32)-1;
+    c->fd = nr == HF_NR_MMAP && !(HF_REGS_3(regs) & MAP_ANONYMOUS) ? (u32)HF_REGS_4(regs) : (u32)-1;
     return true;
 }
 
 static __always_inline bool compat_call(struct pt_regs *regs, u32 nr, struct change *c)
 {
-    u32 first = (u32)HF_REGS_COMPAT_0(regs), second = (u32)HF_REGS_COMPAT_1(regs), third = (u32)HF_REGS_COMPAT_2(regs), flags = (u32)REGS_COMPAT_FLAGS(regs);
+    u32 first = (u32)HF_REGS_COMPAT_0(regs), second = (u32)HF_REGS_COMPAT_1(regs), third = (u32)HF_REGS_COMPAT_2(regs), flags = (u32)HF_REGS_COMPAT_3(regs);
     switch (nr) {
-    case NR_COMPAT_MMAP2:
-        *c = (struct change){.op = HF_MEM_MMAP, .addr = first, .len = second, .prot = third & 7, .fd = flags & MAP_ANONYMOUS ? (u32)-1 : (u32)REGS_COMPAT_FD(regs)};
+    case 192: /* mmap2, of i386 and of arm */
+        *c = (struct change){.op = HF_MEM_MMAP, .addr = first, .len = second, .prot = third & 7, .fd = flags & MAP_ANONYMOUS ? (u32)-1 : (u32)HF_REGS_COMPAT_4(regs)};
+        return true;
+    case 125: /* mprotect, of both, pkey_mprotect */
+    case HF_NR_COMPAT_PKEY_MPROTECT:
+        *c = (struct change){.op = HF_MEM_MPROTECT, .addr = first, .len = second, .prot = third & 7, .fd = (u32)-1};
+        return true;
+    case HF_NR_COMPAT_SHMAT:
+        at_shared(c, second, third);
         return true;
 #if defined(__TARGET_ARCH_x86)
     case 90: { /* mmap: its arguments lie in memory */
@@ -388,13 +376,6 @@ static __always_inline bool compat_call(struct pt_regs *regs, u32 nr, struct cha
         at_shared(c, 0, third);
         return true;
 #endif
-    case NR_COMPAT_MPROTECT:
-    case NR_COMPAT_PKEY_MPROTECT:
-        *c = (struct change){.op = HF_MEM_MPROTECT, .addr = first, .len = second, .prot = third & 7, .fd = (u32)-1};
-        return true;
-    case NR_COMPAT_SHMAT:
-        at_shared(c, second, third);
-        return true;
     }
     return false;
 }
@@ -404,11 +385,10 @@ static __always_inline void call(u32 source)
     struct task_struct *task = bpf_get_current_task_btf();
     struct pt_regs *regs = (void *)bpf_task_pt_regs(task);
     struct change c = {.fd = (u32)-1};
-    u32 nr = (u32)regs->REG_CALL & ~0x40000000u /* x32 */;
-    bool compat = COMPAT_HERE(task);
+    u32 nr = (u32)HF_TYPED_CALL(regs) & ~0x40000000u /* x32 */;
+    bool compat = HF_TYPED_COMPAT(task);
     /* most take the lock for other reasons; plain loads, since all of them pass here */
-    if (!compat && ((nr != NR_MMAP && nr != NR_MPROTECT && nr != NR_PKEY_MPROTECT && nr != NR_SHMAT) ||
-                (nr != NR_SHMAT && !(regs->REG_THIRD & PROT_EXEC) && !(task->personality & READ_IMPLIES_EXEC))))
+    if (!compat && (!MATTERS(nr) || (nr != HF_NR_SHMAT && !(HF_TYPED_2(regs) & PROT_EXEC) && !(task->personality & READ_IMPLIES_EXEC))))
         return;
     if (!(compat ? compat_call(regs, nr, &c) : native_call(regs, nr, &c)))
         return;

@@ -66,6 +66,28 @@ static __always_inline bool take(struct hf_sock *hs, struct sock *sk, struct tas
     return true;
 }
 
+#define SOCKFS_MAGIC 0x534f434b
+
+/* The socket of a file, and its number (0: none was given yet, before Linux 5.12 where it cannot be given from here). */
+static __always_inline struct sock *sock_of(struct file *file, u64 *ret_cookie)
+{
+    if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_sock_from_file)) { /* 5.11 */
+        struct socket *socket = bpf_sock_from_file(file);
+        struct sock *sk = socket ? socket->sk : NULL;
+        if (sk)
+            *ret_cookie = bpf_get_socket_cookie(sk);
+        return sk;
+    }
+    struct inode *inode = BPF_CORE_READ(file, f_inode);
+    if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFSOCK || BPF_CORE_READ(inode, i_sb, s_magic) != SOCKFS_MAGIC)
+        return NULL;
+    struct socket *socket = BPF_CORE_READ(file, private_data);
+    struct sock *sk = BPF_CORE_READ(socket, sk);
+    if (sk)
+        *ret_cookie = (u64)BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+    return sk;
+}
+
 SEC("iter/task_file")
 int hf_seed_sockets(struct bpf_iter__task_file *ctx)
 {
@@ -74,10 +96,8 @@ int hf_seed_sockets(struct bpf_iter__task_file *ctx)
     struct hf_group g;
     if (!t || !file)
         return 0;
-    struct socket *socket = bpf_sock_from_file(file);
-    if (!socket)
-        return 0;
-    struct sock *sk = socket->sk;
+    u64 cookie = 0;
+    struct sock *sk = sock_of(file, &cookie);
     if (!sk)
         return 0;
     u16 family = BPF_CORE_READ(sk, __sk_common.skc_family), protocol = BPF_CORE_READ(sk, sk_protocol);
@@ -85,7 +105,6 @@ int hf_seed_sockets(struct bpf_iter__task_file *ctx)
         return 0;
     if (!hf_group_of(hf_cgroup_of(t), &g))
         return 0;
-    u64 cookie = bpf_get_socket_cookie(sk);
     if (protocol == IPPROTO_TCP && BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_LISTEN) {
         struct hf_place at = {.net_ns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum), .port = BPF_CORE_READ(sk, __sk_common.skc_num)};
         if (family == AF_INET)
@@ -106,7 +125,7 @@ int hf_seed_sockets(struct bpf_iter__task_file *ctx)
         }
         return 0;
     }
-    struct hf_sock *hs = hf_sock_make(cookie);
+    struct hf_sock *hs = cookie ? hf_sock_make(cookie) : NULL;
     if (hs)
         take(hs, sk, t, &g, family, protocol, cookie);
     return 0;

@@ -52,7 +52,7 @@ static __always_inline bool hf_current_call(struct task_struct *t, struct hf_cal
 {
     if (BPF_CORE_READ(t, flags) & PF_KTHREAD)
         return false;
-    struct pt_regs *regs = hf_user_regs(t);
+    struct pt_regs *regs = hf_regs(t);
     u64 nr = HF_REGS_CALL(regs);
     ret->nr = (u32)nr;
     if (hf_is_compat(t)) {

@@ -86,6 +86,16 @@ static __always_inline void hf_fill_header(struct hf_wire_hdr *h, struct task_st
  * through the names of all types, which made a third of the time to start. */
 #define HF_TYPED_TASK bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)
 
+#define KERNEL_STACK 16384u /* THREAD_SIZE of x86-64 and of arm64 with pages of 4 KiB; what the process had in its registers is at the top */
+
+/* The registers with which the running task t entered the kernel. */
+static __always_inline struct pt_regs *hf_regs(struct task_struct *t)
+{
+    if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) /* 5.15 */
+        return (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+    return (void *)((u64)BPF_CORE_READ(t, stack) + KERNEL_STACK - bpf_core_type_size(struct pt_regs));
+}
+
 static __always_inline u64 hf_cgroup_here(void)
 {
     return hf_cgroup_of(hf_task());
@@ -209,14 +219,4 @@ static __always_inline struct file *hf_file_of_fd(struct task_struct *t, u32 fd)
         return NULL;
     bpf_probe_read_kernel(&file, sizeof file, fds + fd);
     return file;
-}
-
-#define KERNEL_STACK 16384u /* THREAD_SIZE of x86-64 and of arm64 with pages of 4 KiB; what the process had in its registers is at the top */
-
-/* What the running task had in its registers when it called the kernel. */
-static __always_inline struct pt_regs *hf_user_regs(struct task_struct *t)
-{
-    if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) /* 5.15 */
-        return (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
-    return (void *)((u64)BPF_CORE_READ(t, stack) + KERNEL_STACK - bpf_core_type_size(struct pt_regs));
 }

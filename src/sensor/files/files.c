@@ -69,8 +69,11 @@ int hf_files_probe(char why[160])
 int hf_files_new(struct hf_files **ret, const struct hf_files_opts *o, struct hf_err *err)
 {
     struct hf_files *f = calloc(1, sizeof *f);
-    if (!f)
+    if (!f) {
+        hf_watch_list_free(o->watch);
         return hf_fail(err, -ENOMEM, "no memory for the watched files");
+    }
+    f->watch = o->watch;
     f->tell = o->tell;
     f->ctx = o->ctx;
     f->fanotify = o->fanotify;
@@ -84,7 +87,7 @@ int hf_files_new(struct hf_files **ret, const struct hf_files_opts *o, struct hf
     f->jobs = calloc(HF_JOBS_MAX, sizeof *f->jobs);
     f->recent = calloc(RECENT, sizeof *f->recent);
     f->found = calloc(HF_FOUND_MAX, sizeof *f->found);
-    int rc = f->buckets && f->jobs && f->recent && f->found ? hf_watch_list_new(&f->watch, err) : hf_fail(err, -ENOMEM, "no memory for the watched files");
+    int rc = f->buckets && f->jobs && f->recent && f->found ? (f->watch ? 0 : hf_watch_list_new(&f->watch, err)) : hf_fail(err, -ENOMEM, "no memory for the watched files");
     f->epoll = rc == 0 ? epoll_create1(EPOLL_CLOEXEC) : -1;
     for (unsigned g = 0; g < HF_GROUPS && rc == 0 && f->fanotify; g++) {
         f->fd[g] = group_open(&f->has_rename);

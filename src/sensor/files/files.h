@@ -16,6 +16,7 @@
 #include "event/wire.h"
 
 struct hf_files;
+struct hf_watch_list;
 
 typedef void (*hf_files_tell)(void *ctx, struct hf_span record);
 
@@ -25,6 +26,7 @@ struct hf_files_opts {
     bool fanotify;           /* mark objects, read events */
     int map_fd;              /* hf_watched of the kernel half, which gets the objects' inodes; -1: it sees no files */
     volatile uint64_t *bits; /* hf_file_bits of the kernel half; NULL with map_fd -1 */
+    struct hf_watch_list *watch; /* what is watched; taken over, also when it fails.  NULL: the built-in rows */
     hf_files_tell tell;
     void *ctx;
 };

@@ -80,9 +80,11 @@ static void test_match(void)
     }
     OK(!(hf_watch_match(l, &h, HF_W_CONTAINER, HF_S("/root/.ssh/known_hosts")).what & HF_W_READ));
     OK(hf_watch_match(l, &h, HF_W_CONTAINER, HF_S("/root")).leads);
-    OK(hf_watch_add(l, HF_S("/srv/data/"), HF_W_WRITE, HF_W_CONTAINER, &err) == 0);
+    OK(hf_watch_add(l, HF_S("/srv/data/"), HF_W_WRITE, HF_W_CONTAINER, 1, &err) == 0);
     OK(hf_watch_match(l, &h, HF_W_CONTAINER, HF_S("/srv/data/x")).watch_class == HF_WATCH_RULE);
-    OK(hf_watch_add(l, HF_S("no/path"), HF_W_WRITE, HF_W_CONTAINER, &err) == HF_E_FORMAT);
+    OK(hf_watch_match(l, &h, HF_W_CONTAINER, HF_S("/srv/data/x/y")).watch_class == HF_WATCH_RULE); /* one level below */
+    OK(hf_watch_match(l, &h, HF_W_CONTAINER, HF_S("/srv/data/x/y/z")).watch_class == 0);
+    OK(hf_watch_add(l, HF_S("no/path"), HF_W_WRITE, HF_W_CONTAINER, 0, &err) == HF_E_FORMAT);
 }
 
 int main(void)

@@ -281,7 +281,7 @@ void hf_watch_list_free(struct hf_watch_list *l)
     free(l);
 }
 
-int hf_watch_add(struct hf_watch_list *l, struct hf_span pattern, unsigned what, unsigned where, struct hf_err *err)
+int hf_watch_add(struct hf_watch_list *l, struct hf_span pattern, unsigned what, unsigned where, unsigned depth, struct hf_err *err)
 {
     struct hf_span copy;
     bool absolute = pattern.n > 1 && (pattern.p[0] == '/' || (pattern.p[0] == '~' && pattern.p[1] == '/'));
@@ -292,6 +292,7 @@ int hf_watch_add(struct hf_watch_list *l, struct hf_span pattern, unsigned what,
     for (size_t i = 0; i < l->n; i++)
         if (hf_span_eqz(pattern, l->own[i].pattern) && l->own[i].where == where) {
             l->own[i].what |= (uint8_t)what;
+            l->own[i].depth = (uint8_t)HF_MAX(l->own[i].depth, depth);
             return 0;
         }
     if (hf_arena_dup(&l->arena, pattern, &copy) < 0)
@@ -299,7 +300,7 @@ int hf_watch_add(struct hf_watch_list *l, struct hf_span pattern, unsigned what,
     struct hf_watch *w = hf_grow((void **)&l->own, &l->n, &l->cap, sizeof *w, RULE_ROWS_MAX);
     if (!w)
         return hf_fail(err, HF_E_LIMIT, "more than %u paths to watch", RULE_ROWS_MAX);
-    *w = (struct hf_watch){.pattern = copy.p, .watch_class = HF_WATCH_RULE, .what = (uint8_t)what, .where = (uint8_t)where};
+    *w = (struct hf_watch){.pattern = copy.p, .watch_class = HF_WATCH_RULE, .what = (uint8_t)what, .where = (uint8_t)where, .depth = (uint8_t)HF_MIN(depth, 8u)};
     return 0;
 }
 

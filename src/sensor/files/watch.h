@@ -29,8 +29,8 @@ struct hf_watch_list;
 HF_MUSTUSE int hf_watch_list_new(struct hf_watch_list **ret, struct hf_err *err);
 void hf_watch_list_free(struct hf_watch_list *l);
 HF_DEFINE_FREEP(struct hf_watch_list, hf_watch_list_free)
-/* A path or, with '/' at the end, a directory that a rule asks for.  HF_E_LIMIT: more than 1,024; HF_E_FORMAT: no absolute path. */
-HF_MUSTUSE int hf_watch_add(struct hf_watch_list *l, struct hf_span pattern, unsigned what, unsigned where, struct hf_err *err);
+/* A path or, with '/' at the end, a directory (and `depth` levels below) that a rule asks for.  HF_E_LIMIT: more than 1,024; HF_E_FORMAT: no absolute path. */
+HF_MUSTUSE int hf_watch_add(struct hf_watch_list *l, struct hf_span pattern, unsigned what, unsigned where, unsigned depth, struct hf_err *err);
 /* Rows in order; the i-th or NULL. */
 const struct hf_watch *hf_watch_at(const struct hf_watch_list *l, size_t i);
 
