@@ -31,6 +31,7 @@
 #define HOOKS_MAX 160u
 #define LOSERS_MAX 64u
 #define FILE_RECORDS_MAX (8u << 20)
+#define DEMAND_EVERY_NS 2000000000ull /* hooks are attached and detached so often at most: it takes a tenth of a second, and who asks is not trusted */
 #define ASKS_AT_ONCE 16u /* messages that are looked at before the rings are */
 
 struct losses { /* for want of room, over a container's budget, to make room for what tells more */
@@ -59,6 +60,7 @@ struct sensor {
     struct hf_settings settings;
     struct hf_ask asked;       /* of the unprivileged half: in force */
     struct hf_ask_gate ask_gate;
+    uint64_t demand, demand_cheap, demand_ns; /* classes of hooks that were asked for last, and when that was done */
     bool ask_refused;          /* the last message was no good, which has been told */
     struct hf_hook_cost costs[HOOKS_MAX];
     size_t n_costs;
@@ -512,21 +514,27 @@ static void take_ask(struct sensor *s, const struct hf_ask *a)
 {
     struct hf_err err = HF_ERR_INIT;
     hf_autobuf b = HF_BUF_INIT(32768), names = HF_BUF_INIT(1024);
-    struct hf_ask before = s->asked;
-    s->asked = *a;
+    struct hf_ask before = s->asked, now_asked = *a; /* which may be s->asked */
+    s->asked = now_asked;
     limits_in_force(s, &before);
     hf_pairs_begin(&b, HF_EV_STATUS, 0);
     hf_pairs_addf(&b, "asked", "%llu", (unsigned long long)a->seq);
     if (settings_in_force(s, &err) < 0)
         hf_pairs_add(&b, "error", hf_span_z(err.msg));
-    hf_demand_names(hf_kernel_demand(s->kernel, a->demand, a->demand_cheap), &names);
+    uint64_t now = hf_boot_ns();
+    if ((a->demand != s->demand || a->demand_cheap != s->demand_cheap) && now - s->demand_ns >= DEMAND_EVERY_NS) { /* else with a later status */
+        s->demand = a->demand;
+        s->demand_cheap = a->demand_cheap;
+        s->demand_ns = now;
+    }
+    hf_demand_names(hf_kernel_demand(s->kernel, s->demand, s->demand_cheap), &names);
     hf_pairs_add(&b, "on_demand", hf_buf_span(&names));
     size_t n;
     const struct hf_feature *f = hf_kernel_features(s->kernel, &n);
     for (size_t i = 0; i < n; i++) {
         char name[80];
         snprintf(name, sizeof name, "hook.%s", f[i].name);
-        if (f[i].demand && ((a->demand | a->demand_cheap) & f[i].demand))
+        if (f[i].demand && ((s->demand | s->demand_cheap) & f[i].demand))
             hf_pairs_add(&b, name, hf_span_z(f[i].attached ? f[i].hook : "none"));
         snprintf(name, sizeof name, "costly.%s", f[i].name); /* every system call of the host pays for it */
         if (f[i].demand && f[i].attached && f[i].costly)
@@ -707,6 +715,8 @@ static void loop(struct sensor *s)
         }
         if (s->now_ns - s->status_ns >= STATUS_NS)
             status(s);
+        if ((s->asked.demand != s->demand || s->asked.demand_cheap != s->demand_cheap) && s->now_ns - s->demand_ns >= DEMAND_EVERY_NS)
+            take_ask(s, &s->asked);
     }
 }
 
