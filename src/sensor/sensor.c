@@ -51,7 +51,7 @@ struct sensor {
     struct hf_frames frames;
     struct hf_buf record;
     int epoll;
-    uint64_t now_ns, status_ns, started_ns, cpu_ns, ticks;
+    uint64_t now_ns, status_ns, started_ns, cpu_ns, loop_cpu_ns, ticks; /* cpu_ns: of all threads; loop_cpu_ns: of this one */
     struct losses told_lost[HF_COUNTER_TYPES]; /* losses that were told already */
     uint64_t frames_lost_told;
     struct group_told { uint64_t id; struct losses lost; } losers[LOSERS_MAX]; /* containers whose losses were told, and how many */
@@ -343,10 +343,10 @@ static uint64_t tell_losses(struct sensor *s, struct hf_counters *ret_sum)
     return total + s->frames.lost;
 }
 
-static uint64_t own_cpu_ns(void)
+static uint64_t own_cpu_ns(clockid_t clock)
 {
     struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    clock_gettime(clock, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
@@ -435,12 +435,14 @@ static void send_rate(void *ctx, const struct hf_wire_rate *r)
 
 static void status(struct sensor *s)
 {
-    uint64_t interval = s->now_ns - s->status_ns, cpu = own_cpu_ns(), cpu_per_s, records = s->frames.records;
+    uint64_t interval = s->now_ns - s->status_ns, cpu = own_cpu_ns(CLOCK_PROCESS_CPUTIME_ID), loop_cpu = own_cpu_ns(CLOCK_THREAD_CPUTIME_ID), cpu_per_s, records = s->frames.records;
     hf_autobuf b = HF_BUF_INIT(32768);
     s->ticks++;
     hf_pairs_begin(&b, HF_EV_STATUS, 0);
-    cpu_per_s = (cpu - s->cpu_ns) * 1000000000u / (interval ? interval : 1);
+    uint64_t all = cpu - s->cpu_ns, loop = HF_MIN(loop_cpu - s->loop_cpu_ns, all);
+    cpu_per_s = per_s(all, interval ? interval : 1);
     s->cpu_ns = cpu;
+    s->loop_cpu_ns = loop_cpu;
     struct hf_counters sum = {0};
     uint64_t lost = tell_losses(s, &sum), hooks = measure_hooks(s, interval ? interval : 1, &b);
     struct hf_err rates = HF_ERR_INIT;
@@ -458,6 +460,7 @@ static void status(struct sensor *s)
     hf_pairs_addf(&b, "lost", "%llu", (unsigned long long)lost);
     hf_pairs_addf(&b, "containers", "%zu", hf_containers_count(s->containers));
     hf_pairs_addf(&b, "sensor_cpu_ns_per_s", "%llu", (unsigned long long)cpu_per_s);
+    hf_pairs_addf(&b, "sensor_files_ns_per_s", "%llu", (unsigned long long)per_s(all - loop, interval ? interval : 1)); /* of the thread that marks files */
     hf_pairs_addf(&b, "hooks_ns_per_s", "%llu", (unsigned long long)hooks);
     hf_pairs_addf(&b, "sensor_rss_kib", "%llu", (unsigned long long)rss_kib());
     if (s->files) {
