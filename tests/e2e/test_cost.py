@@ -156,6 +156,15 @@ def test_flood_is_limited_then_the_least_is_given_up(watch, busybox, tmp_path): 
     assert [l for l in w.lines() if l["type"] == "status" and l["status"].get("state") == "shed" and "Program from" in l["status"].get("rules", "")] == []
 
 
+def test_recordings_are_whole(watch, tmp_path):  # noqa: F811
+    w = watch("--json", "--type", "status", "--no-rules", "--budget", "0.01", "--record", tmp_path / "a.hfrec")
+    said = w.wait_for(lambda l: l["type"] == "status" and l["status"].get("state") == "over_budget", 60)[0]["status"]
+    assert "nothing that may be given up would help" in said["what"] and "events" not in said
+    assert {l["status"]["state"] for l in w.lines() if l["type"] == "status" and "state" in l["status"]} <= {"started", "running", "over_budget", "limited"}
+    assert all(l["status"]["left_out.containers"] == "none" for l in w.lines() if l["type"] == "status" and "left_out.containers" in l["status"])
+    assert w.end()[0] in (0, 4)
+
+
 def test_wrong_use(run):
     for args in (("--cost", "--map"), ("--cost", "--tree"), ("--cost", "--replay", "x"), ("--cost", "--type", "exec"), ("--budget", "much"), ("--budget", "1.234"), ("--budget", "-1")):
         code, _, err = run("watch", *args)
