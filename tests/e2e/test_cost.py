@@ -91,7 +91,7 @@ def test_tables_in_a_file(binary, tmp_path):
     assert [h.split()[0] for h in headings if h.split()[0] in ("HOOK", "RULE")] == ["HOOK", "RULE"]
     assert all(len(line) <= 100 for line in found[-1].splitlines()), "columns"
     rows = found[-1].split("\nRULE", 1)[1].splitlines()[1:]
-    assert [r.split("  ")[0] for r in rows[:3]] == ["(reading, joining, output)", "(process tree)", "(record and display)"]
+    assert [r.split("  ")[0] for r in rows[:4]] == ["(reading, joining, output)", "(finding the watched files)", "(process tree)", "(record and display)"]
     assert any(r.startswith("Password hashes read") for r in rows), "without a terminal every rule has its line"
 
 
