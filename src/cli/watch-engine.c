@@ -565,7 +565,7 @@ static void end_recording(struct watch *w)
 static int begin_keeping(struct watch *w, struct hf_err *err)
 {
     bool few = (w->o->alerts_only || w->o->map || w->o->cost) && w->o->record_fd < 0;
-    const struct hf_keep_opts o = {.budget_ns = w->o->budget_ns, .always = w->o->cost, .left_out = few ? 1ull << HF_EV_RENAME | 1ull << HF_EV_IO_URING | 1ull << HF_EV_MEM : 0,
+    const struct hf_keep_opts o = {.budget_ns = w->o->budget_ns, .all = w->o->map || w->o->record_fd >= 0, .always = w->o->cost, .left_out = few ? 1ull << HF_EV_RENAME | 1ull << HF_EV_IO_URING | 1ull << HF_EV_MEM : 0,
             .demand = hf_watch_filter_names(&w->o->filter, "memory") ? HF_DEMAND_MEMORY : 0};
     return hf_keep_new(&w->keep, &o, err);
 }
