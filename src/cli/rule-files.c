@@ -61,11 +61,10 @@ static void sample(struct hf_span pattern, struct hf_buf *out)
     }
 }
 
-/* Where no mark can lie beforehand, or nobody makes files: processes by number, roots of such systems. */
+/* Files of the kernel, which are there and the table has those that matter, and processes by number: no marks lie on these beforehand. */
 static bool nowhere(struct hf_span path)
 {
-    return hf_span_eqz(path, "/proc") || hf_span_eqz(path, "/sys") || hf_span_eqz(path, "/dev") || hf_span_starts(path, HF_S("/proc/self")) ||
-            hf_span_starts(path, HF_S("/proc/[")) || hf_span_starts(path, HF_S("/proc/*"));
+    return hf_span_eqz(path, "/proc") || hf_span_eqz(path, "/sys") || hf_span_eqz(path, "/dev") || hf_span_starts(path, HF_S("/proc/")) || hf_span_starts(path, HF_S("/sys/"));
 }
 
 static bool one(void *ctx, const struct hf_rule_path *p)

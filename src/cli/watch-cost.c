@@ -153,7 +153,8 @@ static void rules(const struct page *p, const struct hf_cost *c, size_t room)
 {
     heading(p, p->wide ? "RULE                                         TRIED/S     NS    HELD  % CORE % HOOKS  NEEDS" : "RULE                                TRIED/S     NS    HELD  % CORE % HOOKS");
     double others = c->engine_ns - c->rules_ns, own = 0, share = 0;
-    rule_row(p, HF_S("(reading, joining, output)"), NULL, c->sensor_ns + HF_MAX(0.0, others), 0);
+    rule_row(p, HF_S("(reading, joining, output)"), NULL, c->sensor_ns - c->files_ns + HF_MAX(0.0, others), 0);
+    rule_row(p, HF_S("(finding the watched files)"), NULL, c->files_ns, 0);
     rule_row(p, HF_S("(process tree)"), NULL, 0, c->tree_ns);
     rule_row(p, HF_S("(record and display)"), NULL, 0, c->display_ns);
     size_t n = 0, all = 0;
@@ -188,7 +189,7 @@ void hf_cost_table(const struct hf_cost *c, const struct hf_cost_view *v, struct
     groups(&p, c);
     for (size_t i = before; i < out->n; i++)
         lines += out->p[i] == '\n';
-    size_t used = lines + 6; /* heading, three rows that are no rules, the last line of a terminal */
+    size_t used = lines + 7; /* heading, four rows that are no rules, the last line of a terminal */
     rules(&p, c, !v->rows ? SIZE_MAX : v->rows > used ? v->rows - used : 1);
 }
 
@@ -215,6 +216,7 @@ static void totals_json(const struct hf_cost *c, const struct hf_cost_view *v, s
     knum(w, "core_pct", hf_cost_total_ns(c) / CORE, 4);
     knum(w, "budget_pct", v->budget_ns / CORE, 2);
     knum(w, "sensor_pct", c->sensor_ns / CORE, 4);
+    knum(w, "files_pct", c->files_ns / CORE, 4);
     knum(w, "engine_pct", c->engine_ns / CORE, 4);
     knum(w, "hooks_pct", c->hooks_ns / CORE, 4);
     knum(w, "rules_pct", c->rules_ns / CORE, 4);

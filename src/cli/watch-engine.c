@@ -32,6 +32,7 @@
 
 #define NOBODY 65534u
 #define HEARTBEAT_MS 5000 /* the privileged half tells of itself every second */
+#define LOADING_MS 60000u /* but not while the kernel looks at its programs: at the start, and when it was asked for more */
 #define USERS_MAX (4u << 20)
 #define MAP_MAX (64u << 20)
 #define TREE_DEPTH 8u /* deeper processes are not indented further */
@@ -59,7 +60,8 @@ struct watch {
     struct hf_recorder *recorder; /* NULL: none, or it has ended */
     bool record_failed;
     bool stopped, silent; /* the privileged half said so; it has not been heard for long */
-    bool heard;           /* it has been heard at all: until then it loads its programs, which takes as long as it takes */
+    unsigned quiet_ms;    /* since it was heard */
+    unsigned loading;     /* so many more words from it until it has certainly loaded what it was asked for: one may have been under way */
 };
 
 static void put(struct watch *w)
@@ -254,7 +256,8 @@ static void status(struct watch *w, const struct hf_event *ev)
 {
     struct hf_span rest = ev->text, name, value;
     w->silent = false;
-    w->heard = true;
+    w->quiet_ms = 0;
+    w->loading -= w->loading > 0;
     w->ask_other = true;
     w->cost = w->keep ? hf_keep_status(w->keep, ev->text, w->engine, hf_boot_ns(), ev->time_ns) : NULL;
     while (hf_event_pair(&rest, &name, &value)) {
@@ -376,6 +379,7 @@ static void ask(struct watch *w)
         return;
     int rc = hf_ask_send(w->ask_fd, &w->ask, &err);
     w->ask_due = rc == -EAGAIN;
+    w->loading = 2;
     if (rc < 0 && rc != -EAGAIN && rc != -EPIPE && rc != -ECONNRESET) /* that it has ended is told elsewhere */
         hf_log(HF_LOG_WARNING, "ask", "%s", err.msg);
 }
@@ -561,7 +565,7 @@ static void end_recording(struct watch *w)
 static int begin_keeping(struct watch *w, struct hf_err *err)
 {
     bool few = (w->o->alerts_only || w->o->map || w->o->cost) && w->o->record_fd < 0;
-    const struct hf_keep_opts o = {.budget_ns = w->o->budget_ns, .always = w->o->cost, .left_out = few ? 1ull << HF_EV_RENAME | 1ull << HF_EV_IO_URING | 1ull << HF_EV_MEM : 0,
+    const struct hf_keep_opts o = {.budget_ns = w->o->budget_ns, .all = w->o->map || w->o->record_fd >= 0, .always = w->o->cost, .left_out = few ? 1ull << HF_EV_RENAME | 1ull << HF_EV_IO_URING | 1ull << HF_EV_MEM : 0,
             .demand = hf_watch_filter_names(&w->o->filter, "memory") ? HF_DEMAND_MEMORY : 0};
     return hf_keep_new(&w->keep, &o, err);
 }
@@ -610,15 +614,17 @@ static void own_record(struct watch *w, uint64_t now)
 static void loop(struct watch *w, int fd)
 {
     static char bytes[HF_WIRE_MAX + 64];
+    w->loading = 1;
     w->ask_other = true;
     ask_anew(w);
     for (;;) {
         ask(w);
         struct pollfd p[2] = {{fd, POLLIN, 0}, {w->reload_fd, POLLIN, 0}};
         int ready = poll(p, 2, HEARTBEAT_MS);
-        if (ready == 0 && w->heard && !w->stopped && !w->silent) { /* it unloads its programs after its last word */
+        w->quiet_ms += ready == 0 ? HEARTBEAT_MS : 0;
+        if (ready == 0 && w->quiet_ms >= (w->loading ? LOADING_MS : HEARTBEAT_MS) && !w->stopped && !w->silent) { /* it unloads its programs after its last word */
             w->silent = true;
-            hf_log(HF_LOG_ERR, "sensor_silent", "the sensor has said nothing for %d s: it is stopped or starved, events may be lost", HEARTBEAT_MS / 1000);
+            hf_log(HF_LOG_ERR, "sensor_silent", "the sensor has said nothing for %u s: it is stopped or starved, events may be lost", w->quiet_ms / 1000);
         }
         if (ready > 0 && p[1].revents)
             reload(w);
@@ -630,6 +636,7 @@ static void loop(struct watch *w, int fd)
         if (n <= 0)
             return;
         uint64_t now = hf_boot_ns();
+        w->quiet_ms = 0;
         record_frame(w, now, hf_span(bytes, (size_t)n));
         frame(w, now, hf_span(bytes, (size_t)n));
         own_record(w, now);

@@ -40,7 +40,7 @@ int hf_keep_new(struct hf_keep **ret, const struct hf_keep_opts *o, struct hf_er
     k->statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC); /* without it the memory is shown as 0 */
     hf_buf_init(&k->record, RECORD_MAX);
     hf_buf_init(&k->given, RECORD_MAX);
-    const struct hf_budget_opts b = {.budget_ns = o->budget_ns, .sheddable = SHEDDABLE};
+    const struct hf_budget_opts b = {.budget_ns = o->budget_ns, .sheddable = o->all ? 0 : SHEDDABLE};
     int rc = hf_cost_meter_new(&k->meter, err);
     rc = rc < 0 ? rc : hf_budget_new(&k->budget, &b, err);
     if (rc == 0)

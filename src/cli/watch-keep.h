@@ -10,6 +10,7 @@ struct hf_keep_opts {
     double budget_ns;       /* of a second; 0: none, but it is measured */
     uint64_t left_out;      /* types that are not wanted from the start, as far as no rule needs them */
     uint64_t demand;        /* HF_DEMAND_*: hooks on demand that are wanted whatever the rules need */
+    bool all;               /* every event is wanted (recorded, drawn on a map): none is left out for the budget */
     bool always;            /* measure the hooks all the time */
 };
 struct hf_keep;

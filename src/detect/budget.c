@@ -112,7 +112,7 @@ static double handling_ns(const struct hf_cost *c, uint64_t types)
     double events = 0;
     for (unsigned i = 0; i < 64; i++)
         events += types & (1ull << i) ? c->type_events[i] : 0;
-    double all = c->sensor_ns + HF_MAX(0.0, c->engine_ns - c->rules_ns);
+    double all = HF_MAX(0.0, c->sensor_ns - c->files_ns) + HF_MAX(0.0, c->engine_ns - c->rules_ns);
     return c->events > 0 ? all * events / c->events : 0;
 }
 
@@ -250,7 +250,7 @@ static const struct hf_budget_step *limit(struct hf_budget *b, const struct hf_c
         k++;
     if (k == HF_BUDGET_LIMITS || (k < n && (limits[k].per_s <= HF_BUDGET_LIMIT_MIN || g->events > (double)limits[k].per_s * 2)))
         return NULL; /* no place, no less, or what it makes cannot be limited */
-    double total = hf_cost_total_ns(c), own = total * share, left = HF_MAX(0.0, b->o.budget_ns * AIM - (total - own));
+    double total = hf_cost_total_ns(c), own = (total - c->files_ns) * share, left = HF_MAX(0.0, b->o.budget_ns * AIM - (total - own));
     double per_s = HF_MIN(g->events * left / own, g->events * AIM);
     name_flood(&s, c);
     s.per_s = HF_MAX((uint64_t)per_s, (uint64_t)HF_BUDGET_LIMIT_MIN);

@@ -189,25 +189,25 @@ static int pick(struct hf_cases_loader *l, const yaml_node_t *n, const struct na
 {
     hf_autobuf known = HF_BUF_INIT(512);
     for (const struct named *x = names; x->name; x++) {
-        if (hf_span_eqz(hf_case_scalar(n), x->name)) {
+        if (hf_span_eqz(hf_yaml_scalar(n), x->name)) {
             *ret = x->value;
             return 0;
         }
         hf_buf_addf(&known, "%s%s", x == names ? "" : ", ", x->name);
     }
-    return hf_case_wrong(l, n, "one of %s is expected", hf_buf_z(&known));
+    return hf_yaml_wrong(&l->y, n, "one of %s is expected", hf_buf_z(&known));
 }
 
 static int address(struct hf_cases_loader *l, const yaml_node_t *n, uint8_t ret[16])
 {
     char text[64];
-    struct hf_span s = hf_case_scalar(n);
+    struct hf_span s = hf_yaml_scalar(n);
     snprintf(text, sizeof text, "%.*s", (int)HF_MIN(s.n, sizeof text), s.p ? s.p : "");
     memset(ret, 0, 16);
     if (inet_pton(AF_INET, text, ret + 12) == 1)
         ret[10] = ret[11] = 0xff;
     else if (inet_pton(AF_INET6, text, ret) != 1)
-        return hf_case_wrong(l, n, "an address is expected");
+        return hf_yaml_wrong(&l->y, n, "an address is expected");
     return 0;
 }
 
@@ -216,10 +216,10 @@ static int stdio(struct hf_cases_loader *l, const yaml_node_t *n, struct hf_case
     struct hf_wire_stdio s = {.kind = HF_STDIO_NONE};
     uint64_t v = 0;
     if (n->type != YAML_MAPPING_NODE)
-        return hf_case_wrong(l, n, "a mapping with \"kind\" is expected");
+        return hf_yaml_wrong(&l->y, n, "a mapping with \"kind\" is expected");
     for (yaml_node_pair_t *p = n->data.mapping.pairs.start; p < n->data.mapping.pairs.top; p++) {
-        struct hf_span key = hf_case_scalar(hf_case_node(l, p->key));
-        const yaml_node_t *value = hf_case_node(l, p->value);
+        struct hf_span key = hf_yaml_scalar(hf_yaml_at(&l->y, p->key));
+        const yaml_node_t *value = hf_yaml_at(&l->y, p->value);
         int rc;
         if (hf_span_eqz(key, "kind")) {
             rc = pick(l, value, stdios, &v);
@@ -231,7 +231,7 @@ static int stdio(struct hf_cases_loader *l, const yaml_node_t *n, struct hf_case
             rc = hf_case_number(l, value, 65535, &v);
             s.peer_port = (uint16_t)v;
         } else {
-            rc = hf_case_wrong(l, value, "a stream has kind, peer and port");
+            rc = hf_yaml_wrong(&l->y, value, "a stream has kind, peer and port");
         }
         if (rc < 0)
             return rc;
@@ -248,7 +248,7 @@ static int target(struct hf_cases_loader *l, const yaml_node_t *n, struct hf_cas
     if (rc < 0)
         return rc;
     if (!p)
-        return hf_case_wrong(l, n, "no process %llu was named before", (unsigned long long)pid);
+        return hf_yaml_wrong(&l->y, n, "no process %llu was named before", (unsigned long long)pid);
     if (e->type->wire == HF_EV_SIGNAL) {
         e->u.signal.target_pid = (uint32_t)pid;
         e->u.signal.target_start_ns = p->h.start_ns;
@@ -265,7 +265,7 @@ static int target(struct hf_cases_loader *l, const yaml_node_t *n, struct hf_cas
 
 static int hex(struct hf_cases_loader *l, const yaml_node_t *n, struct hf_span *ret)
 {
-    struct hf_span s = hf_case_scalar(n);
+    struct hf_span s = hf_yaml_scalar(n);
     char *out = s.n % 2 || s.n > 8192 ? NULL : hf_arena_alloc(l->arena, s.n / 2 + 1);
     uint64_t v = 0;
     for (size_t i = 0; out && i < s.n; i += 2) {
@@ -275,7 +275,7 @@ static int hex(struct hf_cases_loader *l, const yaml_node_t *n, struct hf_span *
             out[i / 2] = (char)v;
     }
     if (!out)
-        return hf_case_wrong(l, n, "bytes in hexadecimal are expected, at most 4096");
+        return hf_yaml_wrong(&l->y, n, "bytes in hexadecimal are expected, at most 4096");
     *ret = hf_span(out, s.n / 2);
     return 0;
 }
@@ -302,7 +302,7 @@ static int plain(struct hf_cases_loader *l, struct hf_case_event *e, const struc
 
 static int one_member(struct hf_cases_loader *l, struct hf_case_event *e, const struct member *m, const yaml_node_t *n)
 {
-    struct hf_span s = hf_case_scalar(n);
+    struct hf_span s = hf_yaml_scalar(n);
     uint64_t v = 0;
     int rc = 0;
     switch (m->kind) {
@@ -316,7 +316,7 @@ static int one_member(struct hf_cases_loader *l, struct hf_case_event *e, const 
     case TEXT:
     case DATA:
         if (n->type != YAML_SCALAR_NODE || s.n > 4096)
-            return hf_case_wrong(l, n, "a text of at most 4096 bytes is expected");
+            return hf_yaml_wrong(&l->y, n, "a text of at most 4096 bytes is expected");
         e->texts[m->at] = s;
         return 0;
     case HEX:
@@ -337,7 +337,7 @@ static int one_member(struct hf_cases_loader *l, struct hf_case_event *e, const 
     case CAP: {
         int cap = hf_cap_number(s);
         if (cap < 0)
-            return hf_case_wrong(l, n, "there is no capability of this name");
+            return hf_yaml_wrong(&l->y, n, "there is no capability of this name");
         set(e, m->at, (uint64_t)cap, 4);
         return 0;
     }
@@ -351,7 +351,7 @@ static int one_member(struct hf_cases_loader *l, struct hf_case_event *e, const 
         return stdio(l, n, e, m->at);
     case QUESTION:
         if (!s.n || s.n > 253)
-            return hf_case_wrong(l, n, "a name of 1 to 253 bytes is expected");
+            return hf_yaml_wrong(&l->y, n, "a name of 1 to 253 bytes is expected");
         e->question = s;
         return 0;
     default:
@@ -364,19 +364,19 @@ int hf_case_members(struct hf_cases_loader *l, struct hf_case_event *e, const ya
     if (!map)
         return 0;
     if (map->type != YAML_MAPPING_NODE)
-        return hf_case_wrong(l, map, "\"%s\" must be a mapping", e->type->name);
+        return hf_yaml_wrong(&l->y, map, "\"%s\" must be a mapping", e->type->name);
     for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++) {
-        const yaml_node_t *key = hf_case_node(l, p->key), *value = hf_case_node(l, p->value);
+        const yaml_node_t *key = hf_yaml_at(&l->y, p->key), *value = hf_yaml_at(&l->y, p->value);
         const struct member *m = e->type->members;
         const char *names[32] = {NULL};
         char text[64];
-        for (size_t i = 0; m->name && !hf_span_eqz(hf_case_scalar(key), m->name); m++)
+        for (size_t i = 0; m->name && !hf_span_eqz(hf_yaml_scalar(key), m->name); m++)
             if (i < HF_ARRAY_LEN(names) - 1)
                 names[i++] = m->name;
         if (!m->name) {
-            snprintf(text, sizeof text, "%.*s", HF_SPAN_ARG(hf_case_scalar(key)));
+            snprintf(text, sizeof text, "%.*s", HF_SPAN_ARG(hf_yaml_scalar(key)));
             const char *near = hf_nearest(text, names);
-            return hf_case_wrong(l, key, "%s has no \"%s\"%s%s", e->type->name, text, near ? "; did you mean " : "", near ? near : "");
+            return hf_yaml_wrong(&l->y, key, "%s has no \"%s\"%s%s", e->type->name, text, near ? "; did you mean " : "", near ? near : "");
         }
         int rc = one_member(l, e, m, value);
         if (rc < 0)
@@ -394,19 +394,19 @@ static int dns_message(struct hf_cases_loader *l, struct hf_case_event *e, const
     hf_buf_add(&b, head, sizeof head);
     struct hf_span rest = e->question, label;
     if (!rest.n)
-        return hf_case_wrong(l, where, "dns has no \"name\"");
+        return hf_yaml_wrong(&l->y, where, "dns has no \"name\"");
     while (hf_span_cut(&rest, '.', &label)) {
         if (!label.n && !rest.n)
             break; /* a dot at the end */
         if (!label.n || label.n > 63)
-            return hf_case_wrong(l, where, "a part of the name has 1 to 63 bytes");
+            return hf_yaml_wrong(&l->y, where, "a part of the name has 1 to 63 bytes");
         hf_buf_addc(&b, (char)label.n);
         hf_buf_adds(&b, label);
     }
     const char tail[] = {0, (char)(e->query_type >> 8), (char)e->query_type, 0, 1};
     hf_buf_add(&b, tail, sizeof tail);
     if (!hf_buf_ok(&b) || hf_arena_dup(l->arena, hf_buf_span(&b), &e->texts[0]) < 0)
-        return hf_case_wrong(l, where, "no memory");
+        return hf_yaml_wrong(&l->y, where, "no memory");
     e->u.payload.direction = e->response ? HF_PAYLOAD_IN : HF_PAYLOAD_OUT;
     return 0;
 }
@@ -430,7 +430,7 @@ int hf_case_end(struct hf_cases_loader *l, struct hf_case_event *e, const yaml_n
     }
     len = (len + 7) & ~(size_t)7;
     if (len > HF_WIRE_MAX)
-        return hf_case_wrong(l, where, "the event is longer than %u bytes", HF_WIRE_MAX);
+        return hf_yaml_wrong(&l->y, where, "the event is longer than %u bytes", HF_WIRE_MAX);
     e->u.hdr.len = (uint32_t)len;
     e->u.hdr.type = (uint16_t)t->wire;
     e->u.hdr.version = HF_WIRE_VERSION;
@@ -439,5 +439,5 @@ int hf_case_end(struct hf_cases_loader *l, struct hf_case_event *e, const yaml_n
         hf_buf_adds(&l->records, e->texts[i]);
     while (hf_buf_ok(&l->records) && l->records.n < from + len)
         hf_buf_addc(&l->records, 0);
-    return hf_buf_ok(&l->records) ? 0 : hf_case_wrong(l, where, "the events of a test take more memory than they may");
+    return hf_buf_ok(&l->records) ? 0 : hf_yaml_wrong(&l->y, where, "the events of a test take more memory than they may");
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cases-internal.h - between the file of tests (cases.c) and the members of each kind of event (cases-events.c). */
 #pragma once
-#include <yaml.h>
-
 #include "base/mem.h"
 #include "detect/cases.h"
+#include "detect/yaml-file.h"
 #include "event/event.h"
 
 #define HF_CASE_PROCS 1024u
@@ -51,9 +50,8 @@ struct hf_case_proc {
 
 struct hf_cases_loader {
     struct hf_arena *arena;
-    yaml_document_t doc;
-    const char *file;
-    struct hf_err *err;
+    struct hf_cases *cases;
+    struct hf_yaml y;
     struct hf_case_proc procs[HF_CASE_PROCS];
     size_t n_procs;
     struct {
@@ -64,9 +62,6 @@ struct hf_cases_loader {
     struct hf_buf records;
 };
 
-HF_PRINTF(3, 4) int hf_case_wrong(struct hf_cases_loader *l, const yaml_node_t *n, const char *fmt, ...);
-yaml_node_t *hf_case_node(struct hf_cases_loader *l, int index);
-struct hf_span hf_case_scalar(const yaml_node_t *n);
 int hf_case_number(struct hf_cases_loader *l, const yaml_node_t *n, uint64_t max, uint64_t *ret);
 /* A list of texts as one, NUL after each. */
 int hf_case_texts(struct hf_cases_loader *l, const yaml_node_t *n, struct hf_span *ret);

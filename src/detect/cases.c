@@ -26,56 +26,36 @@ struct hf_cases {
     size_t n, cap;
 };
 
-int hf_case_wrong(struct hf_cases_loader *l, const yaml_node_t *n, const char *fmt, ...)
-{
-    char text[256];
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    return hf_fail(l->err, HF_E_USAGE, "%s:%zu: %s", l->file, n ? n->start_mark.line + 1 : 0, text);
-}
-
-yaml_node_t *hf_case_node(struct hf_cases_loader *l, int index)
-{
-    return yaml_document_get_node(&l->doc, index);
-}
-
-struct hf_span hf_case_scalar(const yaml_node_t *n)
-{
-    return n && n->type == YAML_SCALAR_NODE ? hf_span((const char *)n->data.scalar.value, n->data.scalar.length) : hf_span(NULL, 0);
-}
-
 int hf_case_number(struct hf_cases_loader *l, const yaml_node_t *n, uint64_t max, uint64_t *ret)
 {
-    struct hf_span s = hf_case_scalar(n);
+    struct hf_span s = hf_yaml_scalar(n);
     bool octal = s.n > 1 && s.p[0] == '0'; /* modes: 0644, 0o644 */
     if (octal)
         s = hf_span_from(s, s.p[1] == 'o' ? 2 : 1);
     if (hf_parse_u64(s, octal ? 8 : 10, 0, max, ret) < 0)
-        return hf_case_wrong(l, n, "a number from 0 to %llu is expected", (unsigned long long)max);
+        return hf_yaml_wrong(&l->y, n, "a number from 0 to %llu is expected", (unsigned long long)max);
     return 0;
 }
 
 static int no_memory(struct hf_cases_loader *l)
 {
-    return hf_fail(l->err, HF_E_LIMIT, "%s: the tests take more memory than they may", l->file);
+    return hf_fail(l->y.err, HF_E_LIMIT, "%s: the tests take more memory than they may", l->y.file);
 }
 
 int hf_case_texts(struct hf_cases_loader *l, const yaml_node_t *n, struct hf_span *ret)
 {
     hf_autobuf b = HF_BUF_INIT(TEXTS_MAX);
     if (n->type != YAML_SEQUENCE_NODE)
-        return hf_case_wrong(l, n, "a list of texts is expected");
+        return hf_yaml_wrong(&l->y, n, "a list of texts is expected");
     for (yaml_node_item_t *i = n->data.sequence.items.start; i < n->data.sequence.items.top; i++) {
-        const yaml_node_t *item = hf_case_node(l, *i);
+        const yaml_node_t *item = hf_yaml_at(&l->y, *i);
         if (!item || item->type != YAML_SCALAR_NODE)
-            return hf_case_wrong(l, item ? item : n, "a list of texts is expected");
-        hf_buf_adds(&b, hf_case_scalar(item));
+            return hf_yaml_wrong(&l->y, item ? item : n, "a list of texts is expected");
+        hf_buf_adds(&b, hf_yaml_scalar(item));
         hf_buf_addc(&b, 0);
     }
     if (!hf_buf_ok(&b))
-        return hf_case_wrong(l, n, "more than %u bytes", TEXTS_MAX);
+        return hf_yaml_wrong(&l->y, n, "more than %u bytes", TEXTS_MAX);
     return hf_arena_dup(l->arena, hf_buf_span(&b), ret) < 0 ? no_memory(l) : 0;
 }
 
@@ -83,31 +63,23 @@ int hf_case_flags(struct hf_cases_loader *l, const yaml_node_t *n, int (*bit)(st
 {
     uint64_t all = 0, one = 0;
     if (n->type != YAML_SEQUENCE_NODE)
-        return hf_case_wrong(l, n, "a list of names is expected");
+        return hf_yaml_wrong(&l->y, n, "a list of names is expected");
     for (yaml_node_item_t *i = n->data.sequence.items.start; i < n->data.sequence.items.top; i++) {
-        struct hf_span name = hf_case_scalar(hf_case_node(l, *i));
+        struct hf_span name = hf_yaml_scalar(hf_yaml_at(&l->y, *i));
         if (bit(name, names, &one) < 0)
-            return hf_case_wrong(l, n, "\"%.*s\" is not a name that is known here", (int)HF_MIN(name.n, (size_t)64), name.p ? name.p : "");
+            return hf_yaml_wrong(&l->y, n, "\"%.*s\" is not a name that is known here", (int)HF_MIN(name.n, (size_t)64), name.p ? name.p : "");
         all |= one;
     }
     *ret = all;
     return 0;
 }
 
-static yaml_node_t *member(struct hf_cases_loader *l, const yaml_node_t *map, const char *name)
-{
-    for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++)
-        if (hf_span_eqz(hf_case_scalar(hf_case_node(l, p->key)), name))
-            return hf_case_node(l, p->value);
-    return NULL;
-}
-
 /* Every key of a mapping is one of these (NULL-terminated), or also. */
 static int only(struct hf_cases_loader *l, const yaml_node_t *map, const char *const *known, struct hf_span also)
 {
     for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++) {
-        const yaml_node_t *key = hf_case_node(l, p->key);
-        struct hf_span s = hf_case_scalar(key);
+        const yaml_node_t *key = hf_yaml_at(&l->y, p->key);
+        struct hf_span s = hf_yaml_scalar(key);
         bool found = also.n && hf_span_eq(s, also);
         for (size_t i = 0; known[i] && !found; i++)
             found = hf_span_eqz(s, known[i]);
@@ -116,7 +88,7 @@ static int only(struct hf_cases_loader *l, const yaml_node_t *map, const char *c
         char text[64];
         snprintf(text, sizeof text, "%.*s", (int)HF_MIN(s.n, sizeof text - 1), s.p ? s.p : "");
         const char *near = hf_nearest(text, known);
-        return hf_case_wrong(l, key, "unknown key \"%s\"%s%s", text, near ? "; did you mean " : "", near ? near : "");
+        return hf_yaml_wrong(&l->y, key, "unknown key \"%s\"%s%s", text, near ? "; did you mean " : "", near ? near : "");
     }
     return 0;
 }
@@ -133,7 +105,7 @@ struct hf_case_proc *hf_case_proc(struct hf_cases_loader *l, uint64_t pid)
 
 static int group_of(struct hf_cases_loader *l, const yaml_node_t *n, uint64_t *ret)
 {
-    struct hf_span s = hf_case_scalar(n);
+    struct hf_span s = hf_yaml_scalar(n);
     if (hf_span_eqz(s, "host")) {
         *ret = HOST_GROUP;
         return 0;
@@ -143,7 +115,7 @@ static int group_of(struct hf_cases_loader *l, const yaml_node_t *n, uint64_t *r
             *ret = CONTAINER_GROUP + i;
             return 0;
         }
-    return hf_case_wrong(l, n, "there is no container of this name or id in the test");
+    return hf_yaml_wrong(&l->y, n, "there is no container of this name or id in the test");
 }
 
 /* One container: names and values as docs/formats/events.md lists them. */
@@ -153,22 +125,22 @@ static int container(struct hf_cases_loader *l, const yaml_node_t *n)
     struct hf_wire_pairs c = empty;
     hf_autobuf pairs = HF_BUF_INIT(32768);
     if (n->type != YAML_MAPPING_NODE)
-        return hf_case_wrong(l, n, "a container is a mapping");
+        return hf_yaml_wrong(&l->y, n, "a container is a mapping");
     if (l->n_containers == HF_CASE_CONTAINERS)
-        return hf_case_wrong(l, n, "more than %u containers", HF_CASE_CONTAINERS);
+        return hf_yaml_wrong(&l->y, n, "more than %u containers", HF_CASE_CONTAINERS);
     for (yaml_node_pair_t *p = n->data.mapping.pairs.start; p < n->data.mapping.pairs.top; p++) {
-        struct hf_span key = hf_case_scalar(hf_case_node(l, p->key)), value = hf_case_scalar(hf_case_node(l, p->value));
+        struct hf_span key = hf_yaml_scalar(hf_yaml_at(&l->y, p->key)), value = hf_yaml_scalar(hf_yaml_at(&l->y, p->value));
         if (!key.n || hf_span_find(key, 0) != SIZE_MAX || hf_span_find(value, 0) != SIZE_MAX)
-            return hf_case_wrong(l, n, "facts of a container are names and texts");
+            return hf_yaml_wrong(&l->y, n, "facts of a container are names and texts");
         hf_buf_adds(&pairs, key);
         hf_buf_addc(&pairs, 0);
         hf_buf_adds(&pairs, hf_span_eqz(value, "true") ? HF_S("1") : hf_span_eqz(value, "false") ? HF_S("0") : value);
         hf_buf_addc(&pairs, 0);
     }
-    l->containers[l->n_containers].id = hf_case_scalar(member(l, n, "id"));
-    l->containers[l->n_containers].name = hf_case_scalar(member(l, n, "name"));
+    l->containers[l->n_containers].id = hf_yaml_scalar(hf_yaml_member(&l->y, n, "id"));
+    l->containers[l->n_containers].name = hf_yaml_scalar(hf_yaml_member(&l->y, n, "name"));
     if (!l->containers[l->n_containers].id.n)
-        return hf_case_wrong(l, n, "a container has no \"id\"");
+        return hf_yaml_wrong(&l->y, n, "a container has no \"id\"");
     c.h.cgroup_id = CONTAINER_GROUP + l->n_containers++;
     c.h.time_ns = l->now_ns;
     c.pairs_len = (uint32_t)pairs.n;
@@ -178,7 +150,7 @@ static int container(struct hf_cases_loader *l, const yaml_node_t *n)
     hf_buf_adds(&l->records, hf_buf_span(&pairs));
     while (hf_buf_ok(&l->records) && l->records.n < from + len)
         hf_buf_addc(&l->records, 0);
-    return hf_buf_ok(&pairs) && hf_buf_ok(&l->records) ? 0 : hf_case_wrong(l, n, "the facts of a container take more memory than they may");
+    return hf_buf_ok(&pairs) && hf_buf_ok(&l->records) ? 0 : hf_yaml_wrong(&l->y, n, "the facts of a container take more memory than they may");
 }
 
 static int cap_bit(struct hf_span name, const void *names, uint64_t *ret)
@@ -203,7 +175,7 @@ static int proc_numbers(struct hf_cases_loader *l, const yaml_node_t *n, struct 
     } numbers[] = {{"ppid", &p->h.ppid}, {"tid", &p->h.tid}, {"ns_pid", &p->h.ns_pid}, {"uid", &p->h.uid}, {"euid", &p->h.euid}, {"gid", &p->h.gid},
             {"login_uid", &p->h.login_uid}, {"tty", &p->tty}};
     for (size_t i = 0; i < HF_ARRAY_LEN(numbers); i++) {
-        const yaml_node_t *v = member(l, n, numbers[i].name);
+        const yaml_node_t *v = hf_yaml_member(&l->y, n, numbers[i].name);
         uint64_t x = 0;
         int rc = v ? hf_case_number(l, v, UINT32_MAX, &x) : 0;
         if (rc < 0)
@@ -211,7 +183,7 @@ static int proc_numbers(struct hf_cases_loader *l, const yaml_node_t *n, struct 
         if (v)
             *numbers[i].to = (uint32_t)x;
     }
-    if (member(l, n, "uid") && !member(l, n, "euid"))
+    if (hf_yaml_member(&l->y, n, "uid") && !hf_yaml_member(&l->y, n, "euid"))
         p->h.euid = p->h.uid;
     return 0;
 }
@@ -220,22 +192,22 @@ static int proc_numbers(struct hf_cases_loader *l, const yaml_node_t *n, struct 
 static int proc_members(struct hf_cases_loader *l, const yaml_node_t *n, struct hf_case_proc *p)
 {
     static const char *const keys[] = {"pid", "ppid", "tid", "ns_pid", "uid", "euid", "gid", "login_uid", "tty", "exe", "name", "args", "cwd", "env", "caps", "container", NULL};
-    const yaml_node_t *exe = member(l, n, "exe"), *args = member(l, n, "args"), *env = member(l, n, "env"), *caps = member(l, n, "caps"), *box = member(l, n, "container");
+    const yaml_node_t *exe = hf_yaml_member(&l->y, n, "exe"), *args = hf_yaml_member(&l->y, n, "args"), *env = hf_yaml_member(&l->y, n, "env"), *caps = hf_yaml_member(&l->y, n, "caps"), *box = hf_yaml_member(&l->y, n, "container");
     int rc = only(l, n, keys, hf_span(NULL, 0));
     rc = rc < 0 ? rc : proc_numbers(l, n, p);
-    if (rc == 0 && (hf_case_scalar(exe).n > TEXTS_MAX || hf_case_scalar(member(l, n, "cwd")).n > TEXTS_MAX))
-        rc = hf_case_wrong(l, n, "a path of over %u bytes", TEXTS_MAX);
+    if (rc == 0 && (hf_yaml_scalar(exe).n > TEXTS_MAX || hf_yaml_scalar(hf_yaml_member(&l->y, n, "cwd")).n > TEXTS_MAX))
+        rc = hf_yaml_wrong(&l->y, n, "a path of over %u bytes", TEXTS_MAX);
     if (rc < 0)
         return rc;
     if (exe) {
-        p->exe = hf_case_scalar(exe);
+        p->exe = hf_yaml_scalar(exe);
         take_name(p, hf_span_basename(p->exe));
         p->args = p->exe;
     }
-    if (member(l, n, "name"))
-        take_name(p, hf_case_scalar(member(l, n, "name")));
-    if (member(l, n, "cwd"))
-        p->cwd = hf_case_scalar(member(l, n, "cwd"));
+    if (hf_yaml_member(&l->y, n, "name"))
+        take_name(p, hf_yaml_scalar(hf_yaml_member(&l->y, n, "name")));
+    if (hf_yaml_member(&l->y, n, "cwd"))
+        p->cwd = hf_yaml_scalar(hf_yaml_member(&l->y, n, "cwd"));
     if (args)
         rc = hf_case_texts(l, args, &p->args);
     if (rc == 0 && env)
@@ -253,21 +225,21 @@ static int proc_members(struct hf_cases_loader *l, const yaml_node_t *n, struct 
 /* The process that a node means: a pid that is known, or a mapping (which may make it known). */
 static int process(struct hf_cases_loader *l, const yaml_node_t *n, struct hf_case_proc **ret)
 {
-    const yaml_node_t *pid_node = n->type == YAML_MAPPING_NODE ? member(l, n, "pid") : n;
+    const yaml_node_t *pid_node = n->type == YAML_MAPPING_NODE ? hf_yaml_member(&l->y, n, "pid") : n;
     uint64_t pid = 0;
     if (!pid_node)
-        return hf_case_wrong(l, n, "a process has no \"pid\"");
+        return hf_yaml_wrong(&l->y, n, "a process has no \"pid\"");
     int rc = hf_case_number(l, pid_node, UINT32_MAX, &pid);
     if (rc < 0)
         return rc;
     if (!pid)
-        return hf_case_wrong(l, pid_node, "pids begin at 1");
+        return hf_yaml_wrong(&l->y, pid_node, "pids begin at 1");
     struct hf_case_proc *p = hf_case_proc(l, pid);
     if (!p && n->type != YAML_MAPPING_NODE)
-        return hf_case_wrong(l, n, "no process %llu was named before", (unsigned long long)pid);
+        return hf_yaml_wrong(&l->y, n, "no process %llu was named before", (unsigned long long)pid);
     if (!p) {
         if (l->n_procs == HF_CASE_PROCS)
-            return hf_case_wrong(l, n, "more than %u processes", HF_CASE_PROCS);
+            return hf_yaml_wrong(&l->y, n, "more than %u processes", HF_CASE_PROCS);
         p = &l->procs[l->n_procs++];
         *p = (struct hf_case_proc){.h = {.pid = (uint32_t)pid, .tid = (uint32_t)pid, .ns_pid = (uint32_t)pid, .login_uid = UINT32_MAX, .session_id = UINT32_MAX,
                 .start_ns = FIRST_NS / 2 + pid, .cgroup_id = HOST_GROUP, .mnt_ns = 10, .pid_ns = 11, .net_ns = 12, .user_ns = 13}, .cwd = HF_S("/")};
@@ -306,7 +278,7 @@ static int after(struct hf_cases_loader *l, const yaml_node_t *n, uint64_t *ret_
         const char *unit;
         uint64_t ns;
     } units[] = {{"ms", 1000000u}, {"s", 1000000000u}, {"m", 60000000000u}, {"h", 3600000000000u}};
-    struct hf_span s = hf_case_scalar(n);
+    struct hf_span s = hf_yaml_scalar(n);
     uint64_t v;
     for (size_t i = 0; i < HF_ARRAY_LEN(units); i++) {
         size_t u = strlen(units[i].unit);
@@ -315,7 +287,7 @@ static int after(struct hf_cases_loader *l, const yaml_node_t *n, uint64_t *ret_
             return 0;
         }
     }
-    return hf_case_wrong(l, n, "a time is a number and one of ms, s, m, h");
+    return hf_yaml_wrong(&l->y, n, "a time is a number and one of ms, s, m, h");
 }
 
 static int event(struct hf_cases_loader *l, const yaml_node_t *n)
@@ -324,29 +296,29 @@ static int event(struct hf_cases_loader *l, const yaml_node_t *n)
     static struct hf_case_event e; /* large; one thread */
     struct hf_case_proc *p = NULL;
     if (n->type != YAML_MAPPING_NODE)
-        return hf_case_wrong(l, n, "an event is a mapping");
-    struct hf_span type = hf_case_scalar(member(l, n, "type"));
+        return hf_yaml_wrong(&l->y, n, "an event is a mapping");
+    struct hf_span type = hf_yaml_scalar(hf_yaml_member(&l->y, n, "type"));
     const struct hf_case_type *t = hf_case_type_named(type);
     if (!t) {
         char text[64];
         snprintf(text, sizeof text, "%.*s", (int)HF_MIN(type.n, sizeof text - 1), type.p ? type.p : "");
         const char *near = hf_nearest(text, hf_case_type_names());
-        return hf_case_wrong(l, n, "an event has the type of a line of \"watch --json\"; there is no \"%s\"%s%s", text, near ? "; did you mean " : "", near ? near : "");
+        return hf_yaml_wrong(&l->y, n, "an event has the type of a line of \"watch --json\"; there is no \"%s\"%s%s", text, near ? "; did you mean " : "", near ? near : "");
     }
     uint64_t step = STEP_NS, group = HOST_GROUP;
     int rc = only(l, n, keys, type);
-    if (rc == 0 && member(l, n, "after"))
-        rc = after(l, member(l, n, "after"), &step);
-    if (rc == 0 && member(l, n, "process"))
-        rc = process(l, member(l, n, "process"), &p);
+    if (rc == 0 && hf_yaml_member(&l->y, n, "after"))
+        rc = after(l, hf_yaml_member(&l->y, n, "after"), &step);
+    if (rc == 0 && hf_yaml_member(&l->y, n, "process"))
+        rc = process(l, hf_yaml_member(&l->y, n, "process"), &p);
     group = p ? p->h.cgroup_id : group;
-    if (rc == 0 && member(l, n, "container"))
-        rc = group_of(l, member(l, n, "container"), &group);
+    if (rc == 0 && hf_yaml_member(&l->y, n, "container"))
+        rc = group_of(l, hf_yaml_member(&l->y, n, "container"), &group);
     if (rc < 0)
         return rc;
     unsigned wire = hf_case_wire_type(t);
     if (!p && wire < 64)
-        return hf_case_wrong(l, n, "the event has no \"process\"");
+        return hf_yaml_wrong(&l->y, n, "the event has no \"process\"");
     l->now_ns += step;
     hf_case_begin(&e, t);
     if (p) {
@@ -364,7 +336,7 @@ static int event(struct hf_cases_loader *l, const yaml_node_t *n)
         e.u.fork.child_cgroup_id = group;
         e.u.fork.child_pid_ns = p->h.pid_ns;
     }
-    rc = hf_case_members(l, &e, member(l, n, hf_case_type_name(t)));
+    rc = hf_case_members(l, &e, hf_yaml_member(&l->y, n, hf_case_type_name(t)));
     if (rc == 0 && wire == HF_EV_FORK) {
         e.u.fork.child_ns_pid = e.u.fork.child_pid;
         e.u.fork.child_start_ns = FIRST_NS / 2 + e.u.fork.child_pid;
@@ -379,7 +351,7 @@ static int earlier(struct hf_cases_loader *l, const yaml_node_t *n)
     struct hf_case_proc *p = NULL;
     size_t from = l->records.n;
     if (n->type != YAML_MAPPING_NODE)
-        return hf_case_wrong(l, n, "a process is a mapping");
+        return hf_yaml_wrong(&l->y, n, "a process is a mapping");
     int rc = process(l, n, &p);
     if (rc < 0)
         return rc;
@@ -398,14 +370,14 @@ static int earlier(struct hf_cases_loader *l, const yaml_node_t *n)
 
 static int each(struct hf_cases_loader *l, const yaml_node_t *map, const char *name, bool needed, int (*fn)(struct hf_cases_loader *, const yaml_node_t *), size_t *ret_n)
 {
-    const yaml_node_t *n = member(l, map, name);
+    const yaml_node_t *n = hf_yaml_member(&l->y, map, name);
     *ret_n = 0;
     if (!n)
-        return needed ? hf_case_wrong(l, map, "a test has no \"%s\"", name) : 0;
+        return needed ? hf_yaml_wrong(&l->y, map, "a test has no \"%s\"", name) : 0;
     if (n->type != YAML_SEQUENCE_NODE)
-        return hf_case_wrong(l, n, "\"%s\" must be a list", name);
+        return hf_yaml_wrong(&l->y, n, "\"%s\" must be a list", name);
     for (yaml_node_item_t *i = n->data.sequence.items.start; i < n->data.sequence.items.top; i++) {
-        int rc = ++*ret_n > EVENTS_MAX ? hf_case_wrong(l, n, "more than %u in \"%s\"", EVENTS_MAX, name) : fn(l, hf_case_node(l, *i));
+        int rc = ++*ret_n > EVENTS_MAX ? hf_yaml_wrong(&l->y, n, "more than %u in \"%s\"", EVENTS_MAX, name) : fn(l, hf_yaml_at(&l->y, *i));
         if (rc < 0)
             return rc;
     }
@@ -414,19 +386,19 @@ static int each(struct hf_cases_loader *l, const yaml_node_t *map, const char *n
 
 static int expected(struct hf_cases_loader *l, const yaml_node_t *map, struct hf_case *c)
 {
-    const yaml_node_t *n = member(l, map, "alerts");
+    const yaml_node_t *n = hf_yaml_member(&l->y, map, "alerts");
     if (!n)
-        return hf_case_wrong(l, map, "a test has no \"alerts\" ([]: none are expected)");
+        return hf_yaml_wrong(&l->y, map, "a test has no \"alerts\" ([]: none are expected)");
     if (n->type != YAML_SEQUENCE_NODE)
-        return hf_case_wrong(l, n, "\"alerts\" must be a list of rules");
+        return hf_yaml_wrong(&l->y, n, "\"alerts\" must be a list of rules");
     size_t count = (size_t)(n->data.sequence.items.top - n->data.sequence.items.start);
     struct hf_span *v = hf_arena_calloc(l->arena, count + 1, sizeof *v);
     if (!v)
         return no_memory(l);
     for (size_t i = 0; i < count; i++) {
-        struct hf_span s = hf_case_scalar(hf_case_node(l, n->data.sequence.items.start[i]));
+        struct hf_span s = hf_yaml_scalar(hf_yaml_at(&l->y, n->data.sequence.items.start[i]));
         if (!s.n)
-            return hf_case_wrong(l, n, "\"alerts\" must be a list of rules");
+            return hf_yaml_wrong(&l->y, n, "\"alerts\" must be a list of rules");
         if (hf_arena_dup(l->arena, s, &v[i]) < 0)
             return no_memory(l);
     }
@@ -439,8 +411,8 @@ static int one_case(struct hf_cases_loader *l, const yaml_node_t *n, struct hf_c
 {
     static const char *const keys[] = {"test", "containers", "processes", "events", "alerts", NULL};
     size_t ignored;
-    if (!n || n->type != YAML_MAPPING_NODE || !hf_case_scalar(member(l, n, "test")).n)
-        return hf_case_wrong(l, n, "a list of tests is expected, each with its name: \"- test: NAME\"");
+    if (!n || n->type != YAML_MAPPING_NODE || !hf_yaml_scalar(hf_yaml_member(&l->y, n, "test")).n)
+        return hf_yaml_wrong(&l->y, n, "a list of tests is expected, each with its name: \"- test: NAME\"");
     int rc = only(l, n, keys, hf_span(NULL, 0));
     l->n_procs = l->n_containers = 0;
     l->now_ns = FIRST_NS;
@@ -450,50 +422,35 @@ static int one_case(struct hf_cases_loader *l, const yaml_node_t *n, struct hf_c
     rc = rc < 0 ? rc : each(l, n, "processes", false, earlier, &ignored);
     rc = rc < 0 ? rc : each(l, n, "events", true, event, &c->n_events);
     rc = rc < 0 ? rc : expected(l, n, c);
-    if (rc == 0 && (hf_arena_dup(l->arena, hf_case_scalar(member(l, n, "test")), &c->name) < 0 || hf_arena_dup(l->arena, hf_buf_span(&l->records), &c->records) < 0))
+    if (rc == 0 && (hf_arena_dup(l->arena, hf_yaml_scalar(hf_yaml_member(&l->y, n, "test")), &c->name) < 0 || hf_arena_dup(l->arena, hf_buf_span(&l->records), &c->records) < 0))
         rc = no_memory(l);
     return rc;
 }
 
-static int all_cases(struct hf_cases_loader *l, struct hf_cases *c)
+static int add_case(void *ctx, const yaml_node_t *n)
 {
-    const yaml_node_t *root = yaml_document_get_root_node(&l->doc);
-    if (l->doc.nodes.top - l->doc.nodes.start > NODES_MAX)
-        return hf_fail(l->err, HF_E_LIMIT, "%s has more than %d values", l->file, NODES_MAX);
-    if (!root || root->type != YAML_SEQUENCE_NODE)
-        return hf_fail(l->err, HF_E_USAGE, "%s: a list of tests is expected", l->file);
-    for (yaml_node_item_t *i = root->data.sequence.items.start; i < root->data.sequence.items.top; i++) {
-        struct hf_case *one = hf_grow((void **)&c->v, &c->n, &c->cap, sizeof *c->v, CASES_MAX);
-        int rc = one ? one_case(l, hf_case_node(l, *i), one) : hf_fail(l->err, HF_E_LIMIT, "%s has more than %u tests", l->file, CASES_MAX);
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
+    struct hf_cases_loader *l = ctx;
+    struct hf_cases *c = l->cases;
+    struct hf_case *one = hf_grow((void **)&c->v, &c->n, &c->cap, sizeof *c->v, CASES_MAX);
+    return one ? one_case(l, n, one) : hf_fail(l->y.err, HF_E_LIMIT, "%s has more than %u tests", l->y.file, CASES_MAX);
 }
 
 int hf_cases_load(struct hf_cases **ret, const char *name, struct hf_span text, struct hf_err *err)
 {
-    if (text.n > FILE_MAX)
-        return hf_fail(err, HF_E_LIMIT, "%s has more than %u MiB", name, FILE_MAX >> 20);
+    static const struct hf_yaml_limits limits = {FILE_MAX, NODES_MAX, "a list of tests is expected"};
     hf_cleanup(hf_cases_freep) struct hf_cases *c = calloc(1, sizeof *c);
     hf_autofree struct hf_cases_loader *l = calloc(1, sizeof *l);
-    yaml_parser_t parser;
-    if (!c || !l || !yaml_parser_initialize(&parser))
+    if (!c || !l)
         return hf_fail(err, -ENOMEM, "no memory");
     hf_arena_init(&c->arena, MEMORY_MAX);
     hf_buf_init(&l->records, RECORDS_MAX);
     l->arena = &c->arena;
-    l->file = name;
-    l->err = err;
-    yaml_parser_set_input_string(&parser, (const unsigned char *)(text.p ? text.p : ""), text.n);
-    int rc;
-    if (!yaml_parser_load(&parser, &l->doc)) {
-        rc = hf_fail(err, HF_E_USAGE, "%s:%zu: not YAML: %s", name, parser.problem_mark.line + 1, parser.problem ? parser.problem : "unknown");
-    } else {
-        rc = all_cases(l, c);
-        yaml_document_delete(&l->doc);
-    }
-    yaml_parser_delete(&parser);
+    l->cases = c;
+    int rc = hf_yaml_load(&l->y, name, text, &limits, err);
+    if (rc < 0)
+        return rc;
+    rc = yaml_document_get_root_node(&l->y.doc) ? hf_yaml_each(&l->y, add_case, l) : hf_fail(err, HF_E_USAGE, "%s: %s", name, limits.expected);
+    hf_yaml_done(&l->y);
     hf_buf_done(&l->records);
     if (rc == 0)
         *ret = hf_take(c);

@@ -120,6 +120,8 @@ static bool read_pairs(struct hf_cost *c, struct hf_span pairs, struct totals *t
             hook(c, hf_span_from(name, 5), value);
         else if (hf_span_eqz(name, "sensor_cpu_ns_per_s"))
             c->sensor_ns = (double)number(value);
+        else if (hf_span_eqz(name, "sensor_files_ns_per_s"))
+            c->files_ns = (double)number(value);
         else if (hf_span_eqz(name, "hooks_ns_per_s"))
             c->hooks_ns = (double)number(value);
         else if (hf_span_eqz(name, "sensor_rss_kib"))

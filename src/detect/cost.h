@@ -42,6 +42,7 @@ struct hf_cost {
     bool measured;       /* the hooks were, in this second; else theirs are of the last one in which they were */
     double seconds;      /* the interval */
     double sensor_ns, engine_ns, hooks_ns; /* own time of the two halves, run time of the hooks: their sum is the cost */
+    double files_ns;     /* part of sensor_ns: looking for the files that are watched, in every new container */
     double rules_ns;     /* part of engine_ns */
     double tree_ns, display_ns; /* parts of hooks_ns that no rule asks for */
     uint64_t sensor_rss_kib, engine_rss_kib, kernel_bytes, state_bytes;

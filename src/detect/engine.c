@@ -47,6 +47,8 @@ struct hf_engine {
     struct hf_excepts *excepts;
     struct slot *slots;
     size_t n_slots;
+    uint32_t *memories; /* slots that remember */
+    size_t n_memories;
     uint32_t *by_class[HF_CLASSES]; /* indexes into slots */
     size_t n_by_class[HF_CLASSES];
     struct hf_look look, parent_look; /* parent_look: the event as if the parent of its process had caused it */
@@ -561,10 +563,11 @@ static bool remembered(void *ctx, struct hf_span name, bool of_parent)
         }
         l = &e->parent_look;
     }
-    for (size_t i = 0; i < e->n_slots; i++) {
-        const struct hf_rule *r = e->slots[i].rule;
+    for (size_t i = 0; i < e->n_memories; i++) {
+        struct slot *s = &e->slots[e->memories[i]];
+        const struct hf_rule *r = s->rule;
         bool any = false;
-        if (r->remember.n && hf_span_eq(r->remember, name) && hf_state_remembers(e->slots[i].memory, r, hash_parts(l, r->key, r->n_key, &any), ev->time_ns))
+        if (hf_span_eq(r->remember, name) && hf_state_remembers(s->memory, r, hash_parts(l, r->key, r->n_key, &any), ev->time_ns))
             return true;
     }
     return false;
@@ -718,7 +721,8 @@ static int index_rules(struct hf_engine *e, struct hf_err *err)
 {
     size_t all = hf_rules_count(e->rules);
     e->slots = calloc(all ? all : 1, sizeof *e->slots);
-    if (!e->slots)
+    e->memories = calloc(all ? all : 1, sizeof *e->memories);
+    if (!e->slots || !e->memories)
         return hf_fail(err, -ENOMEM, "no memory for the rules");
     for (size_t i = 0; i < all; i++) {
         const struct hf_rule *r = hf_rules_at(e->rules, i);
@@ -730,6 +734,8 @@ static int index_rules(struct hf_engine *e, struct hf_err *err)
             return hf_fail(err, -ENOMEM, "no memory for the rules' state");
         if (r->remember.n && !(s->memory = hf_state_new(r)))
             return hf_fail(err, -ENOMEM, "no memory for what rules remember");
+        if (s->memory)
+            e->memories[e->n_memories++] = (uint32_t)(e->n_slots - 1);
     }
     for (unsigned c = 0; c < HF_CLASSES; c++) {
         e->by_class[c] = calloc(e->n_slots ? e->n_slots : 1, sizeof *e->by_class[c]);
@@ -814,6 +820,7 @@ void hf_engine_free(struct hf_engine *e)
     for (unsigned c = 0; c < HF_CLASSES; c++)
         free(e->by_class[c]);
     free(e->slots);
+    free(e->memories);
     free(e->memos);
     hf_look_done(&e->look);
     hf_look_done(&e->parent_look);

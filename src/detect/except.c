@@ -5,10 +5,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
-#include <yaml.h>
 
 #include "base/hash.h"
 #include "base/opts.h"
+#include "detect/yaml-file.h"
 #include "event/json.h"
 
 #define FILE_MAX (1u << 20)
@@ -27,25 +27,9 @@ struct hf_excepts {
 
 struct loader {
     struct hf_excepts *x;
-    yaml_document_t doc;
+    struct hf_yaml y;
     struct hf_span file;
-    struct hf_err *err;
 };
-
-HF_PRINTF(3, 4) static int wrong(struct loader *l, const yaml_node_t *n, const char *fmt, ...)
-{
-    char text[256];
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    return hf_fail(l->err, HF_E_USAGE, "%.*s:%zu: %s", HF_SPAN_ARG(l->file), n ? n->start_mark.line + 1 : 0, text);
-}
-
-static struct hf_span scalar(const yaml_node_t *n)
-{
-    return n && n->type == YAML_SCALAR_NODE ? hf_span((const char *)n->data.scalar.value, n->data.scalar.length) : hf_span(NULL, 0);
-}
 
 int hf_except_date(struct hf_span s, int64_t *ret)
 {
@@ -63,10 +47,10 @@ int hf_except_date(struct hf_span s, int64_t *ret)
 
 static int keep(struct loader *l, const yaml_node_t *n, const char *name, struct hf_span *ret)
 {
-    struct hf_span s = scalar(n);
+    struct hf_span s = hf_yaml_scalar(n);
     if (!n || n->type != YAML_SCALAR_NODE || !s.n)
-        return wrong(l, n, "\"%s\" must be a text", name);
-    return hf_arena_dup(&l->x->arena, s, ret) < 0 ? hf_fail(l->err, HF_E_LIMIT, "the exceptions take more memory than they may") : 0;
+        return hf_yaml_wrong(&l->y, n, "\"%s\" must be a text", name);
+    return hf_arena_dup(&l->x->arena, s, ret) < 0 ? hf_fail(l->y.err, HF_E_LIMIT, "the exceptions take more memory than they may") : 0;
 }
 
 static int one_key(struct loader *l, const yaml_node_t *key, const yaml_node_t *value, struct hf_except *e)
@@ -76,7 +60,7 @@ static int one_key(struct loader *l, const yaml_node_t *key, const yaml_node_t *
         struct hf_span *to;
     } texts[] = {{"exception", &e->id}, {"rule", &e->rule}, {"args", &e->args}, {"owner", &e->owner}, {"why", &e->why}, {"made", &e->made}, {"expires", &e->expires}};
     const char *known[HF_ARRAY_LEN(texts) + HF_EXCEPT_KEYS + 2] = {NULL};
-    struct hf_span name = scalar(key);
+    struct hf_span name = hf_yaml_scalar(key);
     size_t n = 0;
     uint64_t port = 0;
     for (size_t i = 0; i < HF_ARRAY_LEN(texts); i++) {
@@ -91,45 +75,46 @@ static int one_key(struct loader *l, const yaml_node_t *key, const yaml_node_t *
     }
     known[n++] = "port";
     if (hf_span_eqz(name, "port")) {
-        if (hf_parse_u64(scalar(value), 10, 1, 65535, &port) < 0)
-            return wrong(l, value, "\"port\" must be a number from 1 to 65535");
+        if (hf_parse_u64(hf_yaml_scalar(value), 10, 1, 65535, &port) < 0)
+            return hf_yaml_wrong(&l->y, value, "\"port\" must be a number from 1 to 65535");
         e->port = (uint32_t)port;
         return 0;
     }
     char text[64];
     snprintf(text, sizeof text, "%.*s", (int)HF_MIN(name.n, sizeof text - 1), name.p ? name.p : "");
     const char *near = hf_nearest(text, known);
-    return wrong(l, key, "unknown key \"%s\"%s%s", text, near ? "; did you mean " : "", near ? near : "");
+    return hf_yaml_wrong(&l->y, key, "unknown key \"%s\"%s%s", text, near ? "; did you mean " : "", near ? near : "");
 }
 
-static int one(struct loader *l, const yaml_node_t *n)
+static int one(void *ctx, const yaml_node_t *n)
 {
+    struct loader *l = ctx;
     struct hf_excepts *x = l->x;
     if (!n || n->type != YAML_MAPPING_NODE)
-        return wrong(l, n, "an exception is a mapping");
+        return hf_yaml_wrong(&l->y, n, "an exception is a mapping");
     struct hf_except *e = hf_grow((void **)&x->v, &x->n, &x->cap, sizeof *x->v, EXCEPTS_MAX);
     if (!e)
-        return hf_fail(l->err, HF_E_LIMIT, "more than %u exceptions", EXCEPTS_MAX);
+        return hf_fail(l->y.err, HF_E_LIMIT, "more than %u exceptions", EXCEPTS_MAX);
     e->expires_s = INT64_MAX;
     e->file = l->file;
     e->line = (unsigned)(n->start_mark.line + 1);
     for (yaml_node_pair_t *p = n->data.mapping.pairs.start; p < n->data.mapping.pairs.top; p++) {
-        int rc = one_key(l, yaml_document_get_node(&l->doc, p->key), yaml_document_get_node(&l->doc, p->value), e);
+        int rc = one_key(l, hf_yaml_at(&l->y, p->key), hf_yaml_at(&l->y, p->value), e);
         if (rc < 0)
             return rc;
     }
     if (!e->rule.n)
-        return wrong(l, n, "an exception has no \"rule\"");
+        return hf_yaml_wrong(&l->y, n, "an exception has no \"rule\"");
     bool any = e->port != 0;
     for (size_t i = 0; i < HF_EXCEPT_KEYS; i++)
         any |= e->keys[i].n > 0;
     if (!any)
-        return wrong(l, n, "an exception must name more than its rule (to switch a rule off, say \"enabled: false\" in its file)");
+        return hf_yaml_wrong(&l->y, n, "an exception must name more than its rule (to switch a rule off, say \"enabled: false\" in its file)");
     if (e->expires.n && !hf_span_eqz(e->expires, "never") && hf_except_date(e->expires, &e->expires_s) < 0)
-        return wrong(l, n, "\"expires\" must be a date such as 2026-12-31, or never");
+        return hf_yaml_wrong(&l->y, n, "\"expires\" must be a date such as 2026-12-31, or never");
     uint64_t *last = hf_map_at(&x->by_rule, e->rule, NULL);
     if (!last)
-        return hf_fail(l->err, -ENOMEM, "no memory");
+        return hf_fail(l->y.err, -ENOMEM, "no memory");
     e->next = (size_t)*last;
     *last = x->n;
     return 0;
@@ -137,27 +122,15 @@ static int one(struct loader *l, const yaml_node_t *n)
 
 int hf_excepts_add(struct hf_excepts *x, const char *name, struct hf_span text, struct hf_err *err)
 {
-    struct loader l = {.x = x, .err = err};
-    yaml_parser_t parser;
-    if (text.n > FILE_MAX)
-        return hf_fail(err, HF_E_LIMIT, "%s has more than %u MiB", name, FILE_MAX >> 20);
-    if (hf_arena_dup(&x->arena, hf_span_z(name), &l.file) < 0 || !yaml_parser_initialize(&parser))
+    static const struct hf_yaml_limits limits = {FILE_MAX, NODES_MAX, "a list of exceptions is expected"};
+    struct loader l = {.x = x};
+    if (hf_arena_dup(&x->arena, hf_span_z(name), &l.file) < 0)
         return hf_fail(err, -ENOMEM, "no memory");
-    yaml_parser_set_input_string(&parser, (const unsigned char *)(text.p ? text.p : ""), text.n);
-    int rc = 0;
-    if (!yaml_parser_load(&parser, &l.doc)) {
-        rc = hf_fail(err, HF_E_USAGE, "%s:%zu: not YAML: %s", name, parser.problem_mark.line + 1, parser.problem ? parser.problem : "unknown");
-    } else {
-        const yaml_node_t *root = yaml_document_get_root_node(&l.doc);
-        if (l.doc.nodes.top - l.doc.nodes.start > NODES_MAX)
-            rc = hf_fail(err, HF_E_LIMIT, "%s has more than %d values", name, NODES_MAX);
-        else if (root && root->type != YAML_SEQUENCE_NODE)
-            rc = hf_fail(err, HF_E_USAGE, "%s: a list of exceptions is expected", name);
-        for (yaml_node_item_t *i = root && rc == 0 ? root->data.sequence.items.start : NULL; i && i < root->data.sequence.items.top && rc == 0; i++)
-            rc = one(&l, yaml_document_get_node(&l.doc, *i));
-        yaml_document_delete(&l.doc);
-    }
-    yaml_parser_delete(&parser);
+    int rc = hf_yaml_load(&l.y, name, text, &limits, err);
+    if (rc < 0)
+        return rc;
+    rc = hf_yaml_each(&l.y, one, &l);
+    hf_yaml_done(&l.y);
     return rc;
 }
 

@@ -5,10 +5,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <yaml.h>
 
 #include "base/fs.h"
 #include "detect/rules-internal.h"
+#include "detect/yaml-file.h"
 
 #define FILE_MAX (8u << 20)
 #define RULES_MAX 16384u
@@ -19,42 +19,13 @@ enum { RULES, MACROS, LISTS };
 
 struct loader {
     struct hf_rules *r;
-    yaml_document_t doc;
+    struct hf_yaml y;
     struct hf_span file;
-    struct hf_err *err;
 };
-
-HF_PRINTF(3, 4) static int wrong(struct loader *l, const yaml_node_t *n, const char *fmt, ...)
-{
-    char text[256];
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    return hf_fail(l->err, HF_E_USAGE, "%.*s:%zu: %s", HF_SPAN_ARG(l->file), n ? n->start_mark.line + 1 : 0, text);
-}
 
 static int no_memory(struct loader *l)
 {
-    return hf_fail(l->err, HF_E_LIMIT, "%.*s: the rules take more memory than they may", HF_SPAN_ARG(l->file));
-}
-
-static yaml_node_t *at(struct loader *l, int index)
-{
-    return yaml_document_get_node(&l->doc, index);
-}
-
-static struct hf_span scalar(const yaml_node_t *n)
-{
-    return n && n->type == YAML_SCALAR_NODE ? hf_span((const char *)n->data.scalar.value, n->data.scalar.length) : hf_span(NULL, 0);
-}
-
-static yaml_node_t *member(struct loader *l, const yaml_node_t *map, const char *name)
-{
-    for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++)
-        if (hf_span_eqz(scalar(at(l, p->key)), name))
-            return at(l, p->value);
-    return NULL;
+    return hf_fail(l->y.err, HF_E_LIMIT, "%.*s: the rules take more memory than they may", HF_SPAN_ARG(l->file));
 }
 
 static int keep(struct loader *l, struct hf_span s, struct hf_span *ret)
@@ -64,12 +35,12 @@ static int keep(struct loader *l, struct hf_span s, struct hf_span *ret)
 
 static int keep_member(struct loader *l, const yaml_node_t *map, const char *name, struct hf_span *ret)
 {
-    const yaml_node_t *n = member(l, map, name);
+    const yaml_node_t *n = hf_yaml_member(&l->y, map, name);
     if (!n)
         return 0;
     if (n->type != YAML_SCALAR_NODE)
-        return wrong(l, n, "\"%s\" must be a text", name);
-    return keep(l, scalar(n), ret);
+        return hf_yaml_wrong(&l->y, n, "\"%s\" must be a text", name);
+    return keep(l, hf_yaml_scalar(n), ret);
 }
 
 /* A text of two parts, as append makes it. */
@@ -91,20 +62,20 @@ static int keep_strings(struct loader *l, const yaml_node_t *n, const char *what
     if (!n)
         return 0;
     if (n->type != YAML_SEQUENCE_NODE)
-        return wrong(l, n, "\"%s\" must be a list", what);
+        return hf_yaml_wrong(&l->y, n, "\"%s\" must be a list", what);
     size_t count = (size_t)(n->data.sequence.items.top - n->data.sequence.items.start), before = append ? *ret_n : 0;
     if (count + before > ITEMS_MAX)
-        return wrong(l, n, "\"%s\" has more items than it may", what);
+        return hf_yaml_wrong(&l->y, n, "\"%s\" has more items than it may", what);
     struct hf_span *v = hf_arena_calloc(&l->r->arena, count + before + 1, sizeof *v);
     if (!v)
         return no_memory(l);
     if (before)
         memcpy(v, *ret, before * sizeof *v);
     for (size_t i = 0; i < count; i++) {
-        const yaml_node_t *item = at(l, n->data.sequence.items.start[i]);
+        const yaml_node_t *item = hf_yaml_at(&l->y, n->data.sequence.items.start[i]);
         if (!item || item->type != YAML_SCALAR_NODE)
-            return wrong(l, item ? item : n, "an item of \"%s\" must be a text", what);
-        int rc = keep(l, scalar(item), &v[before + i]);
+            return hf_yaml_wrong(&l->y, item ? item : n, "an item of \"%s\" must be a text", what);
+        int rc = keep(l, hf_yaml_scalar(item), &v[before + i]);
         if (rc < 0)
             return rc;
     }
@@ -120,7 +91,7 @@ static uint64_t *place(struct hf_rules *r, unsigned kind, struct hf_span name)
 
 static bool is_true(const yaml_node_t *n, bool otherwise)
 {
-    struct hf_span s = scalar(n);
+    struct hf_span s = hf_yaml_scalar(n);
     if (!s.n)
         return otherwise;
     return hf_span_eq_nocase(s, HF_S("true")) || hf_span_eq_nocase(s, HF_S("yes"));
@@ -129,17 +100,17 @@ static bool is_true(const yaml_node_t *n, bool otherwise)
 /* What `override:` or `append:` says of a member: 'a' append, 'r' replace, 0 nothing. */
 static char change_of(struct loader *l, const yaml_node_t *map, const char *name)
 {
-    if (is_true(member(l, map, "append"), false))
+    if (is_true(hf_yaml_member(&l->y, map, "append"), false))
         return 'a';
-    const yaml_node_t *o = member(l, map, "override");
-    const yaml_node_t *how = o && o->type == YAML_MAPPING_NODE ? member(l, o, name) : NULL;
-    struct hf_span s = scalar(how);
+    const yaml_node_t *o = hf_yaml_member(&l->y, map, "override");
+    const yaml_node_t *how = o && o->type == YAML_MAPPING_NODE ? hf_yaml_member(&l->y, o, name) : NULL;
+    struct hf_span s = hf_yaml_scalar(how);
     return hf_span_eqz(s, "append") ? 'a' : hf_span_eqz(s, "replace") ? 'r' : 0;
 }
 
 static bool changes(struct loader *l, const yaml_node_t *map)
 {
-    return is_true(member(l, map, "append"), false) || member(l, map, "override") != NULL;
+    return is_true(hf_yaml_member(&l->y, map, "append"), false) || hf_yaml_member(&l->y, map, "override") != NULL;
 }
 
 static int load_list(struct loader *l, const yaml_node_t *map, struct hf_span name)
@@ -150,7 +121,7 @@ static int load_list(struct loader *l, const yaml_node_t *map, struct hf_span na
     bool append = change_of(l, map, "items") == 'a';
     if (!*p) {
         if (append)
-            return wrong(l, map, "there is no list to append to: %s", name.p);
+            return hf_yaml_wrong(&l->y, map, "there is no list to append to: %s", name.p);
         struct hf_list *n = hf_grow((void **)&l->r->lists, &l->r->n_lists, &l->r->cap_lists, sizeof *n, RULES_MAX);
         if (!n)
             return no_memory(l);
@@ -158,9 +129,9 @@ static int load_list(struct loader *l, const yaml_node_t *map, struct hf_span na
         *p = l->r->n_lists;
     }
     struct hf_list *list = &l->r->lists[*p - 1];
-    const yaml_node_t *items = member(l, map, "items");
+    const yaml_node_t *items = hf_yaml_member(&l->y, map, "items");
     if (!items)
-        return wrong(l, map, "list %s has no \"items\"", name.p);
+        return hf_yaml_wrong(&l->y, map, "list %s has no \"items\"", name.p);
     return keep_strings(l, items, "items", &list->items, &list->n, append);
 }
 
@@ -172,7 +143,7 @@ static int load_macro(struct loader *l, const yaml_node_t *map, struct hf_span n
     bool append = change_of(l, map, "condition") == 'a';
     if (!*p) {
         if (append)
-            return wrong(l, map, "there is no macro to append to: %s", name.p);
+            return hf_yaml_wrong(&l->y, map, "there is no macro to append to: %s", name.p);
         struct hf_macro *n = hf_grow((void **)&l->r->macros, &l->r->n_macros, &l->r->cap_macros, sizeof *n, RULES_MAX);
         if (!n)
             return no_memory(l);
@@ -180,14 +151,14 @@ static int load_macro(struct loader *l, const yaml_node_t *map, struct hf_span n
         *p = l->r->n_macros;
     }
     struct hf_macro *m = &l->r->macros[*p - 1];
-    const yaml_node_t *c = member(l, map, "condition");
-    if (!c || !scalar(c).n)
-        return wrong(l, map, "macro %s has no \"condition\"", name.p);
+    const yaml_node_t *c = hf_yaml_member(&l->y, map, "condition");
+    if (!c || !hf_yaml_scalar(c).n)
+        return hf_yaml_wrong(&l->y, map, "macro %s has no \"condition\"", name.p);
     m->file = l->file;
     m->line = (unsigned)(map->start_mark.line + 1);
     if (append)
-        return join(l, &m->condition, scalar(c));
-    return keep(l, scalar(c), &m->condition);
+        return join(l, &m->condition, hf_yaml_scalar(c));
+    return keep(l, hf_yaml_scalar(c), &m->condition);
 }
 
 /* ---- exceptions ---- */
@@ -195,13 +166,13 @@ static int load_macro(struct loader *l, const yaml_node_t *map, struct hf_span n
 static int keep_value(struct loader *l, const yaml_node_t *n, struct hf_span *ret)
 {
     if (n->type == YAML_SCALAR_NODE)
-        return keep(l, scalar(n), ret);
+        return keep(l, hf_yaml_scalar(n), ret);
     if (n->type != YAML_SEQUENCE_NODE)
-        return wrong(l, n, "a value of an exception must be a text or a list");
+        return hf_yaml_wrong(&l->y, n, "a value of an exception must be a text or a list");
     hf_autobuf b = HF_BUF_INIT(1u << 20); /* kept as "(a, b)": what a condition would say */
     hf_buf_addc(&b, '(');
     for (yaml_node_item_t *i = n->data.sequence.items.start; i < n->data.sequence.items.top; i++) {
-        struct hf_span s = scalar(at(l, *i));
+        struct hf_span s = hf_yaml_scalar(hf_yaml_at(&l->y, *i));
         if (b.n > 1)
             hf_buf_addz(&b, ", ");
         hf_buf_addc(&b, '"');
@@ -221,7 +192,7 @@ static int load_rows(struct loader *l, const yaml_node_t *values, struct hf_exce
     if (!values)
         return 0;
     if (values->type != YAML_SEQUENCE_NODE)
-        return wrong(l, values, "\"%s\" must be a list", "values");
+        return hf_yaml_wrong(&l->y, values, "\"%s\" must be a list", "values");
     size_t count = (size_t)(values->data.sequence.items.top - values->data.sequence.items.start);
     struct hf_span(*rows)[8] = hf_arena_calloc(&l->r->arena, e->n_rows + count + 1, sizeof *rows);
     if (!rows || count > ITEMS_MAX)
@@ -230,16 +201,16 @@ static int load_rows(struct loader *l, const yaml_node_t *values, struct hf_exce
         memcpy(rows, e->rows, e->n_rows * sizeof *rows);
     e->rows = rows;
     for (size_t i = 0; i < count; i++) {
-        const yaml_node_t *row = at(l, values->data.sequence.items.start[i]);
+        const yaml_node_t *row = hf_yaml_at(&l->y, values->data.sequence.items.start[i]);
         int rc = 0;
         if (e->single || row->type == YAML_SCALAR_NODE) {
             rc = keep_value(l, row, &rows[e->n_rows][0]);
         } else {
             size_t n = (size_t)(row->data.sequence.items.top - row->data.sequence.items.start);
             if (row->type != YAML_SEQUENCE_NODE || n != e->n_fields)
-                return wrong(l, row, "a row of values must have as many as exception %s has fields", e->name.p);
+                return hf_yaml_wrong(&l->y, row, "a row of values must have as many as exception %s has fields", e->name.p);
             for (size_t k = 0; k < n && rc == 0; k++)
-                rc = keep_value(l, at(l, row->data.sequence.items.start[k]), &rows[e->n_rows][k]);
+                rc = keep_value(l, hf_yaml_at(&l->y, row->data.sequence.items.start[k]), &rows[e->n_rows][k]);
         }
         if (rc < 0)
             return rc;
@@ -254,13 +225,13 @@ static int keep_up_to_8(struct loader *l, const yaml_node_t *n, const char *what
     size_t count = 0;
     if (n->type == YAML_SCALAR_NODE) {
         *ret_n = 1;
-        return keep(l, scalar(n), &out[0]);
+        return keep(l, hf_yaml_scalar(n), &out[0]);
     }
     int rc = keep_strings(l, n, what, &v, &count, false);
     if (rc < 0)
         return rc;
     if (count > 8)
-        return wrong(l, n, "\"%s\" has more than 8 items", what);
+        return hf_yaml_wrong(&l->y, n, "\"%s\" has more than 8 items", what);
     for (size_t i = 0; i < count; i++)
         out[i] = v[i];
     *ret_n = count;
@@ -271,11 +242,11 @@ static int load_exception(struct loader *l, const yaml_node_t *n, struct hf_raw_
 {
     struct hf_span name = {NULL, 0};
     struct hf_exception *e = NULL;
-    int rc = n->type == YAML_MAPPING_NODE ? keep_member(l, n, "name", &name) : wrong(l, n, "an exception must be a mapping");
+    int rc = n->type == YAML_MAPPING_NODE ? keep_member(l, n, "name", &name) : hf_yaml_wrong(&l->y, n, "an exception must be a mapping");
     if (rc < 0)
         return rc;
     if (!name.n)
-        return wrong(l, n, "an exception has no \"%s\"", "name");
+        return hf_yaml_wrong(&l->y, n, "an exception has no \"%s\"", "name");
     for (size_t i = 0; i < r->n_exceptions; i++)
         if (hf_span_eq(r->exceptions[i].name, name))
             e = &r->exceptions[i];
@@ -285,7 +256,7 @@ static int load_exception(struct loader *l, const yaml_node_t *n, struct hf_raw_
             return no_memory(l);
         e->name = name;
     }
-    const yaml_node_t *fields = member(l, n, "fields"), *comps = member(l, n, "comps");
+    const yaml_node_t *fields = hf_yaml_member(&l->y, n, "fields"), *comps = hf_yaml_member(&l->y, n, "comps");
     size_t n_comps = 0;
     if (fields) {
         e->single = fields->type == YAML_SCALAR_NODE;
@@ -296,10 +267,10 @@ static int load_exception(struct loader *l, const yaml_node_t *n, struct hf_raw_
     if (rc < 0)
         return rc;
     if (!e->n_fields)
-        return wrong(l, n, "exception %s has no \"fields\"", name.p);
+        return hf_yaml_wrong(&l->y, n, "exception %s has no \"fields\"", name.p);
     for (size_t i = n_comps; fields && i < e->n_fields; i++)
         e->comps[i] = e->single ? HF_S("in") : HF_S("=");
-    return load_rows(l, member(l, n, "values"), e);
+    return load_rows(l, hf_yaml_member(&l->y, n, "values"), e);
 }
 
 /* ---- rules ---- */
@@ -310,7 +281,7 @@ static int duration(struct loader *l, const yaml_node_t *n, uint64_t *ret_ns)
         char unit;
         uint64_t ns;
     } units[] = {{'s', 1000000000u}, {'m', 60000000000u}, {'h', 3600000000000u}, {'d', 86400000000000u}};
-    struct hf_span s = scalar(n);
+    struct hf_span s = hf_yaml_scalar(n);
     uint64_t v = 0;
     if (!n)
         return 0;
@@ -319,58 +290,58 @@ static int duration(struct loader *l, const yaml_node_t *n, uint64_t *ret_ns)
             *ret_ns = v * units[i].ns;
             return 0;
         }
-    return wrong(l, n, "a time is a number and one of s, m, h, d");
+    return hf_yaml_wrong(&l->y, n, "a time is a number and one of s, m, h, d");
 }
 
 static int number(struct loader *l, const yaml_node_t *n, uint64_t max, uint64_t *ret)
 {
-    if (n && hf_parse_u64(scalar(n), 10, 1, max, ret) < 0)
-        return wrong(l, n, "a whole number above 0 is needed");
+    if (n && hf_parse_u64(hf_yaml_scalar(n), 10, 1, max, ret) < 0)
+        return hf_yaml_wrong(&l->y, n, "a whole number above 0 is needed");
     return 0;
 }
 
 static int load_own_keys(struct loader *l, const yaml_node_t *map, struct hf_raw_rule *r)
 {
-    const yaml_node_t *regular = member(l, map, "regular"), *sequence = member(l, map, "sequence"), *key = member(l, map, "key"), *surge = member(l, map, "surge");
-    int rc = number(l, member(l, map, "count"), 128, &r->r.count);
+    const yaml_node_t *regular = hf_yaml_member(&l->y, map, "regular"), *sequence = hf_yaml_member(&l->y, map, "sequence"), *key = hf_yaml_member(&l->y, map, "key"), *surge = hf_yaml_member(&l->y, map, "surge");
+    int rc = number(l, hf_yaml_member(&l->y, map, "count"), 128, &r->r.count);
     if (rc == 0)
-        rc = duration(l, member(l, map, "window"), &r->r.window_ns);
+        rc = duration(l, hf_yaml_member(&l->y, map, "window"), &r->r.window_ns);
     if (rc == 0)
-        rc = duration(l, member(l, map, "once"), &r->r.once_ns);
+        rc = duration(l, hf_yaml_member(&l->y, map, "once"), &r->r.once_ns);
     if (rc == 0)
         rc = keep_member(l, map, "remember", &r->r.remember);
-    const yaml_node_t *hooks = member(l, map, "hooks");
+    const yaml_node_t *hooks = hf_yaml_member(&l->y, map, "hooks");
     if (rc == 0 && hooks) {
-        r->r.cheap_hooks = hf_span_eqz(scalar(hooks), "cheap");
-        if (!r->r.cheap_hooks && !hf_span_eqz(scalar(hooks), "any"))
-            rc = wrong(l, hooks, "\"hooks\" is \"cheap\" or \"any\"");
+        r->r.cheap_hooks = hf_span_eqz(hf_yaml_scalar(hooks), "cheap");
+        if (!r->r.cheap_hooks && !hf_span_eqz(hf_yaml_scalar(hooks), "any"))
+            rc = hf_yaml_wrong(&l->y, hooks, "\"hooks\" is \"cheap\" or \"any\"");
     }
     if (rc == 0)
         rc = keep_member(l, map, "distinct", &r->distinct);
     if (rc == 0)
         rc = keep_member(l, map, "first", &r->first);
     if (rc == 0 && regular && regular->type != YAML_MAPPING_NODE)
-        rc = wrong(l, regular, "\"%s\" must be a mapping", "regular");
+        rc = hf_yaml_wrong(&l->y, regular, "\"%s\" must be a mapping", "regular");
     if (rc == 0 && regular) {
         r->r.samples = 6;
         r->r.jitter_pct = 15;
-        rc = duration(l, member(l, regular, "min"), &r->r.min_ns);
-        rc = rc < 0 ? rc : duration(l, member(l, regular, "max"), &r->r.max_ns);
-        rc = rc < 0 ? rc : number(l, member(l, regular, "samples"), 64, &r->r.samples);
-        rc = rc < 0 ? rc : number(l, member(l, regular, "jitter"), 100, &r->r.jitter_pct);
+        rc = duration(l, hf_yaml_member(&l->y, regular, "min"), &r->r.min_ns);
+        rc = rc < 0 ? rc : duration(l, hf_yaml_member(&l->y, regular, "max"), &r->r.max_ns);
+        rc = rc < 0 ? rc : number(l, hf_yaml_member(&l->y, regular, "samples"), 64, &r->r.samples);
+        rc = rc < 0 ? rc : number(l, hf_yaml_member(&l->y, regular, "jitter"), 100, &r->r.jitter_pct);
         r->r.max_ns = r->r.max_ns ? r->r.max_ns : 3600000000000u;
     }
     if (rc == 0 && surge && surge->type != YAML_MAPPING_NODE)
-        rc = wrong(l, surge, "\"%s\" must be a mapping", "surge");
+        rc = hf_yaml_wrong(&l->y, surge, "\"%s\" must be a mapping", "surge");
     if (rc == 0 && surge) {
         r->r.samples = 3;
         r->r.times = 10;
         rc = keep_member(l, surge, "of", &r->surge);
-        rc = rc < 0 ? rc : number(l, member(l, surge, "above"), 1000000000000u, &r->r.above);
-        rc = rc < 0 ? rc : number(l, member(l, surge, "times"), 1000, &r->r.times);
-        rc = rc < 0 ? rc : number(l, member(l, surge, "samples"), 64, &r->r.samples);
+        rc = rc < 0 ? rc : number(l, hf_yaml_member(&l->y, surge, "above"), 1000000000000u, &r->r.above);
+        rc = rc < 0 ? rc : number(l, hf_yaml_member(&l->y, surge, "times"), 1000, &r->r.times);
+        rc = rc < 0 ? rc : number(l, hf_yaml_member(&l->y, surge, "samples"), 64, &r->r.samples);
         if (rc == 0 && (!r->surge.n || !r->r.above))
-            rc = wrong(l, surge, "\"surge\" needs \"of\" (a field) and \"above\" (a number)");
+            rc = hf_yaml_wrong(&l->y, surge, "\"surge\" needs \"of\" (a field) and \"above\" (a number)");
     }
     if (rc == 0 && sequence)
         rc = keep_up_to_8(l, sequence, "sequence", r->steps, &r->n_steps);
@@ -378,7 +349,7 @@ static int load_own_keys(struct loader *l, const yaml_node_t *map, struct hf_raw
         struct hf_span keys[8];
         rc = keep_up_to_8(l, key, "key", keys, &r->n_key);
         if (rc == 0 && r->n_key > 4)
-            rc = wrong(l, key, "\"%s\" has more than 4 fields", "key");
+            rc = hf_yaml_wrong(&l->y, key, "\"%s\" has more than 4 fields", "key");
         for (size_t i = 0; rc == 0 && i < r->n_key; i++)
             r->key[i] = keys[i];
     }
@@ -387,38 +358,38 @@ static int load_own_keys(struct loader *l, const yaml_node_t *map, struct hf_raw
     bool is_regular = r->r.samples && !r->surge.n;
     unsigned kinds = (r->n_steps > 0 ? 1u : 0u) + (is_regular ? 1u : 0u) + (r->first.n > 0 ? 1u : 0u) + (r->r.count > 0 ? 1u : 0u) + (r->surge.n > 0 ? 1u : 0u);
     if (kinds > 1 || (regular && surge) || (r->distinct.n && !r->r.count))
-        return wrong(l, map, "only one of sequence, regular, surge, first and count (with or without distinct) can be given");
+        return hf_yaml_wrong(&l->y, map, "only one of sequence, regular, surge, first and count (with or without distinct) can be given");
     r->r.kind = r->n_steps ? HF_RULE_SEQUENCE : is_regular ? HF_RULE_REGULAR : r->surge.n ? HF_RULE_SURGE : r->first.n ? HF_RULE_FIRST
             : r->distinct.n ? HF_RULE_DISTINCT : r->r.count ? HF_RULE_COUNT : HF_RULE_PLAIN;
     r->r.window_ns = r->r.window_ns ? r->r.window_ns : 60000000000u;
     rc = keep_member(l, map, "what", &r->r.what);
     rc = rc < 0 ? rc : keep_member(l, map, "do", &r->r.todo);
     rc = rc < 0 ? rc : keep_member(l, map, "benign", &r->r.benign);
-    return rc < 0 ? rc : keep_strings(l, member(l, map, "techniques"), "techniques", &r->r.techniques, &r->r.n_techniques, false);
+    return rc < 0 ? rc : keep_strings(l, hf_yaml_member(&l->y, map, "techniques"), "techniques", &r->r.techniques, &r->r.n_techniques, false);
 }
 
 static int load_text(struct loader *l, const yaml_node_t *map, const char *name, struct hf_span *to, bool merging)
 {
-    const yaml_node_t *n = member(l, map, name);
+    const yaml_node_t *n = hf_yaml_member(&l->y, map, name);
     if (!n)
         return 0;
     if (n->type != YAML_SCALAR_NODE)
-        return wrong(l, n, "\"%s\" must be a text", name);
+        return hf_yaml_wrong(&l->y, n, "\"%s\" must be a text", name);
     if (merging && change_of(l, map, name) == 'a')
-        return join(l, to, scalar(n));
-    return keep(l, scalar(n), to);
+        return join(l, to, hf_yaml_scalar(n));
+    return keep(l, hf_yaml_scalar(n), to);
 }
 
 static int load_rule(struct loader *l, const yaml_node_t *map, struct hf_span name)
 {
     uint64_t *p = place(l->r, RULES, name);
-    const yaml_node_t *priority = member(l, map, "priority"), *exceptions = member(l, map, "exceptions"), *source = member(l, map, "source");
+    const yaml_node_t *priority = hf_yaml_member(&l->y, map, "priority"), *exceptions = hf_yaml_member(&l->y, map, "exceptions"), *source = hf_yaml_member(&l->y, map, "source");
     if (!p)
         return no_memory(l);
-    bool merging = *p && (changes(l, map) || (!member(l, map, "condition") && !member(l, map, "sequence")));
+    bool merging = *p && (changes(l, map) || (!hf_yaml_member(&l->y, map, "condition") && !hf_yaml_member(&l->y, map, "sequence")));
     if (!*p) {
         if (changes(l, map))
-            return wrong(l, map, "there is no rule to change: %s", name.p);
+            return hf_yaml_wrong(&l->y, map, "there is no rule to change: %s", name.p);
         struct hf_raw_rule *n = hf_grow((void **)&l->r->rules, &l->r->n_rules, &l->r->cap_rules, sizeof *n, RULES_MAX);
         if (!n)
             return no_memory(l);
@@ -434,74 +405,61 @@ static int load_rule(struct loader *l, const yaml_node_t *map, struct hf_span na
     int rc = load_text(l, map, "desc", &r->r.desc, merging);
     rc = rc < 0 ? rc : load_text(l, map, "condition", &r->r.condition, merging);
     rc = rc < 0 ? rc : load_text(l, map, "output", &r->r.output, merging);
-    rc = rc < 0 ? rc : keep_strings(l, member(l, map, "tags"), "tags", &r->r.tags, &r->r.n_tags, merging && change_of(l, map, "tags") != 'r');
+    rc = rc < 0 ? rc : keep_strings(l, hf_yaml_member(&l->y, map, "tags"), "tags", &r->r.tags, &r->r.n_tags, merging && change_of(l, map, "tags") != 'r');
     rc = rc < 0 ? rc : load_own_keys(l, map, r);
     if (rc < 0)
         return rc;
-    if (priority && !hf_alert_severity_parse(scalar(priority), &r->r.severity))
-        return wrong(l, priority, "unknown priority (emergency to debug, or critical, high, medium, low)");
-    r->r.enabled = is_true(member(l, map, "enabled"), r->r.enabled);
+    if (priority && !hf_alert_severity_parse(hf_yaml_scalar(priority), &r->r.severity))
+        return hf_yaml_wrong(&l->y, priority, "unknown priority (emergency to debug, or critical, high, medium, low)");
+    r->r.enabled = is_true(hf_yaml_member(&l->y, map, "enabled"), r->r.enabled);
     if (source)
-        r->r.is_syscall = hf_span_eqz(scalar(source), "syscall");
+        r->r.is_syscall = hf_span_eqz(hf_yaml_scalar(source), "syscall");
     if (exceptions && exceptions->type != YAML_SEQUENCE_NODE)
-        return wrong(l, exceptions, "\"%s\" must be a list", "exceptions");
+        return hf_yaml_wrong(&l->y, exceptions, "\"%s\" must be a list", "exceptions");
     for (yaml_node_item_t *i = exceptions ? exceptions->data.sequence.items.start : NULL; i && i < exceptions->data.sequence.items.top && rc == 0; i++)
-        rc = load_exception(l, at(l, *i), r);
+        rc = load_exception(l, hf_yaml_at(&l->y, *i), r);
     if (rc == 0 && !r->r.condition.n && !r->n_steps)
-        return wrong(l, map, "rule \"%s\" has no condition", name.p);
+        return hf_yaml_wrong(&l->y, map, "rule \"%s\" has no condition", name.p);
     if (rc == 0 && !r->r.output.n && !r->r.remember.n)
-        return wrong(l, map, "rule \"%s\" has no output", name.p);
+        return hf_yaml_wrong(&l->y, map, "rule \"%s\" has no output", name.p);
     return rc;
 }
 
-static int load_item(struct loader *l, const yaml_node_t *n)
+static int load_item(void *ctx, const yaml_node_t *n)
 {
+    struct loader *l = ctx;
     static const struct {
         const char *key;
         int (*load)(struct loader *, const yaml_node_t *, struct hf_span);
     } kinds[] = {{"rule", load_rule}, {"macro", load_macro}, {"list", load_list}};
     if (!n || n->type != YAML_MAPPING_NODE)
-        return wrong(l, n, "an item of the file must be a rule, a macro or a list");
+        return hf_yaml_wrong(&l->y, n, "an item of the file must be a rule, a macro or a list");
     for (size_t i = 0; i < HF_ARRAY_LEN(kinds); i++) {
         struct hf_span name = {NULL, 0};
-        const yaml_node_t *found = member(l, n, kinds[i].key);
+        const yaml_node_t *found = hf_yaml_member(&l->y, n, kinds[i].key);
         if (!found)
             continue;
-        if (!scalar(found).n)
-            return wrong(l, found, "a %s must have a name", kinds[i].key);
-        int rc = keep(l, scalar(found), &name);
+        if (!hf_yaml_scalar(found).n)
+            return hf_yaml_wrong(&l->y, found, "a %s must have a name", kinds[i].key);
+        int rc = keep(l, hf_yaml_scalar(found), &name);
         return rc < 0 ? rc : kinds[i].load(l, n, name);
     }
-    if (member(l, n, "required_engine_version") || member(l, n, "required_plugin_versions"))
+    if (hf_yaml_member(&l->y, n, "required_engine_version") || hf_yaml_member(&l->y, n, "required_plugin_versions"))
         return 0; /* versions of Falco: what a rule needs is checked field by field */
-    return wrong(l, n, "neither rule nor macro nor list");
+    return hf_yaml_wrong(&l->y, n, "neither rule nor macro nor list");
 }
 
 int hf_rules_add(struct hf_rules *r, const char *name, struct hf_span text, struct hf_err *err)
 {
-    struct loader l = {.r = r, .err = err};
-    if (text.n > FILE_MAX)
-        return hf_fail(err, HF_E_LIMIT, "%s has more than %u MiB", name, FILE_MAX >> 20);
+    static const struct hf_yaml_limits limits = {FILE_MAX, NODES_MAX, "a list of rules, macros and lists is expected"};
+    struct loader l = {.r = r};
     if (hf_arena_dup(&r->arena, hf_span_z(name), &l.file) < 0)
         return hf_fail(err, HF_E_LIMIT, "%s: no memory", name);
-    yaml_parser_t parser;
-    if (!yaml_parser_initialize(&parser))
-        return hf_fail(err, -ENOMEM, "no memory");
-    yaml_parser_set_input_string(&parser, (const unsigned char *)(text.p ? text.p : ""), text.n);
-    int rc = 0;
-    if (!yaml_parser_load(&parser, &l.doc)) {
-        rc = hf_fail(err, HF_E_USAGE, "%s:%zu: not YAML: %s", name, parser.problem_mark.line + 1, parser.problem ? parser.problem : "unknown");
-    } else {
-        const yaml_node_t *root = yaml_document_get_root_node(&l.doc);
-        if (l.doc.nodes.top - l.doc.nodes.start > NODES_MAX)
-            rc = hf_fail(err, HF_E_LIMIT, "%s has more than %d values", name, NODES_MAX);
-        else if (root && root->type != YAML_SEQUENCE_NODE)
-            rc = hf_fail(err, HF_E_USAGE, "%s: a list of rules, macros and lists is expected", name);
-        for (yaml_node_item_t *i = root && rc == 0 ? root->data.sequence.items.start : NULL; i && i < root->data.sequence.items.top && rc == 0; i++)
-            rc = load_item(&l, at(&l, *i));
-        yaml_document_delete(&l.doc);
-    }
-    yaml_parser_delete(&parser);
+    int rc = hf_yaml_load(&l.y, name, text, &limits, err);
+    if (rc < 0)
+        return rc;
+    rc = hf_yaml_each(&l.y, load_item, &l);
+    hf_yaml_done(&l.y);
     return rc;
 }
 

@@ -222,6 +222,16 @@ static void uinput_bad(void) { run(200, 101, "/usr/bin/x", "x"); request(200, "x
 static void uinput_good(void) { run(200, 101, "/usr/bin/x", "x"); request(200, "x", 0x5502, "/dev/uinput"); }
 static void raw_bad(void) { run(200, 101, "/usr/bin/x", "x"); request(200, "x", 0x2285, "/dev/sda"); }
 static void raw_good(void) { run(200, 101, "/usr/sbin/smartctl", "smartctl -a /dev/sda"); request(200, "smartctl", 0x2285, "/dev/sda"); }
+static void asks_to_be_traced(uint32_t parent, const char *name)
+{
+    struct hf_wire_ptrace p = {.h = hdr(201, 1, "x"), .request = HF_PTRACE_TRACEME, .target_pid = parent};
+    memcpy(p.target_comm, name, HF_MIN(strlen(name), sizeof p.target_comm - 1));
+    run(201, parent, "/usr/bin/x", "x");
+    rec_begin(&r, &p, sizeof p, HF_EV_PTRACE);
+    feed(rec_end(&r));
+}
+static void guard_bad(void) { asks_to_be_traced(101, "sh"); }
+static void guard_good(void) { run(200, 101, "/usr/bin/gdb", "gdb x"); asks_to_be_traced(200, "gdb"); }
 static void runtime_bad(void) { write_shell("/proc/88/exe"); }
 static void runtime_good(void) { file(101, "sh", HF_FILE_OPEN, "/proc/88/exe", ""); write_dpkg("/usr/bin/runc"); }
 static void memory_bad(void) { run(200, 101, "/usr/bin/dd", "dd"); file(200, "dd", HF_FILE_WRITE, "/proc/100/mem", ""); }
@@ -336,6 +346,7 @@ static const struct {
         {"Keyboard taken over", pressed_bad, grab_good},
         {"Keyboard made by a program", uinput_bad, uinput_good},
         {"Raw commands to a disk", raw_bad, raw_good},
+        {"Program guards itself against debuggers", guard_bad, guard_good},
         {"Traces removed", traces_bad, traces_good},
         {"Rights that no call explains", cred_bad, cred_good},
         {"Events lost", loss_bad, loss_good},

@@ -5,6 +5,6 @@
 #pragma once
 #include "event/track.h"
 
-/* A process of the container can take any name, so the name alone is not believed: its parent must be outside, and its program the
- * runtime's, or the copy in memory that runc makes of itself. */
+/* A process of the container can take any name, so the name alone is not believed: its program must be the runtime's, or the copy in memory that runc
+ * and crun make of themselves, its parent outside (or the runtime in turn), and it must have been started in the parent's mount namespace. */
 bool hf_proc_is_runtime(const struct hf_proc *p);

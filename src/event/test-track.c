@@ -385,6 +385,10 @@ static void sessions_through_a_runtime_within(void)
     OK(ev.proc && hf_proc_is_runtime(ev.proc) && ev.proc->session == HF_SESSION_NONE);
     runtime_exec(t, 30, 1, 70, "/usr/sbin/runc", "/usr/bin/runc\0init\0", 19, "exe"); /* podman calls it by its path */
     OK(ev.proc && hf_proc_is_runtime(ev.proc));
+    runtime_exec(t, 36, 1, 70, "", "/usr/bin/crun\0--x\0", 18, "3");
+    OK(ev.proc && hf_proc_is_runtime(ev.proc));
+    fork_(t, 36, 37, 70, 37 * S); /* what crun becomes the container's program in */
+    OK(hf_track_proc(t, 37, 37 * S) && hf_proc_is_runtime(hf_track_proc(t, 37, 37 * S)));
     exec(t, 31, 30, 70, "/bin/server", 31 * S); /* in the host's process namespace: not number 1 */
     EQ_U(ev.proc->session, HF_SESSION_NONE);
     exec(t, 32, 31, 70, "/bin/worker", 32 * S);
@@ -397,6 +401,11 @@ static void sessions_through_a_runtime_within(void)
     OK(ev.proc && !hf_proc_is_runtime(ev.proc));
     exec(t, 43, 42, 70, "/bin/true", 43 * S);
     EQ_U(ev.proc->session, HF_SESSION_NONE);
+    struct hf_wire_hdr h = rec_hdr(38, 1, 38 * S, 70, 38 * S, "3");
+    h.mnt_ns = 77; /* started within: the first program of an exec session that poses as the runtime */
+    feed(t, rec_exec(&r, h, (struct hf_wire_exec){.parent_start_ns = 1 * S}, "", hf_span("/usr/bin/crun\0", 14), "/", HF_S("")));
+    OK(ev.proc && !hf_proc_is_runtime(ev.proc));
+    EQ_U(ev.proc->session, HF_SESSION_EXEC);
 }
 
 /* A session's first process goes when what lies between it and the rest of its session is gone already. */

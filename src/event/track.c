@@ -343,6 +343,7 @@ static struct hf_node *exec(struct hf_track *t, struct hf_event *ev, struct hf_n
     n->could_setuid = false;
     n->caps_seen = 0;
     set_creds(n, ev->h);
+    n->p.exec_mnt_ns = ev->h->mnt_ns;
     set_session(n);
     return n;
 }
@@ -373,6 +374,7 @@ static void fork_child(struct hf_track *t, struct hf_event *ev, struct hf_node *
         n->p.tty = b->tty;
         n->p.sid = b->sid;
         n->p.exec_ns = b->exec_ns;
+        n->p.exec_mnt_ns = b->exec_mnt_ns;
         memcpy(n->p.stdio, b->stdio, sizeof n->p.stdio);
     }
     set_creds(n, ev->h);

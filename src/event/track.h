@@ -29,6 +29,7 @@ struct hf_proc {
     uint32_t uid, euid, gid, egid, login_uid, session_id, sid, tty, dev, exe_mode, exec_flags;
     uint64_t cap_eff, inode, cgroup_id;
     uint32_t mnt_ns, pid_ns, net_ns, user_ns;
+    uint32_t exec_mnt_ns; /* where it was when its program was started; 0: not known */
     uint32_t exit_status;
     struct hf_span exe;  /* path from the root of its container; may be empty for kernel threads */
     struct hf_span comm;

@@ -514,7 +514,7 @@ int hf_kernel_policy_set(struct hf_kernel *k, uint64_t cgroup_id, uint64_t conta
     return 0;
 }
 
-void hf_kernel_each_loss(struct hf_kernel *k, void (*fn)(void *ctx, uint64_t cgroup_id, uint64_t lost_budget, uint64_t lost_ring), void *ctx)
+void hf_kernel_each_loss(struct hf_kernel *k, void (*fn)(void *ctx, uint64_t cgroup_id, const struct hf_policy *p), void *ctx)
 {
     int fd = bpf_map__fd(k->skel->maps.hf_policies);
     uint64_t key, next;
@@ -522,8 +522,8 @@ void hf_kernel_each_loss(struct hf_kernel *k, void (*fn)(void *ctx, uint64_t cgr
     int rc = bpf_map_get_next_key(fd, NULL, &next);
     for (unsigned i = 0; rc == 0 && i < 2 * HF_MAX_CGROUPS; i++) { /* groups that go meanwhile make it begin again: hence the bound */
         key = next;
-        if (bpf_map_lookup_elem(fd, &key, &p) == 0 && (p.lost_budget || p.lost_ring))
-            fn(ctx, key, p.lost_budget, p.lost_ring);
+        if (bpf_map_lookup_elem(fd, &key, &p) == 0 && (p.lost_budget || p.lost_ring || p.lost_pressure))
+            fn(ctx, key, &p);
         rc = bpf_map_get_next_key(fd, &key, &next);
     }
 }
@@ -610,6 +610,7 @@ void hf_kernel_counters(struct hf_kernel *k, unsigned type, struct hf_counters *
         ret->sent += v[i].sent;
         ret->lost_ring += v[i].lost_ring;
         ret->lost_budget += v[i].lost_budget;
+        ret->lost_pressure += v[i].lost_pressure;
         ret->deduped += v[i].deduped;
         ret->errors += v[i].errors;
     }

@@ -63,8 +63,8 @@ int hf_kernel_watched_fd(struct hf_kernel *k, volatile uint64_t **ret_bits);
 /* A group of the containers' hierarchy becomes (part of) a container; also refreshes one that is known. */
 HF_MUSTUSE int hf_kernel_policy_set(struct hf_kernel *k, uint64_t cgroup_id, uint64_t container_id, struct hf_err *err);
 void hf_kernel_policy_delete(struct hf_kernel *k, uint64_t cgroup_id);
-/* Events of each group that were lost since it is known: over its budget, for want of room. */
-void hf_kernel_each_loss(struct hf_kernel *k, void (*fn)(void *ctx, uint64_t cgroup_id, uint64_t lost_budget, uint64_t lost_ring), void *ctx);
+/* The groups that lost events since they are known. */
+void hf_kernel_each_loss(struct hf_kernel *k, void (*fn)(void *ctx, uint64_t cgroup_id, const struct hf_policy *p), void *ctx);
 /* Ordinary events of a container (all its groups): at most so many a second; 0: the usual budget. */
 void hf_kernel_limit(struct hf_kernel *k, uint64_t container_id, uint64_t per_s);
 /* Programs that deliver only such types, and never an urgent event, are taken off their hooks; those that were, and deliver others now, are

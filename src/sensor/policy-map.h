@@ -18,7 +18,7 @@ struct hf_policy {
     __u64 container;  /* id of the container's own group; 0: not a container (host) */
     __u64 critical;   /* types that go through the critical ring */
     __u64 tokens_ns, tokens; /* bucket: time of the last refill, what is left */
-    __u64 lost_budget, lost_ring; /* of this group; told so far only as sums over all */
+    __u64 lost_budget, lost_ring, lost_pressure; /* of this group */
     __u64 execs;
     __u32 flags;   /* HF_POLICY_* */
     __u32 listens; /* of the container's own group: TCP listeners that were opened in it */
@@ -38,7 +38,7 @@ struct hf_settings {
 };
 
 struct hf_counters {
-    __u64 seen, sent, lost_ring, lost_budget, deduped, errors;
+    __u64 seen, sent, lost_ring, lost_budget, lost_pressure, deduped, errors;
 };
 
 /* What of a watched file is told (files/watch.h names the files). */

@@ -24,6 +24,7 @@
 #include "sensor/snapshot/env-names.h"
 #include "sensor/snapshot/snapshot.h"
 
+#define AHEAD (-10)             /* nice, of all threads */
 #define POLL_MS 6               /* while events come: longer than the kernel half leaves the reader asleep (bpf/emit.h) */
 #define STATUS_NS 1000000000ull
 #define BULK_BEFORE_CRITICAL 1024u /* older bulk records that a critical one waits for */
@@ -31,7 +32,12 @@
 #define HOOKS_MAX 160u
 #define LOSERS_MAX 64u
 #define FILE_RECORDS_MAX (8u << 20)
+#define DEMAND_EVERY_NS 2000000000ull /* hooks are attached and detached so often at most: it takes a tenth of a second, and who asks is not trusted */
 #define ASKS_AT_ONCE 16u /* messages that are looked at before the rings are */
+
+struct losses { /* for want of room, over a container's budget, to make room for what tells more */
+    uint64_t ring, budget, pressure;
+};
 
 struct sensor {
     struct hf_sensor_opts o;
@@ -46,15 +52,16 @@ struct sensor {
     struct hf_frames frames;
     struct hf_buf record;
     int epoll;
-    uint64_t now_ns, status_ns, started_ns, cpu_ns, ticks;
-    uint64_t told_lost[HF_COUNTER_TYPES]; /* losses that were told already */
+    uint64_t now_ns, status_ns, started_ns, cpu_ns, loop_cpu_ns, ticks; /* cpu_ns: of all threads; loop_cpu_ns: of this one */
+    struct losses told_lost[HF_COUNTER_TYPES]; /* losses that were told already */
     uint64_t frames_lost_told;
-    struct group_told { uint64_t id, budget, ring; } losers[LOSERS_MAX]; /* containers whose losses were told, and how many */
+    struct group_told { uint64_t id; struct losses lost; } losers[LOSERS_MAX]; /* containers whose losses were told, and how many */
     size_t next_loser;
     uint64_t wait_containers_ns;          /* when the table wants to be called */
     struct hf_settings settings;
     struct hf_ask asked;       /* of the unprivileged half: in force */
     struct hf_ask_gate ask_gate;
+    uint64_t demand, demand_cheap, demand_ns; /* classes of hooks that were asked for last, and when that was done */
     bool ask_refused;          /* the last message was no good, which has been told */
     struct hf_hook_cost costs[HOOKS_MAX];
     size_t n_costs;
@@ -280,8 +287,25 @@ static void tell_loss(struct sensor *s, uint64_t cgroup_id, unsigned type, unsig
     hf_frames_add(&s->frames, hf_span((const char *)&l, sizeof l));
 }
 
+/* What is more than was told, by reason. */
+static bool tell_more(struct sensor *s, uint64_t cgroup_id, unsigned type, const struct losses *now, struct losses *told)
+{
+    const struct {
+        unsigned reason;
+        uint64_t now, told;
+    } each[] = {{HF_LOSS_RING, now->ring, told->ring}, {HF_LOSS_BUDGET, now->budget, told->budget}, {HF_LOSS_PRESSURE, now->pressure, told->pressure}};
+    bool more = false;
+    for (size_t i = 0; i < HF_ARRAY_LEN(each); i++)
+        if (each[i].now > each[i].told) {
+            tell_loss(s, cgroup_id, type, each[i].reason, each[i].now - each[i].told);
+            more = true;
+        }
+    *told = *now;
+    return more;
+}
+
 /* Which containers lost events: besides the sums by type, which count (lost_type 0 does not). */
-static void group_loss(void *ctx, uint64_t cgroup_id, uint64_t lost_budget, uint64_t lost_ring)
+static void group_loss(void *ctx, uint64_t cgroup_id, const struct hf_policy *p)
 {
     struct sensor *s = ctx;
     struct group_told *free_one = NULL, *t = NULL;
@@ -294,12 +318,7 @@ static void group_loss(void *ctx, uint64_t cgroup_id, uint64_t lost_budget, uint
     t = t ? t : free_one ? free_one : &s->losers[s->next_loser++ % LOSERS_MAX];
     if (t->id != cgroup_id)
         *t = (struct group_told){.id = cgroup_id};
-    if (lost_budget > t->budget)
-        tell_loss(s, cgroup_id, 0, HF_LOSS_BUDGET, lost_budget - t->budget);
-    if (lost_ring > t->ring)
-        tell_loss(s, cgroup_id, 0, HF_LOSS_RING, lost_ring - t->ring);
-    t->budget = lost_budget;
-    t->ring = lost_ring;
+    tell_more(s, cgroup_id, 0, &(struct losses){p->lost_ring, p->lost_budget, p->lost_pressure}, &t->lost);
 }
 
 static uint64_t tell_losses(struct sensor *s, struct hf_counters *ret_sum)
@@ -309,16 +328,12 @@ static uint64_t tell_losses(struct sensor *s, struct hf_counters *ret_sum)
     for (unsigned type = 1; type < HF_COUNTER_TYPES; type++) {
         struct hf_counters c;
         hf_kernel_counters(s->kernel, type, &c);
-        uint64_t lost = c.lost_ring + c.errors, all = lost + c.lost_budget;
-        total += all;
-        ret_sum->seen += c.seen + c.lost_budget + c.errors + c.deduped; /* what got as far as being sent is counted as seen there */
+        struct losses now = {c.lost_ring + c.errors, c.lost_budget, c.lost_pressure};
+        total += now.ring + now.budget + now.pressure;
+        ret_sum->seen += c.seen + c.lost_budget + c.lost_pressure + c.errors + c.deduped; /* what got as far as being sent is counted as seen there */
         ret_sum->sent += c.sent;
         ret_sum->deduped += c.deduped;
-        if (all == s->told_lost[type])
-            continue;
-        tell_loss(s, 0, type, lost ? HF_LOSS_RING : HF_LOSS_BUDGET, all - s->told_lost[type]);
-        s->told_lost[type] = all;
-        more = true;
+        more |= tell_more(s, 0, type, &now, &s->told_lost[type]);
     }
     if (more)
         hf_kernel_each_loss(s->kernel, group_loss, s);
@@ -329,10 +344,10 @@ static uint64_t tell_losses(struct sensor *s, struct hf_counters *ret_sum)
     return total + s->frames.lost;
 }
 
-static uint64_t own_cpu_ns(void)
+static uint64_t own_cpu_ns(clockid_t clock)
 {
     struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    clock_gettime(clock, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
@@ -421,12 +436,14 @@ static void send_rate(void *ctx, const struct hf_wire_rate *r)
 
 static void status(struct sensor *s)
 {
-    uint64_t interval = s->now_ns - s->status_ns, cpu = own_cpu_ns(), cpu_per_s, records = s->frames.records;
+    uint64_t interval = s->now_ns - s->status_ns, cpu = own_cpu_ns(CLOCK_PROCESS_CPUTIME_ID), loop_cpu = own_cpu_ns(CLOCK_THREAD_CPUTIME_ID), cpu_per_s, records = s->frames.records;
     hf_autobuf b = HF_BUF_INIT(32768);
     s->ticks++;
     hf_pairs_begin(&b, HF_EV_STATUS, 0);
-    cpu_per_s = (cpu - s->cpu_ns) * 1000000000u / (interval ? interval : 1);
+    uint64_t all = cpu - s->cpu_ns, loop = HF_MIN(loop_cpu - s->loop_cpu_ns, all);
+    cpu_per_s = per_s(all, interval ? interval : 1);
     s->cpu_ns = cpu;
+    s->loop_cpu_ns = loop_cpu;
     struct hf_counters sum = {0};
     uint64_t lost = tell_losses(s, &sum), hooks = measure_hooks(s, interval ? interval : 1, &b);
     struct hf_err rates = HF_ERR_INIT;
@@ -444,6 +461,7 @@ static void status(struct sensor *s)
     hf_pairs_addf(&b, "lost", "%llu", (unsigned long long)lost);
     hf_pairs_addf(&b, "containers", "%zu", hf_containers_count(s->containers));
     hf_pairs_addf(&b, "sensor_cpu_ns_per_s", "%llu", (unsigned long long)cpu_per_s);
+    hf_pairs_addf(&b, "sensor_files_ns_per_s", "%llu", (unsigned long long)per_s(all - loop, interval ? interval : 1)); /* of the thread that marks files */
     hf_pairs_addf(&b, "hooks_ns_per_s", "%llu", (unsigned long long)hooks);
     hf_pairs_addf(&b, "sensor_rss_kib", "%llu", (unsigned long long)rss_kib());
     if (s->files) {
@@ -500,21 +518,27 @@ static void take_ask(struct sensor *s, const struct hf_ask *a)
 {
     struct hf_err err = HF_ERR_INIT;
     hf_autobuf b = HF_BUF_INIT(32768), names = HF_BUF_INIT(1024);
-    struct hf_ask before = s->asked;
-    s->asked = *a;
+    struct hf_ask before = s->asked, now_asked = *a; /* which may be s->asked */
+    s->asked = now_asked;
     limits_in_force(s, &before);
     hf_pairs_begin(&b, HF_EV_STATUS, 0);
     hf_pairs_addf(&b, "asked", "%llu", (unsigned long long)a->seq);
     if (settings_in_force(s, &err) < 0)
         hf_pairs_add(&b, "error", hf_span_z(err.msg));
-    hf_demand_names(hf_kernel_demand(s->kernel, a->demand, a->demand_cheap), &names);
+    uint64_t now = hf_boot_ns();
+    if ((a->demand != s->demand || a->demand_cheap != s->demand_cheap) && now - s->demand_ns >= DEMAND_EVERY_NS) { /* else with a later status */
+        s->demand = a->demand;
+        s->demand_cheap = a->demand_cheap;
+        s->demand_ns = now;
+    }
+    hf_demand_names(hf_kernel_demand(s->kernel, s->demand, s->demand_cheap), &names);
     hf_pairs_add(&b, "on_demand", hf_buf_span(&names));
     size_t n;
     const struct hf_feature *f = hf_kernel_features(s->kernel, &n);
     for (size_t i = 0; i < n; i++) {
         char name[80];
         snprintf(name, sizeof name, "hook.%s", f[i].name);
-        if (f[i].demand && ((a->demand | a->demand_cheap) & f[i].demand))
+        if (f[i].demand && ((s->demand | s->demand_cheap) & f[i].demand))
             hf_pairs_add(&b, name, hf_span_z(f[i].attached ? f[i].hook : "none"));
         snprintf(name, sizeof name, "costly.%s", f[i].name); /* every system call of the host pays for it */
         if (f[i].demand && f[i].attached && f[i].costly)
@@ -695,6 +719,8 @@ static void loop(struct sensor *s)
         }
         if (s->now_ns - s->status_ns >= STATUS_NS)
             status(s);
+        if ((s->asked.demand != s->demand || s->asked.demand_cheap != s->demand_cheap) && s->now_ns - s->demand_ns >= DEMAND_EVERY_NS)
+            take_ask(s, &s->asked);
     }
 }
 
@@ -732,6 +758,8 @@ int hf_sensor_run(const struct hf_sensor_opts *o, struct hf_err *err)
     hf_autofree struct sensor *s = calloc(1, sizeof *s);
     if (!s)
         return hf_fail(err, -ENOMEM, "no memory");
+    /* what a container does before its files are marked is not seen by fanotify: few milliseconds of work that must not wait behind a build */
+    (void)setpriority(PRIO_PROCESS, 0, AHEAD);
     s->o = *o;
     s->epoll = -1;
     int rc = start(s, err);

@@ -5,6 +5,7 @@ import os
 import socket
 import struct
 import subprocess
+import time
 
 import pytest
 
@@ -71,6 +72,13 @@ def test_a_broken_in_engine_cannot_blind_the_sensor(watch, busybox):  # noqa: F8
         s.send(message(seq=102, container=1 << EXEC | 1 << FORK))
         w.wait_for(lambda l: l["type"] == "status" and "event types 0x2 cannot be left out" in l["status"].get("error", ""))
         assert "102" not in statuses(w, "asked")
+        # hooks attached and detached as fast as it can be asked for: once in two seconds at most, and the last word counts
+        for i in range(6):
+            s.send(message(seq=200 + i, demand=1 if i % 2 else 0))
+            time.sleep(0.25)
+        w.wait_for(lambda l: l["type"] == "status" and l["status"].get("asked") == "205" and l["status"].get("on_demand") == "memory")
+        changes = [n for n, seq in zip(statuses(w, "on_demand"), statuses(w, "asked")) if int(seq) >= 200]
+        assert sum(a != b for a, b in zip(changes, changes[1:])) <= 2
         # a flood: most is not read, the sensor goes on
         s.setblocking(False)
         for i in range(2000):

@@ -18,9 +18,9 @@ from test_docker import overlay  # noqa: F401 (a fixture)
 from test_watch import busybox, watch  # noqa: F401 (fixtures)
 
 RULES = """
-- rule: Renamed
+- rule: Dear
   desc: d
-  condition: evt.type = prctl and container.id != host and proc.name = nobody
+  condition: container.id != host and ((evt.type = prctl and proc.name = nobody) or (evt.type = execve and (GLOBS)))
   output: o
   priority: LOW
 - rule: Program from a temporary folder
@@ -35,6 +35,7 @@ RULES = """
   priority: HIGH
   once: 1s
 """
+RULES = RULES.replace("GLOBS", " or ".join(f'proc.cmdline glob "*b*n*t*e*{i}"' for i in range(300)))
 LOOP = "i=0; while :; do /bin/true; /bin/true; done"
 
 
@@ -91,7 +92,7 @@ def test_tables_in_a_file(binary, tmp_path):
     assert [h.split()[0] for h in headings if h.split()[0] in ("HOOK", "RULE")] == ["HOOK", "RULE"]
     assert all(len(line) <= 100 for line in found[-1].splitlines()), "columns"
     rows = found[-1].split("\nRULE", 1)[1].splitlines()[1:]
-    assert [r.split("  ")[0] for r in rows[:3]] == ["(reading, joining, output)", "(process tree)", "(record and display)"]
+    assert [r.split("  ")[0] for r in rows[:4]] == ["(reading, joining, output)", "(finding the watched files)", "(process tree)", "(record and display)"]
     assert any(r.startswith("Password hashes read") for r in rows), "without a terminal every rule has its line"
 
 
@@ -136,7 +137,7 @@ def test_flood_is_limited_then_the_least_is_given_up(watch, busybox, tmp_path): 
     assert limited["container"]["name"] == "flooder" and float(limited["status"]["cost_pct"]) > float(limited["status"]["budget_pct"]) == 0.01
     assert float(limited["status"]["share_pct"]) > 50 and int(limited["status"]["per_s"]) >= 100
     # the LOW rule goes, with its events; the kernel half is told
-    assert shed["status"]["rules"] == "Renamed" and shed["status"]["severity"] == "low" and "rename" in shed["status"]["events"]
+    assert shed["status"]["rules"] == "Dear" and shed["status"]["severity"] == "low" and "rename" in shed["status"]["events"]
     w.wait_for(lambda l: l["type"] == "status" and "rename" in l["status"].get("left_out.containers", ""))
     w.wait_for(lambda l: l.get("cost", {}).get("rules_given_up") == 1 and "rename" in l["cost"]["left_out"])
     # an alert of it, for the container that brought it about
@@ -152,8 +153,17 @@ def test_flood_is_limited_then_the_least_is_given_up(watch, busybox, tmp_path): 
     w.wait_for(lambda l: l["type"] == "drop" and l["drop"]["reason"] == "over_budget" and l.get("container", {}).get("name") == "flooder")
     assert docker(busybox, "rm", "-f", "flooder").returncode == 0
     code, err = w.end()
-    assert code == 4 and "ordinary events of flooder limited to" in err and "rule given up: Renamed; events left out: rename" in err
+    assert code == 4 and "ordinary events of flooder limited to" in err and "rule given up: Dear; events left out: " in err
     assert [l for l in w.lines() if l["type"] == "status" and l["status"].get("state") == "shed" and "Program from" in l["status"].get("rules", "")] == []
+
+
+def test_recordings_are_whole(watch, tmp_path):  # noqa: F811
+    w = watch("--json", "--type", "status", "--no-rules", "--budget", "0.01", "--record", tmp_path / "a.hfrec")
+    said = w.wait_for(lambda l: l["type"] == "status" and l["status"].get("state") == "over_budget", 60)[0]["status"]
+    assert "nothing that may be given up would help" in said["what"] and "events" not in said
+    assert {l["status"]["state"] for l in w.lines() if l["type"] == "status" and "state" in l["status"]} <= {"started", "running", "over_budget", "limited"}
+    assert all(l["status"]["left_out.containers"] == "none" for l in w.lines() if l["type"] == "status" and "left_out.containers" in l["status"])
+    assert w.end()[0] in (0, 4)
 
 
 def test_wrong_use(run):

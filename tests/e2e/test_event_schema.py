@@ -61,7 +61,7 @@ def test_schema_is_one():
 
 
 def test_every_type(run):
-    records = [r for name in ("types", "story", "payloads") for r in split((ROOT / "tests/corpus/fuzz-event" / name).read_bytes())]
+    records = [r for name in ("types", "story", "payloads", "memory") for r in split((ROOT / "tests/corpus/fuzz-event" / name).read_bytes())]
     net = next(r for r in records if struct.unpack_from("<H", r, 4)[0] == NET)
     records += [net[:NET_OP] + struct.pack("<I", op) + net[NET_OP + 4:] for op in range(1, 9)]
     code, out, err = run("watch", "--replay", "-", "--json", "--host", input=recording(records), text=False)

@@ -17,6 +17,7 @@ from test_watch import watch  # noqa: F401 (a fixture)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COSTLY = ("tracepoint/",)
+ONLY = ("--type", "memory,container_end,status")  # other containers of this machine tell much
 REQUESTS = """
 - rule: Request
   desc: of the pack's rules, with whatever hook there is
@@ -95,7 +96,7 @@ def test_every_way_to_executable_memory(watch, box, binary, tmp_path):  # noqa: 
     if not served(binary, "memory")["hook"]:
         pytest.skip("no hook serves it here")
     (tmp_path / "rules.yaml").write_text(ANY)
-    w = watch("--json", "--rules", tmp_path / "rules.yaml", "--state", tmp_path / "state")
+    w = watch("--json", "--rules", tmp_path / "rules.yaml", "--state", tmp_path / "state", *ONLY)
     w.wait_for(lambda l: l["type"] == "status" and l["status"].get("on_demand") == "memory")
     for way, (arg, *_) in WAYS.items():
         p = run(box, way, "/bin/memory", way, *([arg] if arg else []))
@@ -132,7 +133,7 @@ def test_requests_and_tracing(watch, box, binary, tmp_path):  # noqa: F811
         pytest.skip("no hook serves it here")
     rules = tmp_path / "rules.yaml"
     rules.write_text(REQUESTS)
-    w = watch("--json", "--rules", rules, "--state", tmp_path / "state")
+    w = watch("--json", "--rules", rules, "--state", tmp_path / "state", "--type", "file,ptrace,container_end,status")
     asked = w.wait_for(lambda l: l["type"] == "status" and "ioctl" in l["status"].get("on_demand", ""))[-1]["status"]
     assert asked["hook.device-requests"] == rows["device-requests"]["hook"]
     needs = w.wait_for(lambda l: l["type"] == "status" and "needs.ioctl" in l["status"])[-1]["status"]
@@ -194,7 +195,7 @@ def test_real_programs_and_the_pack(watch, box, binary, tmp_path):  # noqa: F811
     if not served(binary, "memory")["hook"] or served(binary, "memory")["every_call_pays"]:
         pytest.skip("no cheap hook serves it here")
     box("import", "-", "links:2", input=links())
-    w = watch("--json", "--state", tmp_path / "state")
+    w = watch("--json", "--state", tmp_path / "state", *ONLY)
     w.wait_for(lambda l: l["type"] == "status" and "memory" in l["status"].get("on_demand", ""))
 
     def act(name, script):

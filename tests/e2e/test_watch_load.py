@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Watch under pressure: many short containers, a fork bomb, huge arguments and environments.  Nothing that matters is lost, memory stays flat."""
+import signal
 import subprocess
 
 from test_docker import overlay  # noqa: F401 (a fixture)
@@ -31,7 +32,8 @@ def test_many_short_containers(watch, busybox):  # noqa: F811
                                     env=busybox.env(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for j in range(i, i + 3)]
         assert [p.wait(60) for p in started] == [0, 0, 0]
     names = {f"short{i}" for i in range(CONTAINERS)}
-    w.wait_for(lambda l: l["type"] == "container_end" and names <= {e["container"]["name"] for e in w.lines() if e["type"] == "container_end"})
+    for name in sorted(names):
+        w.wait_for(lambda l, name=name: l["type"] == "container_end" and l["container"]["name"] == name)
     ran = {(l["container"]["name"], l["container"]["image"], l["exec"]["path"]) for l in w.lines() if l["type"] == "exec" and (l.get("container") or {}).get("name", "").startswith("short")}
     assert {(n, "box:1", "/bin/cp") for n in names} <= ran
     assert resident(w) - before < 4096, "KiB more than before"
@@ -56,6 +58,24 @@ def test_fork_bomb_hides_nothing(watch, busybox):  # noqa: F811
     assert resident(w) - before < 12288, "KiB more than before"
     code, _ = w.end()
     assert code == (4 if dropped(w) else 0)
+
+
+def test_what_tells_least_makes_room(watch, busybox):  # noqa: F811
+    """A reader that is late: names that a process gives itself are left out, and said to be, before anything else is lost."""
+    w = watch("--json")
+    docker(busybox, "-d", "--name", "press", "box:1", "/bin/sleep", "600")
+    w.wait_for(lambda l: l["type"] == "exec" and l.get("container", {}).get("name") == "press" and l["exec"]["path"] == "/bin/sleep")
+    w.process.send_signal(signal.SIGSTOP)
+    try:
+        busybox("exec", "press", "/bin/sh", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); echo n$i >/proc/self/comm; done; exec /bin/true")
+    finally:
+        w.process.send_signal(signal.SIGCONT)
+    w.wait_for(lambda l: l["type"] == "drop" and l["drop"]["lost_type"] == "several" and l.get("container", {}).get("name") == "press")
+    assert w.wait_for(lambda l: l["type"] == "exec" and l.get("container", {}).get("name") == "press" and l["exec"]["path"] == "/bin/true")
+    assert {("rename", "pressure"), ("several", "pressure")} <= dropped(w) and dropped(w) <= {(t, "pressure") for t in ("rename", "memory", "io_uring", "payload", "several")}
+    assert sum(l["drop"]["count"] for l in w.lines() if l["type"] == "drop" and l["drop"]["lost_type"] == "rename") > 5000
+    busybox("rm", "-f", "press")
+    assert w.end()[0] == 4
 
 
 def test_huge_arguments_and_environments(watch, busybox, tmp_path):  # noqa: F811

@@ -54,6 +54,29 @@ static void story(void)
     put(rec_end(&r));
 }
 
+/* Memory made executable in each way, and requests to devices. */
+static void memory(void)
+{
+    struct hf_wire_hdr sh = rec_hdr(101, 100, 3000, 500, 4000, "sh");
+    const struct hf_wire_mem each[] = {{.op = HF_MEM_MMAP, .prot = 7, .mem_flags = HF_MEM_ANON | HF_MEM_WX, .length = 4096, .source = HF_SOURCE_TRACEPOINT},
+            {.op = HF_MEM_MPROTECT, .prot = 5, .prot_before = 3, .mem_flags = HF_MEM_ANON | HF_MEM_WRITTEN | HF_MEM_STACK | HF_MEM_HEAP, .addr = 1u << 20, .length = 8192, .source = HF_SOURCE_LSM},
+            {.op = HF_MEM_MPROTECT, .prot = 7, .mem_flags = HF_MEM_BLIND, .source = HF_SOURCE_SYSCALL},
+            {.op = HF_MEM_MMAP, .prot = 5, .inode = 7, .dev = 1, .exec_flags = HF_X_MEMFD | HF_X_DELETED | HF_X_TMPFS, .source = HF_SOURCE_FENTRY},
+            {.op = HF_MEM_SHMAT, .prot = 7, .mem_flags = HF_MEM_ANON | HF_MEM_WX, .source = HF_SOURCE_KPROBE}, {.op = 99, .prot = ~0u, .mem_flags = ~0u, .exec_flags = ~0u, .source = 99}};
+    for (size_t i = 0; i < HF_ARRAY_LEN(each); i++) {
+        struct hf_wire_mem m = each[i];
+        struct hf_span path = m.inode ? HF_S("/memfd:x") : HF_S("");
+        m.h = sh;
+        m.path_len = (uint16_t)path.n;
+        rec_begin(&r, &m, sizeof m, HF_EV_MEM);
+        rec_text(&r, path);
+        put(rec_end(&r));
+    }
+    const uint32_t requests[] = {0x5412, 0x80604518, 0x40044590, 0xffffffff, 0};
+    for (size_t i = 0; i < HF_ARRAY_LEN(requests); i++)
+        put(rec_file(&r, sh, (struct hf_wire_file){.op = HF_FILE_IOCTL, .request = requests[i], .watch = HF_WATCH_DEVICE, .source = HF_SOURCE_SYSCALL}, "/dev/pts/0", ""));
+}
+
 /* One record of every type, with room for the largest fixed part. */
 static void types(void)
 {
@@ -77,8 +100,8 @@ static void payloads(void)
 
 int main(int argc, char **argv)
 {
-    static void (*const all[])(void) = {story, types, payloads};
-    static const char *const names[] = {"story", "types", "payloads"};
+    static void (*const all[])(void) = {story, types, payloads, memory};
+    static const char *const names[] = {"story", "types", "payloads", "memory"};
     if (argc != 2)
         return 2;
     for (size_t i = 0; i < HF_ARRAY_LEN(all); i++) {

@@ -16,7 +16,7 @@ with() { # runtime argument...
 }
 with crun import "$folder/image.tar" box:1 || exit 1
 with crun run -d --network none --name before --label team=shop box:1 /bin/busybox sleep 3000 || exit 1
-"$program" watch --no-rules --json >podman.json 2>podman.err &
+"$program" watch --budget 0 --no-rules --json >podman.json 2>podman.err &
 watcher=$!
 n=0
 until grep -q '"started"' podman.json; do

@@ -23,7 +23,7 @@ docker import "$folder/image.tar" box:1 >/dev/null || exit 1
 
 watchers=
 for kind in $kinds; do
-    HF_HOOKS=$kind "$program" watch --rules "$folder/rules.yaml" --state "/run/vm/state-$kind" --json >"$kind.json" 2>"$kind.err" &
+    HF_HOOKS=$kind "$program" watch --rules "$folder/rules.yaml" --state "/run/vm/state-$kind" --budget 0 --json >"$kind.json" 2>"$kind.err" &
     watchers="$watchers $!"
     n=0
     until grep -q '"started"' "$kind.json"; do

@@ -7,20 +7,22 @@
 
 const volatile __u32 hf_calls_served = 0; /* not used here */
 
-static __always_inline void asked(struct file *file, u32 fd, u32 request, u32 source)
+/* file NULL: it is looked up by the descriptor. */
+static __always_inline void asked(struct file *file, u32 request, u32 source)
 {
     struct task_struct *t = hf_task();
-    struct hf_call c = {.nr = HF_NR_IOCTL, .what = HF_CALL_IOCTL, .a = {fd, request}};
+    struct hf_call c = {.what = HF_CALL_IOCTL};
     if (!hf_request_matters(request))
         return;
-    if (source != HF_SOURCE_SYSCALL) { /* the registers tell which call it is, for those that were seen already */
-        c.a[0] = HF_REGS_0(hf_regs(t));
-    }
+    struct pt_regs *regs = hf_regs(t);
+    c.nr = (u32)HF_REGS_CALL(regs); /* as the trace of capability checks has it, which may have told of this call already */
+    c.a[0] = hf_is_compat(t) ? (u32)HF_REGS_COMPAT_0(regs) : HF_REGS_0(regs);
+    c.a[1] = request;
     if (!hf_seen_this_call(t, &c))
-        hf_send_ioctl(t, file ? file : hf_file_of_fd(t, fd), request, source);
+        hf_send_ioctl(t, file ? file : hf_file_of_fd(t, (u32)c.a[0]), request, source);
 }
 
-#define on_ioctl(source) asked(file, 0, cmd, source)
+#define on_ioctl(source) asked(file, cmd, source)
 HF_HOOK3(file_ioctl, on_ioctl, struct file *file, unsigned int cmd, unsigned long arg)
 HF_HOOK3(file_ioctl_compat, on_ioctl, struct file *file, unsigned int cmd, unsigned long arg)
 
@@ -28,6 +30,6 @@ SEC("tracepoint")
 int hf_sys_ioctl(void *ctx)
 {
     struct pt_regs *regs = hf_regs(hf_task());
-    asked(NULL, (u32)HF_REGS_0(regs), (u32)HF_REGS_1(regs), HF_SOURCE_SYSCALL);
+    asked(NULL, (u32)HF_REGS_1(regs), HF_SOURCE_SYSCALL);
     return 0;
 }

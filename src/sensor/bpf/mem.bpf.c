@@ -67,9 +67,17 @@ static __always_inline bool among_first(const struct told_key *key, u64 max)
     return true;
 }
 
-static __always_inline bool is_new(struct task_struct *task, const struct change *c, u64 cgroup, u64 inode, u32 dev)
+/* everybody: a file of a volume is told of once for all processes of the group. */
+static __always_inline bool is_new(struct task_struct *task, const struct change *c, u64 cgroup, u64 inode, u32 dev, bool everybody)
 {
     struct told_key key = {.cgroup = cgroup, .inode = inode, .what = c->flags << 16 | c->prot << 8 | c->op, .dev = dev};
+    if (everybody) {
+        bool first = among_first(&key, 1);
+        struct hf_counters *again = first ? NULL : hf_counter(HF_EV_MEM);
+        if (again)
+            again->deduped++;
+        return first;
+    }
     key.who = BPF_CORE_READ(task, group_leader, start_boottime) ^ bpf_get_current_pid_tgid() >> 32 << 40;
     bool told = among_first(&key, 1);
     if (told) {
@@ -109,6 +117,12 @@ static __always_inline bool is_telling(const struct change *c, const struct fact
     if (c->flags & (HF_MEM_ANON | HF_MEM_WX | HF_MEM_WRITTEN))
         return true;
     return !f->own && !f->self;
+}
+
+/* A file of another file system than the root, that can still be found there. */
+static __always_inline bool is_of_volume(const struct change *c, const struct facts *f)
+{
+    return c->file && !c->flags && !(f->exec_flags & (HF_X_UPPER | HF_X_MEMFD | HF_X_DELETED | HF_X_TMPFS));
 }
 
 /* ---- the record ---- */
@@ -161,7 +175,7 @@ static __always_inline void made_executable(struct task_struct *task, struct cha
         c->flags |= HF_MEM_ANON;
     if ((c->prot & (PROT_WRITE | PROT_EXEC)) == (PROT_WRITE | PROT_EXEC))
         c->flags |= HF_MEM_WX;
-    if (!is_telling(c, &f) || !is_new(task, c, cgroup, f.inode, f.dev))
+    if (!is_telling(c, &f) || !is_new(task, c, cgroup, f.inode, f.dev, is_of_volume(c, &f)))
         return;
     bool urgent = (f.exec_flags & (HF_X_MEMFD | HF_X_DELETED)) || (c->flags & HF_MEM_STACK);
     if (hf_wanted(cgroup, HF_EV_MEM, urgent, &want))

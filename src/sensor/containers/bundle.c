@@ -139,6 +139,31 @@ static void add_kind(struct hf_bundle *b, struct hf_buf *out, hf_jnode list)
     }
 }
 
+/* CRI-O keeps the labels of Kubernetes as a JSON text in one annotation (cri-o, pkg/annotations: "Labels"). */
+static void add_crio_labels(struct hf_buf *out, struct hf_span json, unsigned *n)
+{
+    static const struct {
+        const char *key, *name;
+    } known[] = {{"io.kubernetes.container.name", "k8s_container"}, {"io.kubernetes.pod.name", "pod_name"}, {"io.kubernetes.pod.namespace", "pod_namespace"}, {"io.kubernetes.pod.uid", "pod_uid"}};
+    hf_cleanup(hf_json_doc_freep) struct hf_json_doc *doc = NULL;
+    struct hf_err ignored = HF_ERR_INIT;
+    if (!json.n || hf_json_parse_within(json, CONFIG_MEMORY, &doc, &ignored) < 0)
+        return;
+    HF_JFOREACH(l, hf_json_root(doc))
+    {
+        struct hf_span key = hf_jname(l), value = hf_jstr(l);
+        bool used = false;
+        for (size_t i = 0; i < HF_ARRAY_LEN(known); i++)
+            if (hf_span_eqz(key, known[i].key)) {
+                used = true;
+                if (value.n && !hf_span_eqz(value, "POD") && !hf_fact_get(hf_buf_span(out), known[i].name).n)
+                    hf_fact_add(out, known[i].name, value);
+            }
+        if (!used && ++*n <= HF_LABELS_MAX)
+            hf_fact_label(out, key, value);
+    }
+}
+
 /* Names that CRI, CRI-O, podman, nerdctl give as annotations. */
 static void add_annotations(struct hf_bundle *b, struct hf_buf *out, hf_jnode list)
 {
@@ -154,7 +179,7 @@ static void add_annotations(struct hf_bundle *b, struct hf_buf *out, hf_jnode li
             {"io.kubernetes.pod.name", "pod_name"},
             {"io.kubernetes.pod.namespace", "pod_namespace"},
             {"io.kubernetes.pod.uid", "pod_uid"},
-            {"io.kubernetes.cri-o.Name", "name"},
+            {"io.kubernetes.cri-o.Namespace", "pod_namespace"},
             {"io.kubernetes.cri-o.ImageName", "image"},
             {"io.kubernetes.cri-o.Image", "image_id"},
             {"io.kubernetes.cri-o.ImageRef", "image_digest"},
@@ -163,6 +188,7 @@ static void add_annotations(struct hf_bundle *b, struct hf_buf *out, hf_jnode li
             {"nerdctl/name", "name"},
     };
     unsigned labels = 0;
+    add_crio_labels(out, hf_jgetstr(list, "io.kubernetes.cri-o.Labels"), &labels);
     for (size_t i = 0; i < HF_ARRAY_LEN(known); i++) { /* in the table's order: the runtime's own word before what an image says of itself */
         struct hf_span value = hf_jgetstr(list, known[i].key);
         if (!strcmp(known[i].key, "org.opencontainers.image.ref.name") && hf_span_find(value, ':') == SIZE_MAX && hf_span_find(value, '/') == SIZE_MAX)
@@ -179,14 +205,15 @@ static void add_annotations(struct hf_bundle *b, struct hf_buf *out, hf_jnode li
         }
         b->has_digest |= !strcmp(known[i].name, "image_digest");
     }
-    if (!b->has_name && hf_fact_get(hf_buf_span(out), "k8s_container").n) {
-        hf_autobuf copy = HF_BUF_INIT(HF_FACT_BYTES); /* out may move */
-        hf_buf_adds(&copy, hf_fact_get(hf_buf_span(out), "k8s_container"));
-        hf_fact_add(out, "name", hf_buf_span(&copy));
-        b->has_name = true;
-        b->name_from = "bundle";
-    }
     add_kind(b, out, list);
+    if (!b->has_name) { /* what the person called it, or else CRI-O's own name: k8s_CONTAINER_POD_NAMESPACE_UID_0 */
+        struct hf_span chosen = hf_fact_get(hf_buf_span(out), "k8s_container");
+        hf_autobuf copy = HF_BUF_INIT(HF_FACT_BYTES); /* out may move */
+        hf_buf_adds(&copy, chosen.n ? chosen : hf_jgetstr(list, "io.kubernetes.cri-o.Name"));
+        hf_fact_add(out, "name", hf_buf_span(&copy));
+        b->has_name = copy.n > 0;
+        b->name_from = copy.n ? "bundle" : NULL;
+    }
     HF_JFOREACH(a, list)
     {
         struct hf_span key = hf_jname(a);

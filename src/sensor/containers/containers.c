@@ -302,7 +302,7 @@ static bool ask(struct hf_containers *t, uint64_t now_ns)
         struct hf_bundle b = {.id = hf_span_z(c->id), .has_name = c->has_name, .has_image = c->has_image, .has_config = c->found};
         struct hf_err ignored = HF_ERR_INIT;
         hf_buf_clear(&c->told);
-if (hf_daemon_facts(json, &b, &c->told, &ignored) < 0 || !hf_buf_ok(&c->told)) {
+        if (hf_daemon_facts(json, &b, &c->told, &ignored) < 0 || !hf_buf_ok(&c->told)) {
             hf_buf_clear(&c->told);
         } else {
             c->name_told = c->has_name ? NULL : b.name_from;

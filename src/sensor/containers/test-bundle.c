@@ -79,7 +79,14 @@ static void annotations(void)
                     {"k8s_container", "pod_namespace", "pod_name", "pod_uid", "image", NULL}, {"api", "shop", "api-7d9", "u-1", "reg/api:2", NULL}},
             {"{\"annotations\":{\"io.kubernetes.container.name\":\"db\",\"io.kubernetes.pod.name\":\"db-0\",\"io.kubernetes.pod.namespace\":\"data\","
              "\"io.kubernetes.cri-o.ImageName\":\"quay.io/pg:16\",\"io.kubernetes.cri-o.Name\":\"k8s_db_db-0\"}}",
-                    {"k8s_container", "pod_name", "pod_namespace", "image", "name", NULL}, {"db", "db-0", "data", "quay.io/pg:16", "k8s_db_db-0", NULL}},
+                    {"k8s_container", "pod_name", "pod_namespace", "image", "name", NULL}, {"db", "db-0", "data", "quay.io/pg:16", "db", NULL}},
+            {"{\"annotations\":{\"io.kubernetes.cri-o.Labels\":\"{\\\"io.kubernetes.container.name\\\":\\\"db\\\",\\\"io.kubernetes.pod.name\\\":\\\"db-0\\\",\\\"app\\\":\\\"shop\\\"}\","
+             "\"io.kubernetes.cri-o.Namespace\":\"data\",\"io.kubernetes.cri-o.ContainerType\":\"container\",\"io.kubernetes.cri-o.Name\":\"k8s_db_db-0\"}}",
+                    {"name", "pod_name", "pod_namespace", "label.app", NULL}, {"db", "db-0", "data", "shop", NULL}},
+            {"{\"annotations\":{\"io.kubernetes.cri-o.Labels\":\"{\\\"io.kubernetes.container.name\\\":\\\"POD\\\",\\\"io.kubernetes.pod.name\\\":\\\"db-0\\\"}\","
+             "\"io.kubernetes.cri-o.ContainerType\":\"sandbox\",\"io.kubernetes.cri-o.Name\":\"k8s_POD_db-0\"}}",
+                    {"name", "kind", "pod_name", NULL}, {"pause", "sandbox", "db-0", NULL}},
+            {"{\"annotations\":{\"io.kubernetes.cri-o.Name\":\"k8s_x\",\"io.kubernetes.cri-o.Labels\":\"{broken\"}}", {"name", NULL}, {"k8s_x", NULL}},
             {"{\"annotations\":{\"io.podman.annotations.container.name\":\"box\",\"org.opencontainers.image.ref.name\":\"alpine:3\"}}",
                     {"name", "image", NULL}, {"box", "alpine:3", NULL}},
             {"{\"annotations\":{\"nerdctl/name\":\"n1\"}}", {"name", NULL}, {"n1", NULL}},

@@ -56,7 +56,7 @@ static void docker(void)
 static void hostile(void)
 {
     static const char *const texts[] = {"", "{", "[]", "{}", "null", "[1,null,{}]", "[{\"id\":3}]", "{\"Repositories\":[{\"a\":1}]}", "{\"Repositories\":{\"a\":\"b@c\",\"d\":{\"e\":{}}}}",
-            "[{\"id\":\"" ID "\",\"names\":{},\"metadata\":\"{\"}]", "[{\"id\":\"" ID "\",\"names\":[\"a\\u0000b\"],\"metadata\":\"[1]\"}]"};
+            ("[{\"id\":\"" ID "\",\"names\":{},\"metadata\":\"{\"}]"), ("[{\"id\":\"" ID "\",\"names\":[\"a\\u0000b\"],\"metadata\":\"[1]\"}]")};
     for (size_t i = 0; i < HF_ARRAY_LEN(texts); i++) {
         struct hf_bundle b = {.id = HF_S(ID)};
         struct hf_err err = HF_ERR_INIT;
@@ -108,7 +108,7 @@ static void on_disk(void)
         snprintf(path, sizeof path, "%s/%s/%s", base, files[i].dir, files[i].name);
         unlink(path);
     }
-    static const char *const folders[] = {"/overlay-containers/" ID "/userdata", "/overlay-containers/" ID, "/overlay-containers", "/overlay-images", ""};
+    static const char *const folders[] = {("/overlay-containers/" ID "/userdata"), ("/overlay-containers/" ID), "/overlay-containers", "/overlay-images", ""};
     for (size_t i = 0; i < HF_ARRAY_LEN(folders); i++) {
         snprintf(path, sizeof path, "%s%s", base, folders[i]);
         rmdir(path);

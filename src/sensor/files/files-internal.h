@@ -80,6 +80,8 @@ struct hf_files {
     struct hf_job *jobs; /* ring */
     size_t job_at, n_jobs;
     uint64_t busy_since_ns, generation; /* of the thread at work; a replaced one ends after its job */
+    clockid_t busy_clock;               /* its processor time; what that said when it was last looked at */
+    uint64_t busy_cpu_ns;
     uint64_t lost_jobs;
     struct hf_found *found;
     size_t n_found;
@@ -95,5 +97,7 @@ void hf_object_key(struct hf_object_key *k, const void *fsid /* 8 bytes */, int 
 /* Asks the thread; the caller holds the lock. */
 void hf_files_ask(struct hf_files *f, uint64_t root, uint32_t pid, struct hf_span path, uint64_t due_ns, unsigned tries);
 int hf_marks_start(struct hf_files *f);
+/* Processor time of the thread at work (locked). */
+uint64_t hf_files_cpu_ns(const struct hf_files *f);
 /* Opens the root of a container (O_PATH), through the process if it is still there, else by its path (may be NULL); -errno. */
 int hf_files_open_root(const char *path_or_null, uint32_t pid);

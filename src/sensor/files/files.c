@@ -829,6 +829,13 @@ static void tell_loss(struct hf_files *f, uint64_t cgroup_id, unsigned reason, u
     f->tell(f->ctx, hf_span((const char *)&l, sizeof l));
 }
 
+/* Processor time of the thread at work: one that waits for a file system uses none. */
+uint64_t hf_files_cpu_ns(const struct hf_files *f)
+{
+    struct timespec t;
+    return clock_gettime(f->busy_clock, &t) == 0 ? (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec : 0;
+}
+
 int hf_files_tick(struct hf_files *f, uint64_t now_ns, struct hf_err *err)
 {
     int rc = 0;
@@ -856,6 +863,11 @@ int hf_files_tick(struct hf_files *f, uint64_t now_ns, struct hf_err *err)
     if (f->lost_jobs && rc == 0) {
         rc = hf_fail(err, HF_E_LIMIT, "%llu changes of watched folders could not be followed", (unsigned long long)f->lost_jobs);
         f->lost_jobs = 0;
+    }
+    uint64_t cpu = f->busy_since_ns && now_ns > f->busy_since_ns + STUCK_NS ? hf_files_cpu_ns(f) : 0;
+    if (cpu > f->busy_cpu_ns) { /* slow, on a machine with much to do, but at work */
+        f->busy_since_ns = now_ns;
+        f->busy_cpu_ns = cpu;
     }
     if (f->busy_since_ns && now_ns > f->busy_since_ns + STUCK_NS && f->threads < THREADS_MAX) {
         f->generation++;

@@ -439,6 +439,7 @@ static void *thread(void *arg)
         f->job_at = (f->job_at + 1) % HF_JOBS_MAX;
         f->n_jobs--;
         f->busy_since_ns = hf_boot_ns();
+        f->busy_cpu_ns = pthread_getcpuclockid(pthread_self(), &f->busy_clock) == 0 ? hf_files_cpu_ns(f) : 0;
         pthread_mutex_unlock(&f->lock);
         work(f, &job);
         pthread_mutex_lock(&f->lock);
