@@ -409,10 +409,11 @@ int hf_kernel_open(struct hf_kernel **ret, const struct hf_kernel_opts *o, struc
     if (rc == 0)
         rc = hf_ring_open(&k->bulk, bpf_map__fd(k->skel->maps.hf_ring_bulk), HF_RING_BULK_BYTES, err);
     if (rc == 0)
+        rc = hf_on_demand_new(&k->demand, k, err);
+    if (rc == 0 && o->loaded)
+        o->loaded(o->ctx, k);
+    if (rc == 0)
         rc = attach(k, err);
-    if (rc < 0)
-        return rc;
-    rc = hf_on_demand_new(&k->demand, k, err);
     if (rc < 0)
         return rc;
     hf_kernel_forget_types(k); /* what was parsed for every load goes, too */

@@ -17,6 +17,8 @@ struct hf_kernel_opts {
     int v1_subsys;         /* index in css_set.subsys, found by name: hf_kernel_subsys; -1: unified */
     int v2_root_fd;        /* root of the unified hierarchy for network programs; -1: none mounted */
     struct hf_settings settings;
+    void (*loaded)(void *ctx, struct hf_kernel *k); /* called before anything is attached, so that hooks on demand can be loaded while nothing waits in the rings; or NULL */
+    void *ctx;
 };
 
 /* What serves one capability. */

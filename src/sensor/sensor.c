@@ -598,6 +598,22 @@ static void read_asks(struct sensor *s)
     take_ask(s, &last);
 }
 
+/* What the other side has asked for meanwhile is loaded before events come; the loop reads the message and answers. */
+static void foresee(void *ctx, struct hf_kernel *k)
+{
+    struct sensor *s = ctx;
+    struct hf_ask a;
+    struct hf_err ignored = HF_ERR_INIT;
+    char bytes[2 * sizeof a];
+    ssize_t n = recv(s->o.out_fd, bytes, sizeof bytes, MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC);
+    if (n != (ssize_t)sizeof a || hf_ask_read(hf_span(bytes, sizeof a), &a, &ignored) < 0)
+        return;
+    s->demand = a.demand;
+    s->demand_cheap = a.demand_cheap;
+    s->demand_ns = hf_boot_ns();
+    (void)hf_kernel_demand(k, s->demand, s->demand_cheap);
+}
+
 /* ---- start and loop ---- */
 
 static int open_kernel(struct sensor *s, struct hf_err *err)
@@ -618,6 +634,10 @@ static int open_kernel(struct sensor *s, struct hf_err *err)
         k.settings.host_types &= 1ull << HF_EV_EXEC | 1ull << HF_EV_FORK | 1ull << HF_EV_EXIT | 1ull << HF_EV_NET | 1ull << HF_EV_SIGNAL | 1ull << HF_EV_PTRACE |
                 1ull << HF_EV_MODULE | 1ull << HF_EV_BPF;
     s->settings = k.settings;
+    if (s->o.out_fd > 0) { /* not when only asked what there is */
+        k.loaded = foresee;
+        k.ctx = s;
+    }
     rc = hf_kernel_open(&s->kernel, &k, err);
     if (k.v2_root_fd >= 0)
         close(k.v2_root_fd);
