@@ -46,7 +46,7 @@ def told(overlay, binary, tmp_path_factory):  # noqa: F811
     codes = {}
     try:
         for way in WAYS:
-            run = ["run", "--rm", "--network", "none", "--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined",
+            run = ["run", "--rm", "--network", "none", "--cap-add", "SYS_ADMIN", "--cap-add", "SYS_PTRACE", "--security-opt", "seccomp=unconfined",
                    "--security-opt", "apparmor=unconfined", "--name", f"way-{way}", "evader:1", "/bin/evader", way]
             codes[way] = subprocess.run(overlay.command(*run), env=overlay.env(), capture_output=True, timeout=60).returncode
         time.sleep(1)

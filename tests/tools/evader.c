@@ -170,16 +170,18 @@ static int by_flipping_name(void)
 /* The name lies in a page that is not there: whoever reads it waits until another thread fills it in, and that thread writes what it likes. */
 static int faults;
 static char *late;
-static void *serve_fault(void *arg)
+static volatile int served;
+static void *serve_faults(void *arg)
 {
     static char page[4096] __attribute__((aligned(4096)));
     struct uffd_msg m;
-    if (read(faults, &m, sizeof m) != sizeof m)
-        return arg;
     strcpy(page, FILE_);
-    struct uffdio_copy copy = {.dst = (unsigned long)late, .src = (unsigned long)page, .len = 4096};
-    ioctl(faults, UFFDIO_COPY, &copy);
-    strcpy(late, "/tmp/harmless");
+    while (read(faults, &m, sizeof m) == sizeof m) {
+        struct uffdio_copy copy = {.dst = (unsigned long)late, .src = (unsigned long)page, .len = 4096};
+        ioctl(faults, UFFDIO_COPY, &copy);
+        strcpy(late, "/tmp/harmless");
+        served++;
+    }
     return arg;
 }
 static int by_late_name(void)
@@ -189,9 +191,17 @@ static int by_late_name(void)
     faults = (int)syscall(SYS_userfaultfd, 0);
     late = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     struct uffdio_register r = {.range = {.start = (unsigned long)late, .len = 4096}, .mode = UFFDIO_REGISTER_MODE_MISSING};
-    if (faults < 0 || ioctl(faults, UFFDIO_API, &api) || ioctl(faults, UFFDIO_REGISTER, &r) || pthread_create(&t, NULL, serve_fault, NULL))
+    if (faults < 0 || ioctl(faults, UFFDIO_API, &api) || ioctl(faults, UFFDIO_REGISTER, &r) || pthread_create(&t, NULL, serve_faults, NULL))
         return REFUSED;
-    return drink(open(late, O_RDONLY));
+    for (int i = 1; i < 1000; i++) { /* until the kernel is quicker than the other thread */
+        int fd = open(late, O_RDONLY);
+        while (served < i)
+            sched_yield();
+        if (fd >= 0)
+            return drink(fd);
+        madvise(late, 4096, MADV_DONTNEED);
+    }
+    return 1;
 }
 
 /* Thousands of events of less weight, then the act. */
