@@ -29,6 +29,7 @@ LATER = LEARN + 3
 LEARNING = ("Program begins to run code from memory", "Application started a shell with a new command", "Server started a program for the first time", "New listener", "Container reaches for an admin port", "Cloud metadata asked", "Token of a service account read anew",
             "Files sent or fetched by a tool for it", "Program run with a proxy of its own", "Datagrams to a new port", "Interpreter connects for the first time")
 SYS_ADMIN = ("--cap-add", "SYS_ADMIN", "--security-opt", "apparmor=unconfined")
+KEYBOARD = ("--device", "/dev/null:/dev/input/event0")  # a node of that name; the real one is in the virtual machine (test_acceptance_vm.py)
 COPY = "/bin/cp /bin/actor /usr/local/bin/x"
 INSTALLED = "Software installed or compiled in a container"  # by who is slow
 LOADER = "lib64/ld-linux-x86-64.so.2"
@@ -163,6 +164,15 @@ CASES = [
     Case("SSH key read", SOON + "/bin/cat /root/.ssh/id_ed25519", SOON + "/bin/ssh put /dev/null /root/.ssh/id_ed25519; /bin/cat /root/.ssh/id_ed25519.pub"),
     Case("Token of a service account read anew", f"/bin/cat {TOKEN}; /bin/sleep {LATER}; actor put /dev/null {TOKEN}; /bin/sleep 1", SOON + f"/bin/wc {TOKEN}; /bin/sleep {LATER}; /bin/wc {TOKEN}"),
     Case("Token read and used", SOON + f"/bin/cat {TOKEN}; actor connect 10.96.0.1 443", SOON + "/bin/cat /etc/motd; actor connect 10.96.0.1 443"),
+    Case("Keyboard read", SOON + "/bin/cat /dev/input/event0", SOON + "/bin/cat /dev/null; /bin/ls /dev/input", KEYBOARD),
+    Case("Keyboard read and sent", SOON + "actor leak /dev/input/event0 10.9.0.5 8080", SOON + "actor leak /dev/null 10.9.0.6 8080", KEYBOARD, also=["Keyboard read"]),
+    Case("Signal of a rootkit", "/bin/kill -62 HOSTPID", "/bin/sleep 3 & /bin/kill -62 $!; /bin/kill -0 HOSTPID", ("--pid", "host")),
+    Case("BPF program that changes others", "actor bpf write", "actor bpf map", SYS_ADMIN),
+    Case("Hardware or clock of the host touched", "actor swapon", "actor true", (*SYS_ADMIN, "--security-opt", "seccomp=unconfined")),
+    Case("Sensitive file linked", SOON + "/bin/ln -s /etc/shadow /tmp/link", SOON + "/bin/ln -s /etc/motd /tmp/motd"),
+    Case("Traces removed", SOON + "/bin/rm -f /root/.bash_history", SOON + "/bin/rm -f /var/log/none /root/.wget-hsts; /bin/shred --help"),
+    Case("Program of the runtime overwritten", SOON + "echo x >>/usr/bin/runc", SOON + "/bin/cat /usr/bin/runc"),
+    Case("Host device opened", SOON + "/bin/cat /dev/sda", SOON + "/bin/cat /dev/null", ("--device", "/dev/null:/dev/sda:r")),
     Case("Program posing as the kernel", "actor name '[kworker/0:1]'", "actor name worker"),
 ]
 BY_HAND = "Shell opened by hand"  # needs a terminal: see test_shell_opened_by_hand
@@ -221,9 +231,11 @@ class Host:
 
     def __init__(self, docker, watch, sockets):
         self.docker, self.watch, self.sockets = docker, watch, sockets
+        self.process = subprocess.Popen(["sleep", "600"])  # of the host
 
     def start(self, name, options, command):
-        options = [o.replace("HOST", str(self.sockets)) for o in options]
+        options = [o.replace("HOST", str(self.sockets)) if o.startswith("HOST:") else o for o in options]
+        command = [c.replace("HOSTPID", str(self.process.pid)) for c in command]
         p = subprocess.run(self.docker.command("run", "--rm", "--name", name + OWN, "--network", "none", *options, "pack:1", *command), env=self.docker.env(), capture_output=True, text=True, timeout=60)
         assert p.returncode != 125, p.stderr
         return p
@@ -243,7 +255,7 @@ class Host:
 def host(binary, overlay, tmp_path_factory):  # noqa: F811
     if os.geteuid() != 0:
         pytest.skip("watching needs root")
-    overlay("import", "-", "pack:1", input=image())
+    overlay("import", "-", "pack:1", input=image(more_files=("root/.bash_history", "usr/bin/runc")))
     path = tmp_path_factory.mktemp("pack")
     short = [{"macro": "ran_for_a_while", "condition": "(container.duration > 5000000000)"}] + [{"rule": r, "window": f"{LEARN}s", "override": {"window": "replace"}} for r in LEARNING]
     (path / "short.yaml").write_text(yaml.safe_dump(short))
@@ -256,8 +268,11 @@ def host(binary, overlay, tmp_path_factory):  # noqa: F811
         s.listen()
         listeners.append(s)
     watch = Watch(binary, path, "--json", "--budget", "0", "--rules", PACK, "--rules", path / "short.yaml")
-    yield Host(overlay, watch, sockets)
+    h = Host(overlay, watch, sockets)
+    yield h
     watch.stop()
+    h.process.kill()
+    h.process.wait()
     for s in listeners:
         s.close()
 

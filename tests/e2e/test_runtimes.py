@@ -352,9 +352,10 @@ def test_unified_hierarchy(binary, tmp_path):
 class UnifiedWatch(Watch):
     def __init__(self, binary, path, *args):
         (path / "unified.sh").write_text(UNIFIED)
-        self.out, self.err, self.path = open(path / "out", "wb"), open(path / "err", "wb"), path
-        self.process = subprocess.Popen(["unshare", "-m", "sh", path / "unified.sh", binary, "watch", *args], stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.err)
-        self.wait_for(lambda l: l.get("type") == "status")
+        within = path / "watch-within"
+        within.write_text(f'#!/bin/sh\nexec unshare -m sh {path}/unified.sh {binary} "$@"\n')
+        within.chmod(0o755)
+        super().__init__(within, path, *args)
 
 
 @contextlib.contextmanager

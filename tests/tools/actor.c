@@ -478,6 +478,12 @@ static int act_bpf(char **a)
 {
     struct bpf_insn code[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = 0}, {.code = BPF_JMP | BPF_EXIT}};
     union bpf_attr load = {.prog_type = BPF_PROG_TYPE_SOCKET_FILTER, .insns = (uint64_t)(uintptr_t)code, .insn_cnt = 2, .license = (uint64_t)(uintptr_t)"GPL"};
+    struct bpf_insn writer[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = 2, .src_reg = 10}, {.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = 2, .imm = -8},
+            {.code = BPF_ST | BPF_MEM | BPF_DW, .dst_reg = 10, .off = -8}, {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 1, .imm = 0}, {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 3, .imm = 8},
+            {.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_probe_write_user}, {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0}, {.code = BPF_JMP | BPF_EXIT}};
+    union bpf_attr write = {.prog_type = BPF_PROG_TYPE_RAW_TRACEPOINT, .insns = (uint64_t)(uintptr_t)writer, .insn_cnt = 8, .license = (uint64_t)(uintptr_t)"GPL"};
+    if (a[0] && !strcmp(a[0], "write"))
+        return syscall(SYS_bpf, BPF_PROG_LOAD, &write, sizeof write) < 0;
     union bpf_attr map = {.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1};
     return a[0] ? syscall(SYS_bpf, BPF_MAP_CREATE, &map, sizeof map) < 0 : syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof load) < 0;
 }
@@ -527,6 +533,27 @@ static int act_open(char **a)
     pause_ms(num(a, 2, 0));
     int fd = open(a[0], a[1] && *a[1] == 'w' ? O_WRONLY : O_RDONLY);
     pause_ms(20);
+    return close(fd) != 0;
+}
+
+/* leak FILE ADDRESS PORT: opens the file, then speaks to another machine */
+static int act_leak(char **a)
+{
+    int fd = open(a[0], O_RDONLY);
+    pause_ms(1000); /* files are told of after what happens at the same time */
+    close(connected(a[1], num(a, 2, 1), 0, 0));
+    return fd < 0;
+}
+
+/* swapon: asks for the host's swap to be a file that is none */
+static int act_swapon(char **a) { (void)a; return (int)syscall(SYS_swapon, "/etc/motd", 0) != -1; }
+
+/* spy TTY: reads from a terminal, from a session that has none */
+static int act_spy(char **a)
+{
+    setsid();
+    int fd = open(a[0], O_RDONLY | O_NOCTTY | O_NONBLOCK);
+    pause_ms(50);
     return close(fd) != 0;
 }
 
@@ -697,7 +724,7 @@ static const struct {
         {"ports", act_ports}, {"say", act_say}, {"onsocket", act_onsocket}, {"onunix", act_onunix}, {"below", act_below}, {"serve", act_serve}, {"after", act_after},
         {"memfd", act_memfd}, {"mem", act_mem}, {"as", act_as}, {"fail", act_fail}, {"dnsd", act_dnsd}, {"dns", act_dns}, {"flood", act_flood}, {"ptrace", act_ptrace}, {"trace-child", act_trace_child},
         {"packet", act_packet}, {"mount", act_mount}, {"setns", act_setns}, {"unshare", act_unshare}, {"mknod", act_mknod}, {"fifo", act_fifo}, {"uffd", act_uffd},
-        {"name", act_name}, {"bpf", act_bpf}, {"perf", act_perf}, {"ring", act_ring}, {"handle", act_handle}, {"traceme", act_traceme}, {"nameless", act_nameless}, {"reopen", act_reopen}, {"open", act_open}, {"regain", act_regain}, {"udp", act_udp}, {"ring-connect", act_ring_connect},
+        {"name", act_name}, {"bpf", act_bpf}, {"perf", act_perf}, {"ring", act_ring}, {"handle", act_handle}, {"traceme", act_traceme}, {"nameless", act_nameless}, {"reopen", act_reopen}, {"open", act_open}, {"regain", act_regain}, {"leak", act_leak}, {"swapon", act_swapon}, {"spy", act_spy}, {"udp", act_udp}, {"ring-connect", act_ring_connect},
         {"pour", act_pour}, {"swallow", act_swallow}, {"answer", act_answer}, {"zeros", act_zeros}, {"spray", act_spray}, {"reuse", act_reuse}, {"nest", act_nest}, {"unix", act_unix}, {"run", act_run}, {"put", act_put}};
 
 int main(int argc, char **argv)

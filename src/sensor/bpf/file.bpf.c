@@ -88,6 +88,26 @@ static __always_inline bool watched(struct dentry *dentry, u32 what, struct hf_f
     return in_new_folder(dentry, ret);
 }
 
+/* Memory and environment of a process: below /proc by number, so that no inode is known beforehand. */
+#define PROC_MAGIC 0x9fa0
+static __always_inline bool of_process(struct dentry *dentry, u32 op, struct hf_file_watch *ret)
+{
+    char name[8] = {};
+    if (op != HF_FILE_OPEN && op != HF_FILE_WRITE)
+        return false;
+    if (BPF_CORE_READ(dentry, d_inode, i_sb, s_magic) != PROC_MAGIC)
+        return false;
+    const unsigned char *text = BPF_CORE_READ(dentry, d_name.name);
+    bpf_probe_read_kernel_str(name, sizeof name, text);
+    bool mem = name[0] == 'm' && name[1] == 'e' && name[2] == 'm' && !name[3];
+    bool environ = name[0] == 'e' && name[1] == 'n' && name[2] == 'v' && name[3] == 'i' && name[4] == 'r' && name[5] == 'o' && name[6] == 'n';
+    if (!mem && !environ)
+        return false;
+    ret->watch = HF_WATCH_PROCESS;
+    ret->what = HF_W_READ | HF_W_WRITE;
+    return true;
+}
+
 static __always_inline void fill(struct hf_wire_file *e, const struct act *a, struct inode *inode)
 {
     e->op = a->op;
@@ -117,7 +137,7 @@ static __always_inline void send(const struct act *a)
     struct hf_file_watch w, w2;
     struct path at, root;
     u32 more = 0;
-    bool first = watched(a->dentry, a->what, &w);
+    bool first = watched(a->dentry, a->what, &w) || of_process(a->dentry, a->op, &w);
     if (!first && (!a->dentry2 || !watched(a->dentry2, a->what, &w2)))
         return;
     if (!first)
