@@ -565,7 +565,7 @@ static void read_asks(struct sensor *s)
 {
     struct hf_ask a, last;
     struct hf_err err = HF_ERR_INIT;
-    bool any = false, bad = false;
+    bool any = false, bad = false, bad_last = false;
     for (unsigned i = 0; i < ASKS_AT_ONCE; i++) {
         char bytes[2 * sizeof a];
         ssize_t n = recv(s->o.out_fd, bytes, sizeof bytes, MSG_DONTWAIT | MSG_TRUNC);
@@ -584,7 +584,10 @@ static void read_asks(struct sensor *s)
         } else {
             last = a;
             any = true;
+            bad_last = false;
+            continue;
         }
+        bad_last = true;
     }
     if (bad && !s->ask_refused) {
         (void)hf_wrap(&err, err.code, "what the unprivileged half asks for is refused");
@@ -594,7 +597,7 @@ static void read_asks(struct sensor *s)
     }
     if (!any)
         return;
-    s->ask_refused = s->ask_refused && bad;
+    s->ask_refused = bad_last;
     take_ask(s, &last);
 }
 
