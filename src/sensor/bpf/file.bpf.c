@@ -93,15 +93,14 @@ static __always_inline bool watched(struct dentry *dentry, u32 what, struct hf_f
 static __always_inline bool of_process(struct dentry *dentry, u32 op, struct hf_file_watch *ret)
 {
     char name[8] = {};
-    if (op != HF_FILE_OPEN && op != HF_FILE_WRITE)
-        return false;
-    if (BPF_CORE_READ(dentry, d_inode, i_sb, s_magic) != PROC_MAGIC)
+    u32 len = BPF_CORE_READ(dentry, d_name.len); /* most files are dismissed by this */
+    if ((len != 3 && len != 7) || (op != HF_FILE_OPEN && op != HF_FILE_WRITE))
         return false;
     const unsigned char *text = BPF_CORE_READ(dentry, d_name.name);
     bpf_probe_read_kernel_str(name, sizeof name, text);
     bool mem = name[0] == 'm' && name[1] == 'e' && name[2] == 'm' && !name[3];
     bool environ = name[0] == 'e' && name[1] == 'n' && name[2] == 'v' && name[3] == 'i' && name[4] == 'r' && name[5] == 'o' && name[6] == 'n';
-    if (!mem && !environ)
+    if ((!mem && !environ) || BPF_CORE_READ(dentry, d_inode, i_sb, s_magic) != PROC_MAGIC)
         return false;
     ret->watch = HF_WATCH_PROCESS;
     ret->what = HF_W_READ | HF_W_WRITE;
