@@ -214,17 +214,25 @@ static void credentials(void)
     EQ_I(with_creds(t, 93, 0, 0, ~0ull >> 23, 10), 1);
 }
 
-/* What a server starts is told with the connections that reached it. */
-static void reached(void)
+/* Two containers, each in a network of its own. */
+static void app_and_db(struct hf_track *t, struct hf_wire_hdr *ret_app, struct hf_wire_hdr *ret_db)
 {
-    hf_cleanup(hf_track_freep) struct hf_track *t = fresh(NULL);
     container(t, 1000, HF_S("id\0app\0name\0app\0"), 1 * S);
     container(t, 2000, HF_S("id\0db\0name\0db\0"), 1 * S);
     exec(t, 101, 1, 1000, "/app", 2 * S);
     exec(t, 202, 1, 2000, "/usr/bin/postgres", 2 * S);
-    struct hf_wire_hdr app = rec_hdr(101, 1, 101 * S, 1000, 3 * S, "app"), db = rec_hdr(202, 1, 202 * S, 2000, 3 * S, "postgres");
-    app.net_ns = 1;
-    db.net_ns = 2;
+    *ret_app = rec_hdr(101, 1, 101 * S, 1000, 3 * S, "app");
+    *ret_db = rec_hdr(202, 1, 202 * S, 2000, 3 * S, "postgres");
+    ret_app->net_ns = 1;
+    ret_db->net_ns = 2;
+}
+
+/* What a server starts is told with the connections that reached it. */
+static void reached(void)
+{
+    hf_cleanup(hf_track_freep) struct hf_track *t = fresh(NULL);
+    struct hf_wire_hdr app, db;
+    app_and_db(t, &app, &db);
     feed(t, rec_net(&r, app, HF_NET_ESTABLISHED, IPPROTO_TCP, "10.0.0.1", 40000, "10.0.0.2", 5432));
     uint64_t key = hf_connection_key(&ev);
     OK(!hf_reached_of(ev.proc, ev.time_ns));
@@ -255,13 +263,8 @@ static void reached(void)
 static void peers(void)
 {
     hf_cleanup(hf_track_freep) struct hf_track *t = fresh(NULL);
-    container(t, 1000, HF_S("id\0app\0name\0app\0"), 1 * S);
-    container(t, 2000, HF_S("id\0db\0name\0db\0"), 1 * S);
-    exec(t, 101, 1, 1000, "/app", 2 * S);
-    exec(t, 202, 1, 2000, "/usr/bin/postgres", 2 * S);
-    struct hf_wire_hdr app = rec_hdr(101, 1, 101 * S, 1000, 3 * S, "app"), db = rec_hdr(202, 1, 202 * S, 2000, 3 * S, "postgres");
-    app.net_ns = 1;
-    db.net_ns = 2;
+    struct hf_wire_hdr app, db;
+    app_and_db(t, &app, &db);
     feed(t, rec_net(&r, db, HF_NET_LISTEN, IPPROTO_TCP, "10.0.0.2", 5432, "0.0.0.0", 0));
     feed(t, rec_net(&r, app, HF_NET_CONNECT, IPPROTO_TCP, "10.0.0.1", 40000, "10.0.0.2", 5432));
     OK(ev.peer_proc && ev.peer_proc->pid == 202); /* it listens there */
