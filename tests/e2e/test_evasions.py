@@ -14,7 +14,7 @@ from conftest import ROOT
 from test_docker import overlay  # noqa: F401 (a fixture)
 
 WAYS = ["name", "folder", "resolve", "late-name", "proc-fd", "root-link", "hard-link", "symlinks", "mapping", "bind-mount", "new-mount-api", "chroot", "32-bit-call", "io_uring",
-        "flipping-name", "flood", "disguise", "memory"]
+        "flipping-name", "flood", "disguise", "memory", "detached-mount"]
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,10 @@ def test_way(told, way):
     opened = [l for l in mine if l["type"] == "file" and l["file"]["operation"] == "open" and l["file"]["watch"] == "credential"]
     assert opened, [(l["type"], l.get("file")) for l in mine]
     process = opened[-1]["process"]
-    assert process["ns_pid"] == 1 and (process["args"] == ["/bin/evader", way] or (way == "memory" and process["args"] == ["kworker/0:1", "name"]))
+    args = {"memory": ["kworker/0:1", "name"], "detached-mount": ["/bin/evader", "name"]}.get(way, ["/bin/evader", way])
+    assert process["ns_pid"] == 1 and process["args"] == args
+    if way == "detached-mount":
+        assert process["exe"] == "/bin/evader" and [l["exec"]["path"] for l in mine if l["type"] == "exec"][-1] == "/bin/evader"
     if way == "memory":
         ran = [l["exec"]["flags"] for l in mine if l["type"] == "exec"]
         assert "memfd" in ran[-1]

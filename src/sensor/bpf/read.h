@@ -116,11 +116,14 @@ __weak __attribute__((noinline)) int hf_path_walk(u32 level)
         if (dentry == BPF_CORE_READ(vfsmnt, mnt_root)) {
             struct mount *m = (void *)vfsmnt - bpf_core_field_offset(struct mount, mnt);
             struct mount *up = BPF_CORE_READ(m, mnt_parent);
-            if (up == m)
+            if (up != m) {
+                s->dentry = (u64)BPF_CORE_READ(m, mnt_mountpoint);
+                s->mnt = (u64)up + bpf_core_field_offset(struct mount, mnt);
+                continue;
+            }
+            /* a mount that hangs nowhere: of a file that is all of it the place in its file system is told, not nothing */
+            if (s->off != HF_PATH_BYTES || dentry == BPF_CORE_READ(dentry, d_parent))
                 return 0;
-            s->dentry = (u64)BPF_CORE_READ(m, mnt_mountpoint);
-            s->mnt = (u64)up + bpf_core_field_offset(struct mount, mnt);
-            continue;
         }
         struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
         u32 len = BPF_CORE_READ(dentry, d_name.len), off = s->off;
