@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -394,6 +395,35 @@ def test_daemon_is_asked_when_the_disk_says_nothing(watch, tmp_path):  # noqa: F
 NESTED = r"""
 busybox cp -r /box /run/box && /usr/sbin/runc --root /run/r run --bundle /bundle {id} && /bin/true outer
 """
+
+
+@pytest.mark.parametrize("who", ["host", "container"])
+def test_daemons_are_believed_on_the_host_only(watch, busybox, who):  # noqa: F811
+    """What says that it is dockerd names a socket, which is asked of a container that nothing is known of: not when it runs in a container, where whoever is
+    there could answer with any name."""
+    with tempfile.TemporaryDirectory(prefix="hf-liar-") as folder, contextlib.ExitStack() as end:
+        listener = end.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(f"{folder}/sock")
+        listener.listen(4)
+        listener.settimeout(5)
+        script = f"printf '#!/bin/sh\\nread x\\n' >{{0}}/dockerd; chmod +x {{0}}/dockerd; exec {{0}}/dockerd -H unix://{folder}/sock"
+        if who == "host":
+            daemon = subprocess.Popen(["/bin/sh", "-c", script.format(folder)], stdin=subprocess.PIPE)
+            end.callback(daemon.wait)
+            end.callback(daemon.stdin.close)
+        else:
+            busybox("run", "-di", "--name", "liar" + N, "--network", "none", "box:1", "/bin/busybox", "sh", "-c", script.format("/tmp"))
+            end.callback(busybox, "rm", "-f", "liar" + N)
+        time.sleep(0.5)
+        watch("--json")
+        group = pathlib.Path("/sys/fs/cgroup/memory" if pathlib.Path("/sys/fs/cgroup/memory").exists() else "/sys/fs/cgroup") / "docker" / os.urandom(32).hex()
+        group.mkdir(parents=True)
+        end.callback(group.rmdir)
+        try:
+            with listener.accept()[0] as asked:
+                assert who == "host" and group.name in asked.recv(4096).decode()
+        except TimeoutError:
+            assert who == "container"
 
 
 def test_nested(watch, busybox, box, tmp_path):  # noqa: F811

@@ -10,6 +10,7 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "event/caps.h"
+#include "sensor/containers/cgroup-path.h"
 #include "sensor/containers/facts.h"
 #include "sensor/containers/stores.h"
 
@@ -613,6 +614,33 @@ static void scan_daemon_args(struct hf_bundle_roots *r, struct hf_span rest)
     }
 }
 
+static bool same_namespace(const char *pid, const char *kind)
+{
+    char path[300], theirs[64], ours[64];
+    snprintf(path, sizeof path, "/proc/self/ns/%s", kind);
+    ssize_t n = readlink(path, ours, sizeof ours);
+    snprintf(path, sizeof path, "/proc/%s/ns/%s", pid, kind);
+    return n > 0 && readlink(path, theirs, sizeof theirs) == n && !memcmp(ours, theirs, (size_t)n);
+}
+
+/* Any process may have a daemon's name.  One in a container would have its folders and sockets believed for those of the host, and could
+ * tell who others are: it is passed over. */
+static bool is_of_host(const char *pid)
+{
+    char path[300];
+    hf_autobuf text = HF_BUF_INIT(65536);
+    struct hf_err ignored = HF_ERR_INIT;
+    struct hf_cgroup_id id;
+    struct hf_span line, part;
+    snprintf(path, sizeof path, "/proc/%s/cgroup", pid);
+    if (!same_namespace(pid, "pid") || !same_namespace(pid, "user") || hf_read_file(path, &text, &ignored) < 0)
+        return false;
+    for (struct hf_span rest = hf_buf_span(&text); hf_span_line(&rest, &line);) /* cgroups(7): "number:controllers:path" */
+        if (hf_span_cut(&line, ':', &part) && hf_span_cut(&line, ':', &part) && hf_cgroup_path_parse(line, &id))
+            return false;
+    return true;
+}
+
 static void scan_daemon(struct hf_bundle_roots *r, const char *pid)
 {
     char path[300];
@@ -622,11 +650,13 @@ static void scan_daemon(struct hf_bundle_roots *r, const char *pid)
     if (hf_read_file(path, &text, &ignored) < 0)
         return;
     struct hf_span comm = hf_span_trim(hf_buf_span(&text));
-    bool daemon_ = hf_span_eqz(comm, "dockerd") || hf_span_eqz(comm, "containerd"), conmon = hf_span_eqz(comm, "conmon");
-    if (hf_span_eqz(comm, "containerd-shim"))
-        scan_shim(r, pid);
-    if (!daemon_ && !conmon)
+    bool daemon_ = hf_span_eqz(comm, "dockerd") || hf_span_eqz(comm, "containerd"), conmon = hf_span_eqz(comm, "conmon"), shim = hf_span_eqz(comm, "containerd-shim");
+    if (!(daemon_ || conmon || shim) || !is_of_host(pid))
         return;
+    if (shim) {
+        scan_shim(r, pid);
+        return;
+    }
     hf_buf_clear(&text);
     snprintf(path, sizeof path, "/proc/%s/cmdline", pid);
     if (hf_read_file(path, &text, &ignored) < 0)
