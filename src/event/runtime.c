@@ -35,7 +35,9 @@ bool hf_proc_is_runtime(const struct hf_proc *p)
 {
     for (unsigned i = 0; i < WITHIN_MAX && looks_so(p); i++) {
         const struct hf_proc *up = p->parent;
-        if (!up || !p->container || up->container != p->container) /* its program was started out there, too */
+        if (!up && p->container)
+            return false; /* who started it is not known any more: rather told too much than believed */
+        if (!p->container || up->container != p->container) /* its program was started out there, too */
             return !up || !p->exec_mnt_ns || !up->exec_mnt_ns || p->exec_mnt_ns == up->exec_mnt_ns;
         p = up; /* crun enters the group itself and starts the program from there */
     }

@@ -404,6 +404,8 @@ static void sessions_through_a_runtime_within(void)
     OK(ev.proc && !hf_proc_is_runtime(ev.proc));
     exec(t, 43, 42, 70, "/bin/true", 43 * S);
     EQ_U(ev.proc->session, HF_SESSION_NONE);
+    runtime_exec(t, 44, 999, 70, "/tmp/runc", "runc\0init\0", 10, "runc"); /* whose parent nobody knows */
+    OK(ev.proc && !hf_proc_is_runtime(ev.proc));
     struct hf_wire_hdr h = rec_hdr(38, 1, 38 * S, 70, 38 * S, "3");
     h.mnt_ns = 77; /* started within: the first program of an exec session that poses as the runtime */
     feed(t, rec_exec(&r, h, (struct hf_wire_exec){.parent_start_ns = 1 * S}, "", hf_span("/usr/bin/crun\0", 14), "/", HF_S("")));
