@@ -14,7 +14,7 @@ run: all
 test:
 	@tools/test
 
-# Before a release: tests/e2e/test_vm.py on the kernels that `make test` does not run, HF_VM_KERNELS="5.10 6.12".
+# Before a release: the tests in a virtual machine on the kernels that `make test` does not run, HF_VM_KERNELS="5.10 6.12".
 test-kernels: all
 	@tools/test-kernels
 
@@ -35,7 +35,7 @@ clean:
 
 help:
 	@printf '%s\n' 'make            build build/holdfast' \
-	  'make run        scan IMAGE=... with advisories from ADVISORIES=DIR; without IMAGE scan this machine, then watch its containers' \
+	  'make run        scan IMAGE=... with advisories from ADVISORIES=DIR; without IMAGE scan this machine, then run the daemon (WATCH=60 seconds, LISTEN=127.0.0.1:8470)' \
 	  'make test       build and run every test' \
 	  'make test-kernels  the tests in a virtual machine on HF_VM_KERNELS="5.10 6.12", before a release' \
 	  'make bench      measure (images: tests/bench/make-images)' \

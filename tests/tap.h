@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tap.h - assertions that print TAP (testanything.org).  One binary a module: int main(void) { ...checks...; return tap_done(); } */
 #pragma once
+#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +39,18 @@ static inline int tap_result(int ok, const char *file, int line, const char *wha
         if (!tap_result(hf_span_eq(s_, t_), __FILE__, __LINE__, #span " == " #text))                 \
             printf("# got \"%.*s\", expected \"%.*s\"\n", (int)s_.n, s_.p ? s_.p : "", (int)t_.n, t_.p); \
     } while (0)
+
+/* How many files this process has open, and a constant: what is given back leaves it as it was. */
+static inline unsigned tap_descriptors(void)
+{
+    unsigned n = 0;
+    DIR *d = opendir("/proc/self/fd");
+    while (d && readdir(d))
+        n++;
+    if (d)
+        closedir(d);
+    return n;
+}
 
 static inline int tap_done(void)
 {

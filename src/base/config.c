@@ -12,7 +12,7 @@
 
 enum { MAX_FILE = 1 << 20 };
 
-enum kind { TEXT, NUMBER, SIZE };
+enum kind { TEXT, EMPTY /* a text that may be empty */, NUMBER, SIZE, YES_NO };
 static const struct row {
     const char *key; /* section.name */
     enum kind kind;
@@ -35,8 +35,64 @@ static const struct row {
                 "what db update fetched"},
         {"db.trusted_key", TEXT, offsetof(struct hf_config, db_trusted_key), 0, 0, 0, "/etc/holdfast/advisories.pub", "/etc/holdfast/advisories.pub",
                 "public key (PEM, ed25519) of databases that db import takes"},
+        {"store.url", TEXT, offsetof(struct hf_config, store_url), 0, 0, 0, "/var/lib/holdfast/store/holdfast.db", "XDG_DATA_HOME:.local/share:holdfast/holdfast.db",
+                "where incidents, audit log, queues and inventory are kept: a file, sqlite:PATH or postgresql://..."},
+        {"store.keep_alerts_days", NUMBER, offsetof(struct hf_config, keep_alerts_d), 0, 36500, 90, NULL, NULL,
+                "days that alerts of resolved incidents are kept (0: for good)"},
+        {"store.keep_alerts_size", SIZE, offsetof(struct hf_config, keep_alerts_max), 0, UINT64_C(1) << 50, UINT64_C(4) << 30, NULL, NULL,
+                "bytes of alerts that are kept (0: no limit)"},
+        {"store.keep_incidents_days", NUMBER, offsetof(struct hf_config, keep_incidents_d), 0, 36500, 730, NULL, NULL,
+                "days that incidents are kept after they were resolved (0: for good)"},
+        {"store.keep_containers_days", NUMBER, offsetof(struct hf_config, keep_containers_d), 0, 36500, 90, NULL, NULL,
+                "days that containers are kept after they ended (0: for good)"},
+        {"store.keep_dead_days", NUMBER, offsetof(struct hf_config, keep_dead_d), 0, 36500, 30, NULL, NULL,
+                "days that messages are kept which no channel took (0: for good)"},
+        {"inventory.incident_severity", TEXT, offsetof(struct hf_config, incident_severity), 0, 0, 0, "high", "high",
+                "new advisories about what runs become incidents from this severity on: low, medium, high or critical"},
+        {"inventory.incident_in_use", YES_NO, offsetof(struct hf_config, incident_in_use), 0, 1, 0, NULL, NULL,
+                "only about packages whose files ran or were loaded, and what is known to be exploited"},
+        {"inventory.incidents_alone", NUMBER, offsetof(struct hf_config, incidents_alone), 0, 20, 3, NULL, NULL,
+                "up to so many new advisories of an image are an incident each; more are one"},
         {"docker.host", TEXT, offsetof(struct hf_config, docker_host), 0, 0, 0, "unix:///var/run/docker.sock", "unix:///var/run/docker.sock",
                 "socket of the docker daemon"},
+        {"containerd.root", EMPTY, offsetof(struct hf_config, containerd_root), 0, 0, 0, "", "",
+                "root folder of containerd, where its images lie (empty: /var/lib/containerd, and those of k3s, RKE2, MicroK8s and k0s)"},
+        {"podman.root", EMPTY, offsetof(struct hf_config, podman_root), 0, 0, 0, "", "",
+                "storage of podman and CRI-O (empty: graphroot of /etc/containers/storage.conf, else /var/lib/containers/storage; of other users their own)"},
+        {"daemon.user", TEXT, offsetof(struct hf_config, daemon_user), 0, 0, 0, "holdfast", "holdfast",
+                "user that everything of the daemon runs as which needs no root"},
+        {"daemon.state", TEXT, offsetof(struct hf_config, daemon_state), 0, 0, 0, "/var/lib/holdfast", "/var/lib/holdfast",
+                "folder of what the daemon keeps beside the store: seals, actions in force, its lock"},
+        {"daemon.rules", EMPTY, offsetof(struct hf_config, daemon_rules), 0, 0, 0, "", "",
+                "rules, file or folder (empty: those that come with holdfast)"},
+        {"daemon.exceptions", EMPTY, offsetof(struct hf_config, daemon_exceptions), 0, 0, 0, "/etc/holdfast/exceptions.d", "/etc/holdfast/exceptions.d",
+                "folder of exceptions from rules; those of the console become exceptions.yaml there"},
+        {"daemon.policy", EMPTY, offsetof(struct hf_config, daemon_policy), 0, 0, 0, "", "",
+                "policies to put in force, file or folder (empty: none)"},
+        {"daemon.respond", YES_NO, offsetof(struct hf_config, daemon_respond), 0, 1, 0, NULL, NULL,
+                "whether what rules want done is done (freeze, kill, ...)"},
+        {"daemon.scan", YES_NO, offsetof(struct hf_config, daemon_scan), 0, 1, 1, NULL, NULL,
+                "whether images of running containers are scanned"},
+        {"daemon.verify_hours", NUMBER, offsetof(struct hf_config, daemon_verify_h), 0, 24 * 366, 24, NULL, NULL,
+                "hours after which the files of a running container are held against its seal again (0: never)"},
+        {"daemon.verify_ignore", EMPTY, offsetof(struct hf_config, daemon_verify_ignore), 0, 0, 0, "/var/log/** /var/cache/** /run/** /tmp/** /var/tmp/**",
+                "/var/log/** /var/cache/** /run/** /tmp/** /var/tmp/**", "paths that do not count then: patterns as of seal verify --ignore, with blanks between"},
+        {"daemon.ignore_file", EMPTY, offsetof(struct hf_config, daemon_ignore_file), 0, 0, 0, "", "",
+                "vulnerabilities that were accepted, for scans of what runs and new advisories: as --ignore-file of scan (empty: none)"},
+        {"daemon.notify", EMPTY, offsetof(struct hf_config, daemon_notify), 0, 0, 0, "/etc/holdfast/notify.yaml", "/etc/holdfast/notify.yaml",
+                "channels and routes (empty, or no such file: nobody is told)"},
+        {"console.listen", EMPTY, offsetof(struct hf_config, console_listen), 0, 0, 0, "127.0.0.1:8470", "127.0.0.1:8470",
+                "where the console listens: ADDRESS:PORT or unix:PATH (empty: no console)"},
+        {"console.tls_cert", EMPTY, offsetof(struct hf_config, console_tls_cert), 0, 0, 0, "", "",
+                "certificate of the console with those above it, PEM; needed beyond this machine"},
+        {"console.tls_key", EMPTY, offsetof(struct hf_config, console_tls_key), 0, 0, 0, "", "",
+                "its private key, PEM"},
+        {"console.public_url", EMPTY, offsetof(struct hf_config, console_public_url), 0, 0, 0, "", "",
+                "address by which people reach the console (empty: from console.listen)"},
+        {"console.oidc", EMPTY, offsetof(struct hf_config, console_oidc), 0, 0, 0, "", "",
+                "file with the OpenID Connect provider that people may sign in with (empty: none)"},
+        {"console.behind_proxy", YES_NO, offsetof(struct hf_config, console_behind_proxy), 0, 1, 0, NULL, NULL,
+                "whether a reverse proxy on this machine says in X-Forwarded-For who asks"},
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };
 
@@ -55,9 +111,26 @@ static uint64_t *number_at(struct hf_config *c, const struct row *r)
     return (uint64_t *)(void *)((char *)c + r->offset);
 }
 
+static bool is_text(const struct row *r)
+{
+    return r->kind == TEXT || r->kind == EMPTY;
+}
+
+/* The words of YAML 1.1 that mean one thing only. */
+static int parse_yes_no(struct hf_span v, uint64_t *ret)
+{
+    bool yes = hf_span_eqz(v, "yes") || hf_span_eqz(v, "true"), no = hf_span_eqz(v, "no") || hf_span_eqz(v, "false");
+    if (!yes && !no)
+        return HF_E_FORMAT;
+    *ret = yes;
+    return 0;
+}
+
 /* Decimal; a size may end in K, M or G (1024). */
 static int parse_number(const struct row *r, struct hf_span v, uint64_t *ret)
 {
+    if (r->kind == YES_NO)
+        return parse_yes_no(v, ret);
     unsigned shift = 0;
     if (r->kind == SIZE && v.n) {
         char u = (char)toupper((unsigned char)v.p[v.n - 1]);
@@ -74,8 +147,8 @@ static int parse_number(const struct row *r, struct hf_span v, uint64_t *ret)
 static int assign(struct config_full *f, size_t i, struct hf_span value, const char *from, struct hf_err *err)
 {
     const struct row *r = &rows[i];
-    if (r->kind == TEXT) {
-        if (!value.n)
+    if (is_text(r)) {
+        if (!value.n && r->kind == TEXT)
             return hf_fail(err, HF_E_USAGE, "%s is empty", r->key);
         char *z = hf_span_dupz(value);
         if (!z)
@@ -83,6 +156,8 @@ static int assign(struct config_full *f, size_t i, struct hf_span value, const c
         free(*text_at(&f->c, r));
         *text_at(&f->c, r) = z;
     } else if (parse_number(r, value, number_at(&f->c, r)) < 0) {
+        if (r->kind == YES_NO)
+            return hf_fail(err, HF_E_USAGE, "%s wants yes or no, not \"" HF_SPAN_FMT "\"", r->key, HF_SPAN_ARG(value));
         return hf_fail(err, HF_E_USAGE, "%s wants a %s from %llu to %llu, not \"" HF_SPAN_FMT "\"", r->key,
                 r->kind == SIZE ? "size such as 64M" : "number", (unsigned long long)r->min, (unsigned long long)r->max, HF_SPAN_ARG(value));
     }
@@ -248,7 +323,7 @@ static int presets(struct config_full *f, struct hf_err *err)
     for (size_t i = 0; i < ROWS; i++) {
         const struct row *r = &rows[i];
         snprintf(f->from[i], sizeof f->from[i], "default");
-        if (r->kind != TEXT) {
+        if (!is_text(r)) {
             *number_at(&f->c, r) = r->preset;
             continue;
         }
@@ -363,7 +438,7 @@ void hf_config_free(struct hf_config *c)
     if (!c)
         return;
     for (size_t i = 0; i < ROWS; i++)
-        if (rows[i].kind == TEXT)
+        if (is_text(&rows[i]))
             free(*text_at(c, &rows[i]));
     free(c); /* c is the first member of what was allocated */
 }
@@ -374,10 +449,12 @@ void hf_config_show(const struct hf_config *c, struct hf_buf *out)
     for (size_t i = 0; i < ROWS; i++) {
         const struct row *r = &rows[i];
         const char *at = (const char *)c + r->offset;
-        if (r->kind == TEXT)
-            hf_buf_addf(out, "%-18s %-44s", r->key, *(char *const *)(const void *)at);
+        if (is_text(r))
+            hf_buf_addf(out, "%-24s %-44s", r->key, **(char *const *)(const void *)at ? *(char *const *)(const void *)at : "\"\"");
+        else if (r->kind == YES_NO)
+            hf_buf_addf(out, "%-24s %-44s", r->key, *(const uint64_t *)(const void *)at ? "yes" : "no");
         else
-            hf_buf_addf(out, "%-18s %-44llu", r->key, (unsigned long long)*(const uint64_t *)(const void *)at);
+            hf_buf_addf(out, "%-24s %-44llu", r->key, (unsigned long long)*(const uint64_t *)(const void *)at);
         hf_buf_addf(out, " %-20s %s\n", f->from[i], r->help);
     }
 }

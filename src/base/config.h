@@ -15,7 +15,23 @@ struct hf_config {
     char *db_trusted_key;  /* db.trusted_key: PEM file */
     uint64_t db_max_age_h;  /* db.max_age_hours: older sources are reported as stale */
     uint64_t max_memory;    /* scan.max_memory, bytes */
+    char *store_url;    /* store.url: what hf_store_open takes */
+    uint64_t keep_alerts_d, keep_incidents_d, keep_containers_d, keep_dead_d; /* store.keep_..._days; 0: for good */
+    char *incident_severity;  /* inventory.incident_severity: new advisories from here on become incidents */
+    uint64_t incidents_alone; /* inventory.incidents_alone */
+    uint64_t incident_in_use; /* inventory.incident_in_use: only of packages in use, and what is exploited */
+    uint64_t keep_alerts_max; /* store.keep_alerts_size, bytes; 0: no limit */
     char *docker_host;  /* docker.host: socket of the daemon */
+    char *containerd_root, *podman_root; /* containerd.root, podman.root: folders of their stores; empty: the usual ones */
+    /* `holdfast daemon`; texts that may be empty are "" then, never NULL */
+    char *daemon_user, *daemon_state;
+    char *daemon_rules, *daemon_exceptions, *daemon_policy, *daemon_notify, *daemon_ignore_file; /* files or folders; may be empty */
+    uint64_t daemon_respond, daemon_scan; /* yes: 1 */
+    uint64_t daemon_verify_h;   /* daemon.verify_hours; 0: never */
+    char *daemon_verify_ignore; /* daemon.verify_ignore: patterns with blanks between */
+    char *console_listen, *console_tls_cert, *console_tls_key, *console_public_url;
+    char *console_oidc;
+    uint64_t console_behind_proxy; /* yes: 1 */
 };
 /* Defaults depend on who runs: root uses /var/lib/holdfast, others $XDG_CACHE_HOME/holdfast and $XDG_DATA_HOME/holdfast. */
 HF_MUSTUSE int hf_config_load(struct hf_config **ret, const char *file_or_null, struct hf_err *err);

@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/curl.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stddef.h>
+
+#include "base/library.h"
 
 static struct hf_curl api;
 static const char *problem;
 
 static void load(void)
 {
-    static const struct {
-        const char *name;
-        size_t offset;
-    } symbols[] = {
+    static const struct hf_symbol symbols[] = {
             {"curl_easy_init", offsetof(struct hf_curl, init)}, {"curl_easy_cleanup", offsetof(struct hf_curl, cleanup)},
             {"curl_easy_setopt", offsetof(struct hf_curl, setopt)}, {"curl_easy_perform", offsetof(struct hf_curl, perform)},
             {"curl_easy_getinfo", offsetof(struct hf_curl, getinfo)}, {"curl_easy_strerror", offsetof(struct hf_curl, strerror)},
-            {"curl_easy_pause", offsetof(struct hf_curl, pause)},
+            {"curl_easy_pause", offsetof(struct hf_curl, pause)}, {"curl_easy_recv", offsetof(struct hf_curl, recv)},
+            {"curl_easy_reset", offsetof(struct hf_curl, reset)}, {"curl_easy_send", offsetof(struct hf_curl, send)},
             {"curl_multi_add_handle", offsetof(struct hf_curl, multi_add_handle)},
             {"curl_multi_cleanup", offsetof(struct hf_curl, multi_cleanup)},
             {"curl_multi_info_read", offsetof(struct hf_curl, multi_info_read)},
@@ -27,19 +26,7 @@ static void load(void)
             {"curl_multi_remove_handle", offsetof(struct hf_curl, multi_remove_handle)},
             {"curl_slist_append", offsetof(struct hf_curl, slist_append)}, {"curl_slist_free_all", offsetof(struct hf_curl, slist_free_all)},
     };
-    void *lib = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
-    if (!lib) {
-        problem = dlerror();
-        return;
-    }
-    for (size_t i = 0; i < sizeof symbols / sizeof symbols[0]; i++) {
-        void *f = dlsym(lib, symbols[i].name);
-        if (!f) {
-            problem = symbols[i].name;
-            return;
-        }
-        *(void **)(void *)((char *)&api + symbols[i].offset) = f; /* POSIX, dlsym: a function's address is a void pointer's */
-    }
+    problem = hf_library("libcurl.so.4", symbols, sizeof symbols / sizeof symbols[0], &api);
 }
 
 const struct hf_curl *hf_curl(struct hf_err *err)

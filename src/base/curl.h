@@ -16,6 +16,9 @@ struct hf_curl {
     __typeof__(&curl_easy_getinfo) getinfo;
     __typeof__(&curl_easy_strerror) strerror;
     __typeof__(&curl_easy_pause) pause;
+    __typeof__(&curl_easy_recv) recv;
+    __typeof__(&curl_easy_reset) reset;
+    __typeof__(&curl_easy_send) send;
     __typeof__(&curl_multi_add_handle) multi_add_handle;
     __typeof__(&curl_multi_cleanup) multi_cleanup;
     __typeof__(&curl_multi_info_read) multi_info_read;

@@ -187,7 +187,7 @@ int hf_read_file(const char *path, struct hf_buf *out, struct hf_err *err)
     return rc < 0 ? hf_wrap(err, rc, "%s", path) : rc;
 }
 
-static int write_all(int fd, struct hf_span bytes)
+static int write_all(int fd, struct hf_span bytes, bool sync)
 {
     while (bytes.n) {
         ssize_t n = write(fd, bytes.p, bytes.n);
@@ -197,7 +197,7 @@ static int write_all(int fd, struct hf_span bytes)
             return -errno;
         bytes = hf_span_from(bytes, (size_t)n);
     }
-    return fsync(fd) < 0 ? -errno : 0;
+    return sync && fsync(fd) < 0 ? -errno : 0;
 }
 
 /* A name that was just given stays given after a power cut; file systems that cannot do it are no reason to fail. */
@@ -210,7 +210,7 @@ static void sync_folder_of(const char *path)
         (void)!fsync(fd);
 }
 
-int hf_write_file(const char *path, mode_t mode, struct hf_span bytes, struct hf_err *err)
+static int replace(const char *path, mode_t mode, struct hf_span bytes, bool sync, struct hf_err *err)
 {
     /* Threads that write the same path, and what a killed process with our number left, do not get in the way. */
     static atomic_uint serial;
@@ -227,7 +227,7 @@ int hf_write_file(const char *path, mode_t mode, struct hf_span bytes, struct hf
     }
     if (fd < 0)
         return hf_fail(err, -errno, "%s: %s", hf_buf_z(&tmp), hf_err_name(-errno));
-    int code = write_all(fd, bytes);
+    int code = write_all(fd, bytes, sync);
     if (close(fd) < 0 && !code)
         code = -errno;
     fd = -1;
@@ -237,8 +237,19 @@ int hf_write_file(const char *path, mode_t mode, struct hf_span bytes, struct hf
         unlink(hf_buf_z(&tmp));
         return hf_fail(err, code, "%s: %s", path, hf_err_name(code));
     }
-    sync_folder_of(path);
+    if (sync)
+        sync_folder_of(path);
     return 0;
+}
+
+int hf_write_file(const char *path, mode_t mode, struct hf_span bytes, struct hf_err *err)
+{
+    return replace(path, mode, bytes, true, err);
+}
+
+int hf_write_file_soon(const char *path, mode_t mode, struct hf_span bytes, struct hf_err *err)
+{
+    return replace(path, mode, bytes, false, err);
 }
 
 static int make_dir(const char *p, mode_t mode)
@@ -267,5 +278,32 @@ int hf_mkdirs(const char *path, mode_t mode, struct hf_err *err)
         *s = c;
         if (!c)
             return 0;
+    }
+}
+
+uint32_t hf_parent_of(uint32_t pid)
+{
+    char path[64];
+    hf_autobuf text = HF_BUF_INIT(4096);
+    struct hf_err ignored = HF_ERR_INIT;
+    struct hf_span part = {NULL, 0};
+    uint64_t v = 0;
+    snprintf(path, sizeof path, "/proc/%u/stat", pid);
+    if (hf_read_file(path, &text, &ignored) < 0)
+        return 0;
+    size_t end = hf_span_rfind(hf_buf_span(&text), ')'); /* what stands before is its name, of any bytes */
+    struct hf_span rest = hf_span_from(hf_buf_span(&text), end == SIZE_MAX ? text.n : end + 2);
+    if (!hf_span_cut(&rest, ' ', &part) || !hf_span_cut(&rest, ' ', &part) || hf_parse_u64(part, 10, 0, UINT32_MAX, &v) < 0)
+        return 0;
+    return (uint32_t)v;
+}
+
+void hf_mountinfo_field(struct hf_span field, struct hf_buf *out)
+{
+    for (size_t i = 0; i < field.n; i++) {
+        uint64_t c = (unsigned char)field.p[i];
+        if (c == '\\' && field.n - i > 3 && hf_parse_u64(hf_span_sub(field, i + 1, 3), 8, 1, 255, &c) == 0)
+            i += 3;
+        hf_buf_addc(out, (char)c);
     }
 }

@@ -286,6 +286,10 @@ bool hf_jis_array(hf_jnode n)
 {
     return cJSON_IsArray(n);
 }
+bool hf_jis_bool(hf_jnode n)
+{
+    return cJSON_IsBool(n);
+}
 bool hf_jis_true(hf_jnode n)
 {
     return cJSON_IsTrue(n);

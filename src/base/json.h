@@ -65,6 +65,7 @@ bool hf_jis_str(hf_jnode n);
 bool hf_jis_object(hf_jnode n);
 bool hf_jis_array(hf_jnode n);
 bool hf_jis_true(hf_jnode n);
+bool hf_jis_bool(hf_jnode n);
 bool hf_jnum(hf_jnode n, double *ret);
 #define HF_JFOREACH(child, container) for (hf_jnode child = hf_jfirst(container); child; child = hf_jnext(child))
 

@@ -78,6 +78,7 @@ static int set(const struct hf_opt *o, const char *value, struct hf_err *err)
     struct hf_span v = hf_span_z(value);
     switch (o->type) {
     case HF_OPT_STR:
+    case HF_OPT_MAYBE:
         *(const char **)o->target = value;
         return 0;
     case HF_OPT_LIST: {
@@ -161,13 +162,17 @@ int hf_opts_parse(const struct hf_command *cmd, int argc, char **argv, const cha
         } else {
             o = cmd->opts ? find_short(cmd->opts, a[1]) : NULL;
             value = a[2] ? a + 2 : NULL;
-            if (o && o->type == HF_OPT_FLAG && value)
+            if (o && (o->type == HF_OPT_FLAG || o->type == HF_OPT_MAYBE) && value)
                 return hf_fail(err, HF_E_USAGE, "-%c takes no value; write short options apart", a[1]);
         }
         if (!o)
             return unknown(cmd, a, err);
         if (o->type == HF_OPT_FLAG && value)
             return hf_fail(err, HF_E_USAGE, "--%s takes no value", o->name);
+        if (o->type == HF_OPT_MAYBE && !value)
+            value = "";
+        else if (o->type == HF_OPT_MAYBE && !*value)
+            return hf_fail(err, HF_E_USAGE, "--%s= names nothing", o->name);
         if (o->type != HF_OPT_FLAG && !value) {
             if (i + 1 >= argc)
                 return hf_fail(err, HF_E_USAGE, "--%s wants a value: %s", o->name, o->arg ? o->arg : "VALUE");
@@ -199,7 +204,9 @@ void hf_opts_help(const struct hf_command *cmd, struct hf_buf *out)
             hf_buf_addf(&left, "  -%c, --%s", o->letter, o->name);
         else
             hf_buf_addf(&left, "      --%s", o->name);
-        if (o->type != HF_OPT_FLAG)
+        if (o->type == HF_OPT_MAYBE)
+            hf_buf_addf(&left, "[=%s]", o->arg ? o->arg : "VALUE");
+        else if (o->type != HF_OPT_FLAG)
             hf_buf_addf(&left, " %s", o->arg ? o->arg : "VALUE");
         hf_buf_addf(out, "%-34s %s\n", hf_buf_z(&left), o->help);
         if (o->choices)

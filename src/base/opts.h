@@ -9,6 +9,7 @@
 enum hf_opt_type {
     HF_OPT_FLAG,   /* bool *          --quiet, --no-verify (a row named "no-verify" is its own flag) */
     HF_OPT_STR,    /* const char **   borrowed from argv */
+    HF_OPT_MAYBE,  /* const char **   --seal, which gives "", or --seal=FILE; never from the next word */
     HF_OPT_LIST,   /* struct hf_strs * may be repeated */
     HF_OPT_U64,    /* uint64_t *      min..max */
     HF_OPT_SIZE,   /* uint64_t *      bytes; K, M, G suffixes (1024) */

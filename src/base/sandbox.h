@@ -8,7 +8,7 @@
 
 #include "base/span.h"
 
-/* Becomes uid and gid without supplementary groups and without any capability, also none to be gained (no_new_privs). */
+/* Becomes uid and gid without supplementary groups and without any capability, also none to be gained (no_new_privs); HOME is theirs then.  Before there are threads. */
 HF_MUSTUSE int hf_sandbox_drop(uid_t uid, gid_t gid, struct hf_err *err);
 /* From now on only these directories can be read below (NULL-terminated list; missing ones are skipped); nothing can be written by name.
  * 0, or 1 when this kernel has no Landlock. */
@@ -16,3 +16,10 @@ HF_MUSTUSE int hf_sandbox_files(const char *const *readable, struct hf_err *err)
 /* From now on only the calls of a program that computes, reads and writes what it has open, and waits.  Others give EPERM; what would
  * start a program, trace, or open the network kills. */
 HF_MUSTUSE int hf_sandbox_calls(struct hf_err *err);
+
+/* ---- for a process that serves: files it writes, the network, threads; no programs ---- */
+/* As hf_sandbox_files, with folders (or files) below which it may also write, make and remove. */
+HF_MUSTUSE int hf_sandbox_paths(const char *const *readable, const char *const *writable, struct hf_err *err);
+/* As hf_sandbox_calls, with sockets (but none to listen on: that was made before), threads, and files by name.  Starting a program, tracing, loading and
+ * mounting kill. */
+HF_MUSTUSE int hf_sandbox_service(struct hf_err *err);

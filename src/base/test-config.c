@@ -34,7 +34,7 @@ static void texts(void)
     static const char *const nothing[] = {"", "\n", "# only a comment\n", "---\n", "scan:\n", "scan: {}\n", "{}", "\xef\xbb\xbfscan:\n"};
     for (size_t i = 0; i < HF_ARRAY_LEN(nothing); i++) {
         hf_cleanup(hf_config_freep) struct hf_config *d = parse(nothing[i]);
-        OK(d && d->cache_dir && d->db_path && d->docker_host && d->max_memory == 256 << 20 && d->db_max_age_h == 120);
+        OK(d && d->cache_dir && d->db_path && d->store_url && d->docker_host && d->max_memory == 256 << 20 && d->db_max_age_h == 120);
     }
     refused("scan:\n  cache_dri: /c\n", "x.yaml:2: ", "did you mean scan.cache_dir?");
     refused("scan:\n\n  zzzzzzzzzzzz: 1\n", "x.yaml:3: ", "unknown key \"scan.zzzzzzzzzzzz\"");

@@ -161,6 +161,9 @@ static void files(void)
     OK(hf_write_file(file, 0600, hf_span(NULL, 0), &err) == 0 && hf_read_file(file, &text, &err) == 0 && text.n == 0);
 
     EQ_I(hf_write_file("/nonexistent/x", 0600, HF_S("x"), &err), -ENOENT);
+    EQ_I(hf_write_file_soon("/nonexistent/x", 0600, HF_S("x"), &err), -ENOENT);
+    EQ_I(hf_write_file_soon(file, 0600, HF_S("soon"), &err), 0);
+    OK(hf_read_file(file, &text, &err) == 0 && hf_span_eqz(hf_buf_span(&text), "soon"));
     /* A folder cannot be replaced; nothing may be left beside it. */
     hf_autobuf dir = HF_BUF_INIT(4096);
     hf_buf_addf(&dir, "%s/only/dir", top);
@@ -198,11 +201,24 @@ static void clean(int at, const char *name, unsigned deep)
     unlinkat(at, name, AT_REMOVEDIR);
 }
 
+static void mountinfo(void)
+{
+    const struct {
+        const char *field, *want;
+    } cases[] = {{"/plain", "/plain"}, {"/a\\040b\\011c\\134d", "/a b\tc\\d"}, {"/end\\04", "/end\\04"}, {"/\\000x", "/\\000x"}, {"/\\400x", "/\\400x"}, {"/\\08x", "/\\08x"}, {"", ""}};
+    for (size_t i = 0; i < HF_ARRAY_LEN(cases); i++) {
+        hf_autobuf out = HF_BUF_INIT(64);
+        hf_mountinfo_field(hf_span_z(cases[i].field), &out);
+        EQ_S(hf_buf_span(&out), cases[i].want);
+    }
+}
+
 int main(void)
 {
     snprintf(top, sizeof top, "/tmp/hf-test-fs-XXXXXX");
     if (!OK(mkdtemp(top) != NULL))
         return tap_done();
+    mountinfo();
     resolution();
     files();
     close(root);

@@ -4,7 +4,7 @@
 #include "tap.h"
 
 static bool quiet, no_verify;
-static const char *output;
+static const char *output, *seal;
 static struct hf_strs formats;
 static uint64_t jobs, memory;
 static int fail_on;
@@ -16,6 +16,7 @@ static const struct hf_opt opts[] = {
         {"jobs", 'j', HF_OPT_U64, &jobs, "N", NULL, 1, 64, "threads"},
         {"max-memory", 0, HF_OPT_SIZE, &memory, "SIZE", NULL, 1 << 20, 0, "ceiling"},
         {"fail-on", 0, HF_OPT_ENUM, &fail_on, "SEVERITY", "low|medium|high", 0, 0, "exit 1"},
+        {"seal", 0, HF_OPT_MAYBE, &seal, "FILE", NULL, 0, 0, "and a seal"},
         {0},
 };
 static const struct hf_command cmd = {"scan", "[options] TARGET", "look inside", "A paragraph.", opts, 1, 2};
@@ -32,7 +33,7 @@ static int parse(const char *const *words)
     for (; words[argc - 1]; argc++)
         argv[argc] = (char *)(uintptr_t)words[argc - 1];
     quiet = no_verify = false;
-    output = NULL;
+    output = seal = NULL;
     formats.n = 0;
     jobs = memory = 0;
     fail_on = -1;
@@ -56,6 +57,11 @@ int main(void)
     OK(PARSE("x", "--max-memory", "2g") == 0 && memory == UINT64_C(2) << 30);
     OK(PARSE("x", "--max-memory", "1048576") == 0 && memory == 1 << 20);
 
+    OK(PARSE("x", "--output", "--quiet") == 0 && !seal);
+    OK(PARSE("--seal", "x") == 0 && seal && !*seal && n_args == 1 && !strcmp(args[0], "x")); /* the next word is not its value */
+    OK(PARSE("--seal=f", "x") == 0 && seal && !strcmp(seal, "f") && n_args == 1);
+
+    REFUSED("--seal= names nothing", "x", "--seal=");
     REFUSED("did you mean --output?", "x", "--ouput", "f");
     REFUSED("did you mean --output?", "x", "--ouput=f");
     REFUSED("--help", "x", "--completely-different");
@@ -102,5 +108,6 @@ int main(void)
     for (const struct hf_opt *o = opts; o->name; o++)
         OK(hf_span_search(hf_buf_span(&help), hf_span_z(o->name)) != SIZE_MAX && hf_span_search(hf_buf_span(&help), hf_span_z(o->help)) != SIZE_MAX);
     OK(hf_span_search(hf_buf_span(&help), HF_S("Usage: holdfast scan [options] TARGET")) != SIZE_MAX);
+    OK(hf_span_search(hf_buf_span(&help), HF_S("      --seal[=FILE] ")) != SIZE_MAX);
     return tap_done();
 }

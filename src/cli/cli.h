@@ -13,10 +13,26 @@ int hf_cmd_db_export(int argc, char **argv);
 int hf_cmd_db_import(int argc, char **argv);
 int hf_cmd_db_cmp(int argc, char **argv);
 int hf_cmd_config(int argc, char **argv);
+int hf_cmd_inuse(int argc, char **argv);
 int hf_cmd_rules(int argc, char **argv);
+int hf_cmd_store(int argc, char **argv);
+int hf_cmd_incident(int argc, char **argv);
+int hf_cmd_inventory(int argc, char **argv);
+int hf_cmd_audit(int argc, char **argv);
+int hf_cmd_policy(int argc, char **argv);
+int hf_cmd_seal(int argc, char **argv);
+int hf_cmd_protect(int argc, char **argv); /* builds with the guard */
+int hf_cmd_notify(int argc, char **argv);
+int hf_cmd_console(int argc, char **argv); /* builds with the console */
+int hf_cmd_daemon(int argc, char **argv); /* builds with the sensor */
+int hf_cmd_user(int argc, char **argv);
+int hf_cmd_token(int argc, char **argv);
 int hf_cmd_watch(int argc, char **argv);  /* builds with the sensor */
 int hf_cmd_sensor(int argc, char **argv);
+int hf_cmd_respond(int argc, char **argv);
 /* Prints the one line of an error and gives its exit code. */
 int hf_cli_fail(const struct hf_err *err, int rc);
 /* Writes to stdout (or a file); -errno. */
 int hf_cli_stdout(void *ctx, struct hf_span piece);
+/* Writes a whole result (NULL: what was written before) to stdout and gives `code`, or says why it could not and gives HF_EXIT_FAILED. */
+int hf_cli_print(const struct hf_buf *out, int code);

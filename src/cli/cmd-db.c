@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/group.h"
 #include "report/report.h"
 
 enum { MAX_ARGS = 512 };
@@ -222,11 +223,7 @@ static int db_show(int argc, char **argv)
 
 int hf_cmd_db(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        int (*run)(int argc, char **argv);
-        const char *summary;
-    } commands[] = {
+    static const struct hf_cli_command commands[] = {
             {"update", hf_cmd_db_update, "fetch what changed and make the database anew"},
             {"build", hf_cmd_db_build, "make the database from files or a mirror"},
             {"status", db_status, "what it holds and how old each source is"},
@@ -235,20 +232,5 @@ int hf_cmd_db(int argc, char **argv)
             {"import", hf_cmd_db_import, "take such a file"},
             {"cmp", hf_cmd_db_cmp, "the order of versions"},
     };
-    const char *names[HF_ARRAY_LEN(commands) + 1] = {NULL};
-    struct hf_err err = HF_ERR_INIT;
-    if (argc >= 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
-        puts("holdfast db - the advisory database\n\nUsage: holdfast db COMMAND [options]\n\nCommands:");
-        for (size_t i = 0; i < HF_ARRAY_LEN(commands); i++)
-            printf("  %-8s %s\n", commands[i].name, commands[i].summary);
-        return HF_EXIT_OK;
-    }
-    for (size_t i = 0; i < HF_ARRAY_LEN(commands); i++) {
-        if (argc >= 2 && !strcmp(argv[1], commands[i].name))
-            return commands[i].run(argc - 1, argv + 1);
-        names[i] = commands[i].name;
-    }
-    const char *near = argc >= 2 ? hf_nearest(argv[1], names) : NULL;
-    return hf_cli_fail(&err, argc < 2 ? hf_fail(&err, HF_E_USAGE, "which? holdfast db update, build, status, show, export, import or cmp")
-                                      : hf_fail(&err, HF_E_USAGE, "unknown command \"db %s\"%s%s", argv[1], near ? "; did you mean db " : "; there are update, build, status, show, export, import, cmp", near ? near : ""));
+    return hf_cli_group("db", "the advisory database", commands, HF_ARRAY_LEN(commands), argc, argv);
 }

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "cli/cli.h"
+#include "cli/group.h"
 #include "cli/rules-cli.h"
 
 /* More kinds than a person reads: the condition does not say which. */
@@ -104,16 +105,12 @@ int hf_cmd_rules_check(int argc, char **argv)
         check_json(rules, &out);
     else
         check_text(rules, &out);
-    return !hf_buf_ok(&out) || hf_cli_stdout(NULL, hf_buf_span(&out)) < 0 ? HF_EXIT_FAILED : HF_EXIT_OK;
+    return hf_cli_print(&out, HF_EXIT_OK);
 }
 
 int hf_cmd_rules(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        int (*run)(int argc, char **argv);
-        const char *summary;
-    } commands[] = {
+    static const struct hf_cli_command commands[] = {
             {"list", hf_cmd_rules_list, "rules by name, severity, technique and events"},
             {"check", hf_cmd_rules_check, "rule files: are they right, and what of them is served"},
             {"explain", hf_cmd_rules_explain, "what a rule asks, of which events, and what it costs"},
@@ -123,22 +120,5 @@ int hf_cmd_rules(int argc, char **argv)
             {"except", hf_cmd_rules_except, "make the tightest exception that an alert falls under"},
             {"exceptions", hf_cmd_rules_exceptions, "exceptions from rules, expired ones marked"},
     };
-    const char *names[HF_ARRAY_LEN(commands) + 1] = {NULL};
-    struct hf_err err = HF_ERR_INIT;
-    if (argc >= 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
-        puts("holdfast rules - rule files in Falco's language\n\nUsage: holdfast rules COMMAND [options]\n\nCommands:");
-        for (size_t i = 0; i < HF_ARRAY_LEN(commands); i++)
-            printf("  %-10s %s\n", commands[i].name, commands[i].summary);
-        return HF_EXIT_OK;
-    }
-    hf_autobuf all = HF_BUF_INIT(256);
-    for (size_t i = 0; i < HF_ARRAY_LEN(commands); i++) {
-        if (argc >= 2 && !strcmp(argv[1], commands[i].name))
-            return commands[i].run(argc - 1, argv + 1);
-        names[i] = commands[i].name;
-        hf_buf_addf(&all, "%s%s", i ? ", " : "", names[i]);
-    }
-    const char *near = argc >= 2 ? hf_nearest(argv[1], names) : NULL;
-    return hf_cli_fail(&err, argc < 2 ? hf_fail(&err, HF_E_USAGE, "which? holdfast rules %s", hf_buf_z(&all))
-                                      : hf_fail(&err, HF_E_USAGE, "unknown command \"rules %s\"%s%s", argv[1], near ? "; did you mean rules " : "; there are ", near ? near : hf_buf_z(&all)));
+    return hf_cli_group("rules", "rule files in Falco's language", commands, HF_ARRAY_LEN(commands), argc, argv);
 }

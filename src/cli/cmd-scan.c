@@ -7,8 +7,14 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/inuse-join.h"
+#include "cli/layer-cache.h"
+#include "cli/open-image.h"
+#include "cli/seal-cli.h"
+#include "cli/state.h"
 #include "image/examine.h"
 #include "image/sbom.h"
+#include "image/tree.h"
 #include "matching/match.h"
 #include "packages/eol.h"
 #include "packages/purl.h"
@@ -33,6 +39,10 @@ struct job {
     const struct hf_platform *platform; /* asked for; NULL: any that the source gives */
     enum hf_severity fail_on; /* HF_SEV_UNKNOWN: none */
     int exit_code;
+    const char *state; /* where watch keeps what is in use */
+    const char *seal;  /* NULL: no seal; "": a kept one; else its file */
+    bool force;
+    struct hf_span sign; /* key in PEM, or empty */
 };
 
 static int add_purls(struct hf_scan *s, struct hf_err *err)
@@ -107,6 +117,9 @@ static int judge(struct job *j, struct hf_scan *s, struct hf_err *err)
     }
     if (j->ignore)
         rc = hf_ignore_apply(j->ignore, s, s->started_unix);
+    struct hf_err why = HF_ERR_INIT;
+    if (rc >= 0 && hf_inuse_join(s, j->state, &why) < 0)
+        rc = hf_scan_warn(s, "which packages are in use is not known: %s", why.msg);
     if (rc >= 0)
         rc = warn_uncounted(j, s);
     if (rc < 0)
@@ -117,6 +130,29 @@ static int judge(struct job *j, struct hf_scan *s, struct hf_err *err)
         return hf_fail(err, rc, "writing the result: %s", hf_err_name(rc));
     worst(j, hf_policy_exit(s, j->fail_on, j->report.only_fixed));
     return 0;
+}
+
+static void unsealed(void *ctx, struct hf_span path, struct hf_span why)
+{
+    struct job *j = ctx;
+    hf_autobuf text = HF_BUF_INIT(32 << 10);
+    hf_buf_add_escaped(&text, path, 0);
+    hf_log(HF_LOG_WARNING, "seal", "%s: " HF_SPAN_FMT, hf_buf_z(&text), HF_SPAN_ARG(why));
+    worst(j, HF_EXIT_INCOMPLETE);
+}
+
+/* The seal of what was just examined, kept: nothing is read again for it. */
+static int seal(struct job *j, const struct hf_tree *tree, const struct hf_image *img, const struct hf_scan *s, struct hf_err *err)
+{
+    hf_autobuf bytes = HF_BUF_INIT(HF_SEAL_MAX_BYTES), path = HF_BUF_INIT(8192);
+    struct hf_seal_place place = {.state = j->state, .file = *j->seal ? j->seal : NULL, .force = j->force};
+    struct hf_seal_opts o = {.max_memory = j->config->max_memory, .missing = unsealed, .ctx = j, .key_pem = j->sign};
+    int rc = hf_seal_place_of(&place, img, &path, err);
+    rc = rc < 0 ? rc : hf_seal_of_tree(tree, img, &s->release, &o, &bytes, err);
+    rc = rc < 0 ? rc : hf_seal_keep(&place, img, hf_buf_span(&bytes), err);
+    if (rc >= 0)
+        hf_log(HF_LOG_INFO, "seal", "%s: %zu bytes%s", hf_buf_z(&path), bytes.n, j->sign.n ? ", signed" : "");
+    return rc < 0 ? hf_wrap(err, rc, "the seal") : 0;
 }
 
 /* A target's scan from its start to what is said of it; img NULL: the SBOM at path. */
@@ -131,7 +167,14 @@ static int one(struct job *j, struct hf_image *img, const char *path, struct hf_
     if (epoch && hf_parse_u64(hf_span_z(epoch), 10, 0, UINT64_MAX / 2, &s.started_unix) < 0)
         s.started_unix = (uint64_t)time(NULL);
     clock_gettime(CLOCK_MONOTONIC, &a);
-    int rc = img ? hf_examine(img, &j->examine, &s, &examined, err) : hf_sbom_read(path, &s, err);
+    struct hf_examine_opts eo = j->examine;
+    hf_cleanup(hf_tree_freep) struct hf_tree *tree = img && j->seal ? hf_tree_new((size_t)j->config->max_memory) : NULL;
+    eo.tree = tree;
+    int rc = j->seal && !tree ? hf_fail(err, img ? -ENOMEM : HF_E_USAGE, img ? "out of memory" : "--seal wants an image: a list of packages has no files") : 0;
+    if (rc >= 0)
+        rc = img ? hf_examine(img, &eo, &s, &examined, err) : hf_sbom_read(path, &s, err);
+    if (rc >= 0 && tree)
+        rc = seal(j, tree, img, &s, err);
     if (rc >= 0)
         rc = judge(j, &s, err);
     clock_gettime(CLOCK_MONOTONIC, &b);
@@ -163,7 +206,7 @@ static int scan_target(struct job *j, const char *target, const struct hf_image_
         return target[5] ? one(j, NULL, target + 5, err) : hf_fail(err, HF_E_USAGE, "target \"sbom:\" names no file; sbom:- is standard input");
     if (hf_sbom_is(target))
         return one(j, NULL, target, err);
-    return hf_image_open(target, io, all_platforms, on_image, j, err);
+    return hf_cli_open_image(target, io, all_platforms, on_image, j, err);
 }
 
 /* "--format NAME[=FILE]"; without a file the first goes to --output or standard output. */
@@ -217,11 +260,13 @@ static unsigned terminal_width(void)
 
 int hf_cmd_scan(int argc, char **argv)
 {
-    const char *db_path = NULL, *cache_dir = NULL, *platform = NULL, *output = NULL, *config_file = NULL, *why_not = NULL, *ignore_file = NULL, *args[MAX_ARGS];
+    const char *db_path = NULL, *cache_dir = NULL, *platform = NULL, *output = NULL, *config_file = NULL, *why_not = NULL, *ignore_file = NULL, *state = HF_STATE_DIR, *args[MAX_ARGS];
+    const char *sign = NULL, *password_file = NULL;
     struct hf_strs formats = {.n = 0};
     bool no_cache = false, no_verify = false, all_platforms = false, only_fixed = false, why = false, quiet = false, all_rows = false, no_vulns = false, verbose = false;
     uint64_t max_memory = 0, threads = 0;
     int fail_on = -1, color = 0;
+    struct job j = {.exit_code = HF_EXIT_OK};
     const struct hf_opt opts[] = {
             {"format", 'f', HF_OPT_LIST, &formats, "NAME[=FILE]", NULL, 0, 0, "table (default), json or cyclonedx; may be repeated"},
             {"output", 'o', HF_OPT_STR, &output, "FILE", NULL, 0, 0, "where the result goes (default: standard output)"},
@@ -239,6 +284,11 @@ int hf_cmd_scan(int argc, char **argv)
             {"cache-dir", 0, HF_OPT_STR, &cache_dir, "DIR", NULL, 0, 0, "where facts of layers are kept"},
             {"no-cache", 0, HF_OPT_FLAG, &no_cache, NULL, NULL, 0, 0, "neither read nor write the cache"},
             {"max-memory", 0, HF_OPT_SIZE, &max_memory, "SIZE", NULL, 16 << 20, 0, "ceiling for what an image can make it use (256M)"},
+            {"state", 0, HF_OPT_STR, &state, "DIR", NULL, 0, 0, "folder of the kept state: seals, and which packages are in use (" HF_STATE_DIR ")"},
+            {"seal", 0, HF_OPT_MAYBE, &j.seal, "FILE", NULL, 0, 0, "seal the image in the same pass, into this file or the kept state"},
+            {"sign", 0, HF_OPT_STR, &sign, "KEY", NULL, 0, 0, "sign the seal with this private key (PEM or cosign's)"},
+            {"password-file", 0, HF_OPT_STR, &password_file, "FILE", NULL, 0, 0, "its first line opens an encrypted key (default: COSIGN_PASSWORD, or asked)"},
+            {"force", 0, HF_OPT_FLAG, &j.force, NULL, NULL, 0, 0, "replace a seal with other content"},
             {"jobs", 'j', HF_OPT_U64, &threads, "N", NULL, 1, 64, "threads (default: the machine's)"},
             {"color", 0, HF_OPT_ENUM, &color, "WHEN", "auto|always|never", 0, 0, "colours"},
             {"quiet", 'q', HF_OPT_FLAG, &quiet, NULL, NULL, 0, 0, "no progress on the terminal"},
@@ -247,12 +297,12 @@ int hf_cmd_scan(int argc, char **argv)
             {0},
     };
     const struct hf_command cmd = {"scan", "[options] TARGET", "what is in an image, and what of it is vulnerable",
-            "TARGET is docker-archive:FILE[:REF], oci-archive:FILE[:TAG], oci:DIR[:TAG], docker:REF, container:ID, dir:PATH or\n"
+            "TARGET is docker-archive:FILE[:REF], oci-archive:FILE[:TAG], oci:DIR[:TAG], docker:REF, containerd:REF, podman:REF, image:REF,\n"
+            "container:ID, dir:PATH or "
             "sbom:FILE (CycloneDX JSON or a list of purls; - is standard input);\n"
-            "a bare path is recognised by its content, a bare reference is looked for in the local docker daemon.",
+            "a bare path is recognised by its content, a bare reference is looked for in docker, containerd and podman.",
             opts, 1, 1};
     struct hf_err err = HF_ERR_INIT;
-    struct job j = {.exit_code = HF_EXIT_OK};
     size_t n;
     if (argc > MAX_ARGS)
         return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "too many arguments"));
@@ -263,11 +313,15 @@ int hf_cmd_scan(int argc, char **argv)
         return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--why-not names no vulnerability"));
     if (no_vulns && (fail_on >= 0 || why_not)) /* would pass without having looked */
         return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--%s asks for what --no-vulnerabilities leaves out", why_not ? "why-not" : "fail-on"));
+    if ((!j.seal && (sign || password_file || j.force)) || (j.seal && ((*j.seal && all_platforms) || no_verify)))
+        return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, !j.seal ? "--sign, --password-file and --force are for --seal" : no_verify ? "a seal is made of what was verified; leave out --no-verify"
+                                                                   : "--seal=FILE holds one seal; --all-platforms --seal keeps one for each image"));
     if (verbose)
         hf_log_setup(HF_LOG_INFO, false);
     hf_cleanup(hf_config_freep) struct hf_config *config = NULL;
     hf_cleanup(hf_advdb_closep) struct hf_advdb *db = NULL;
     hf_cleanup(hf_ignore_freep) struct hf_ignore *ignore = NULL;
+    hf_cleanup(hf_seal_wipe) struct hf_buf key = HF_BUF_INIT(64 << 10);
     struct hf_cache *cache = NULL;
     struct hf_image_opts io = {.platform = hf_platform_host(), .verify = !no_verify};
     if ((rc = hf_config_load(&config, config_file, &err)) < 0 || (platform && (rc = hf_platform_parse(hf_span_z(platform), &io.platform, &err)) < 0))
@@ -276,6 +330,9 @@ int hf_cmd_scan(int argc, char **argv)
         return hf_cli_fail(&err, rc);
     if (ignore_file && (rc = hf_ignore_load(&ignore, ignore_file, &err)) < 0)
         return hf_cli_fail(&err, rc);
+    if (sign && (rc = hf_seal_private_key(sign, password_file, &key, &err)) < 0)
+        return hf_cli_fail(&err, rc);
+    j.sign = hf_buf_span(&key);
     if (max_memory)
         config->max_memory = max_memory;
     if (!no_vulns && (rc = hf_advdb_open(&db, db_path ? db_path : config->db_path, &err)) < 0) {
@@ -284,16 +341,14 @@ int hf_cmd_scan(int argc, char **argv)
                     db_path ? db_path : config->db_path);
         return hf_cli_fail(&err, rc);
     }
-    if (!no_cache) {
-        hf_autobuf version = HF_BUF_INIT(4096);
-        struct hf_err why_cache = HF_ERR_INIT;
-        hf_examine_version(&version);
-        if (hf_cache_open(&cache, cache_dir ? cache_dir : config->cache_dir, hf_buf_span(&version), &why_cache) < 0)
-            hf_log(HF_LOG_WARNING, "cache", "%s; going on without", why_cache.msg);
-    }
+    if (!no_cache)
+        cache = hf_cli_layer_cache(cache_dir ? cache_dir : config->cache_dir);
     io.docker_host = config->docker_host;
+    io.containerd_root = config->containerd_root;
+    io.storage_root = config->podman_root;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     j.config = config;
+    j.state = state;
     j.db = db;
     j.why_not = why_not;
     j.platform = platform && !all_platforms ? &io.platform : NULL;

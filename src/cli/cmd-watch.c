@@ -4,21 +4,32 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "base/json.h"
 #include "base/log.h"
 #include "cli/cli.h"
-#include "cli/alert-log.h"
+#include "cli/state.h"
 #include "cli/reload.h"
+#include "cli/respond-cli.h"
 #include "cli/rule-files.h"
 #include "cli/rules-cli.h"
 #include "cli/watch.h"
+#include "cli/watch-respond.h"
 #include "detect/demand.h"
+#include "cli/policy-cli.h"
+#include "event/alert-log.h"
+#include "guard/guard.h"
+#include "protect/protect.h"
+#include "sensor/files/watch.h"
 #include "sensor/sensor.h"
 
+#define EXECUTOR_END_MS 12000u
 #define NEEDING_SHOWN 4u /* names of rules in a line of text */
+#define READ_ONLY_DEPTH 4u /* levels of folders below one that a policy calls read-only, in which writes are counted */
 
 static volatile int stop;
 
@@ -56,9 +67,12 @@ static int replay(struct hf_watch_opts *o, const char *path, struct hf_err *err)
 }
 
 struct named {
-    struct hf_strs rules, exceptions, types;
+    struct hf_strs rules, exceptions, types, policies;
+    volatile int *leaving; /* shared with the guard: an orderly end */
+    struct hf_prot_set *prot; /* of --policy */
     const char *record, *replay, *state, *budget;
-    bool no_rules;
+    const char *respond_for;
+    bool no_rules, no_guard, respond;
 };
 
 static _Noreturn void engine(struct hf_watch_opts *o, int fd, struct hf_err *err)
@@ -71,20 +85,72 @@ static _Noreturn void engine(struct hf_watch_opts *o, int fd, struct hf_err *err
     _exit(code);
 }
 
+/* The third process: what it does not start with, it goes without; the others go on. */
+static pid_t start_guard(const struct hf_watch_opts *o, const struct named *named, pid_t engine_pid, int *ret_fd)
+{
+    *ret_fd = -1;
+    int pair[2];
+    pid_t self = getpid();
+    if (named->no_guard || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return 0;
+    pid_t child = fork();
+    if (child == 0) {
+        struct hf_err err = HF_ERR_INIT;
+        hf_cleanup(hf_guard_freep) struct hf_guard *g = NULL;
+        struct hf_guard_opts opts = {.fd = pair[1], .state_dir = named->state, .sensor_pid = (uint32_t)self, .engine_pid = (uint32_t)engine_pid, .stop = &stop, .no_sandbox = o->no_sandbox};
+        signal(SIGINT, SIG_IGN); /* ends when the sensor is gone */
+        signal(SIGTERM, SIG_IGN);
+        signal(SIGHUP, SIG_IGN);
+        prctl(PR_SET_NAME, "holdfast-guard");
+        close(pair[0]);
+        hf_cleanup(hf_protect_freep) struct hf_protect *protect = NULL;
+        struct hf_protect_opts popts = {.policies = named->prot, .state_dir = named->state, .leaving = named->leaving};
+        int rc = hf_guard_new(&g, &opts, &err);
+        rc = rc < 0 || !named->prot ? rc : hf_protect_new(&protect, &popts, &err);
+        rc = rc < 0 || !named->prot ? rc : hf_protect_add(protect, g, &err);
+        rc = rc < 0 ? rc : hf_guard_run(g, &err);
+        if (rc < 0)
+            hf_log(HF_LOG_WARNING, "guard", "programs are not held against the seals of their images%s: %s", named->prot ? ", and policies are not in force" : "", err.msg);
+        hf_guard_freep(&g);
+        _exit(rc < 0 ? HF_EXIT_FAILED : 0);
+    }
+    close(pair[1]);
+    if (child < 0)
+        close(pair[0]);
+    else
+        *ret_fd = pair[0];
+    return child > 0 ? child : 0;
+}
+
+static bool any_read_only(const struct hf_prot_set *set)
+{
+    for (size_t i = 0; set && i < hf_prot_count(set); i++)
+        if (hf_prot_at(set, i)->clauses >> HF_CLAUSE_READ_ONLY & 1)
+            return true;
+    return false;
+}
+
 /* The privileged side until it ends. */
 static int sensor(struct hf_watch_opts *o, const struct named *named, int fd, int reload_fd, pid_t child, struct hf_err *err)
 {
+    int guard_fd;
+    pid_t guard_pid = start_guard(o, named, child, &guard_fd);
     struct hf_reload reload = {.rules = &named->rules, .exceptions = &named->exceptions, .fd = reload_fd, .stop = &stop};
     struct sigaction act = {.sa_handler = on_signal};
     sigaction(SIGINT, &act, NULL);
     sigaction(SIGTERM, &act, NULL);
-    struct hf_sensor_opts s = {.out_fd = fd, .peer_pid = (uint32_t)child, .host = o->host, .stop = &stop};
+    struct hf_sensor_opts s = {.out_fd = fd, .peer_pid = (uint32_t)child, .guard_fd = guard_fd, .guard_pid = (uint32_t)guard_pid, .guard_first = named->prot != NULL, .guard_files = any_read_only(named->prot), .host = o->host, .stop = &stop};
     int rc = o->rules ? hf_reload_start(&reload, err) : 0;
     if (rc == 0) {
         s.watch = hf_take(o->watch);
         rc = hf_sensor_run(&s, err);
     }
     close(fd);
+    if (named->leaving)
+        *named->leaving = 1;
+    hf_closep(&guard_fd);
+    while (guard_pid > 0 && waitpid(guard_pid, NULL, 0) < 0 && errno == EINTR)
+        ;
     hf_reload_end(&reload);
     return rc;
 }
@@ -98,6 +164,8 @@ static int run(struct hf_watch_opts *o, const struct named *named, struct hf_err
     pid_t child = fork();
     if (child < 0)
         return hf_cli_fail(err, hf_fail(err, -errno, "no process for the engine"));
+    if (child > 0 && o->respond_fd >= 0)
+        close(o->respond_fd); /* the engine's alone: with it the executor ends */
     if (child == 0) {
         close(pair[0]);
         close(control[0]);
@@ -132,6 +200,31 @@ static int files_of_rules(struct hf_watch_opts *o, struct hf_err *err)
     return rc;
 }
 
+/* Files that a policy calls read-only are watched too, so that what is written there is counted.  A row of the table has no "**" in its middle. */
+static int files_of_policies(struct hf_watch_opts *o, const struct hf_prot_set *set, struct hf_err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; set && rc == 0 && i < hf_prot_count(set); i++) {
+        const struct hf_prot_spans *paths = &hf_prot_at(set, i)->allow[HF_CLAUSE_READ_ONLY];
+        for (size_t k = 0; rc == 0 && k < paths->n; k++) {
+            struct hf_span p = hf_span_ends(paths->v[k], HF_S("/**")) ? hf_span_sub(paths->v[k], 0, paths->v[k].n - 2) : paths->v[k];
+            rc = o->watch ? 0 : hf_watch_list_new(&o->watch, err);
+            if (rc == 0 && hf_span_search(p, HF_S("**")) == SIZE_MAX)
+                rc = hf_watch_add(o->watch, p, HF_W_WRITE | HF_W_NAMES | HF_W_ATTR, HF_W_CONTAINER, READ_ONLY_DEPTH, err);
+        }
+    }
+    return rc;
+}
+
+/* What is over is undone at every start; with --respond, who acts for rules is started before anything hostile is read. */
+static int respond(struct hf_watch_opts *o, const struct named *named, pid_t *ret_executor, struct hf_err *err)
+{
+    struct hf_watch_respond_opts r = {.state = named->state};
+    hf_cli_expire(named->state);
+    int rc = named->respond && named->respond_for ? hf_cli_for("--respond-for", named->respond_for, &r.for_s, err) : 0;
+    return rc < 0 || !named->respond ? rc : hf_watch_executor(&r, ret_executor, &o->respond_fd, err);
+}
+
 static int start(struct hf_watch_opts *o, const struct named *named, struct hf_err *err)
 {
     hf_autoclose int record = -1;
@@ -156,8 +249,14 @@ static int start(struct hf_watch_opts *o, const struct named *named, struct hf_e
     else if (named->record)
         rc = open_record(named->record, &record, err);
     o->record_fd = record;
+    hf_autoclose int lock = -1; /* as long as this process, or the guard */
+    if (rc == 0 && named->prot && !named->no_guard)
+        rc = lock = hf_protect_lock(named->state, err);
+    rc = HF_MIN(rc, 0);
     if (rc == 0 && o->rules)
         rc = files_of_rules(o, err);
+    if (rc == 0)
+        rc = files_of_policies(o, named->prot, err);
     if (rc == 0 && o->rules) {
         struct hf_err why = HF_ERR_INIT;
         if (hf_alert_log_open(&log, named->state, &why) < 0)
@@ -165,7 +264,15 @@ static int start(struct hf_watch_opts *o, const struct named *named, struct hf_e
         else
             o->log = &log;
     }
+    pid_t executor = 0;
+    if (rc == 0)
+        rc = respond(o, named, &executor, err);
     rc = rc < 0 ? hf_cli_fail(err, rc) : run(o, named, err);
+    for (unsigned i = 0; executor > 0 && waitpid(executor, NULL, WNOHANG) == 0; i++) { /* ends with the engine, when it has done what it is at */
+        if (i == EXECUTOR_END_MS / 10)
+            kill(executor, SIGKILL);
+        usleep(10000);
+    }
     hf_watch_list_free(o->watch); /* NULL when the sensor took it */
     hf_alert_log_close(&log);
     hf_rules_free(o->rules);
@@ -186,9 +293,24 @@ static int budget(const char *text, double *ret_ns, struct hf_err *err)
     return 0;
 }
 
+/* Of --policy. */
+static int policies(struct named *named, struct hf_prot_set **ret, struct hf_err *err)
+{
+    if (!named->policies.n)
+        return 0;
+    if (named->no_guard || named->replay)
+        return hf_fail(err, HF_E_USAGE, "--policy needs the guard and the kernel: not with --no-guard or --replay");
+    named->leaving = mmap(NULL, sizeof *named->leaving, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (named->leaving == MAP_FAILED)
+        return hf_fail(err, -ENOMEM, "no memory");
+    int rc = hf_cli_policies(named->policies.v, named->policies.n, ret, err);
+    named->prot = *ret;
+    return rc;
+}
+
 int hf_cmd_watch(int argc, char **argv)
 {
-    struct hf_watch_opts o = {.record_fd = -1, .reload_fd = -1};
+    struct hf_watch_opts o = {.record_fd = -1, .reload_fd = -1, .respond_fd = -1};
     struct named named = {.state = HF_STATE_DIR};
     struct hf_err err = HF_ERR_INIT;
     const struct hf_opt opts[] = {
@@ -210,7 +332,11 @@ int hf_cmd_watch(int argc, char **argv)
             {"record", 0, HF_OPT_STR, &named.record, "FILE", NULL, 0, 0, "keep all events in a file"},
             {"record-max", 0, HF_OPT_SIZE, &o.record_max, "SIZE", NULL, 1u << 20, 1ull << 50, "bytes of that file at most (1G)"},
             {"replay", 0, HF_OPT_STR, &named.replay, "FILE", NULL, 0, 0, "events from such a file instead of the kernel; needs no root"},
-            {"state", 0, HF_OPT_STR, &named.state, "DIR", NULL, 0, 0, "folder where alerts are kept for \"rules why\" (" HF_STATE_DIR ")"},
+            {"state", 0, HF_OPT_STR, &named.state, "DIR", NULL, 0, 0, "folder of what is kept: alerts for \"rules why\", seals, packages in use (" HF_STATE_DIR ")"},
+            {"policy", 0, HF_OPT_LIST, &named.policies, "PATH", NULL, 0, 0, "policies that say what containers may not do, file or folder; can be repeated"},
+            {"no-guard", 0, HF_OPT_FLAG, &named.no_guard, NULL, NULL, 0, 0, "do not hold what runs against the seals of the images"},
+            {"respond", 0, HF_OPT_FLAG, &named.respond, NULL, NULL, 0, 0, "do what rules want done (\"respond: [freeze, ...]\"); without it they only say so"},
+            {"respond-for", 0, HF_OPT_STR, &named.respond_for, "TIME", NULL, 0, 0, "undo that after this time (90s, 15m, 2h, 1d), instead of by \"respond release\""},
             {"no-sandbox", 0, HF_OPT_FLAG, &o.no_sandbox, NULL, NULL, 0, 0, "keep the engine's privileges (for debugging)"},
             {NULL, 0, HF_OPT_FLAG, NULL, NULL, NULL, 0, 0, NULL},
     };
@@ -234,6 +360,14 @@ int hf_cmd_watch(int argc, char **argv)
         return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--tree is a form of the shown events: not with --json or --alerts-only"));
     if (named.no_rules && (o.filter.rules.n || o.filter.severity))
         return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--rule and --severity choose among alerts: not with --no-rules"));
+    hf_cleanup(hf_prot_freep) struct hf_prot_set *prot = NULL;
+    rc = policies(&named, &prot, &err);
+    if (rc < 0)
+        return hf_cli_fail(&err, rc);
+    if (named.respond && (named.no_rules || named.replay || o.cost))
+        return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--respond does what rules want when they see it: not with --no-rules, --map, --cost or --replay"));
+    if (named.respond_for && !named.respond)
+        return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "--respond-for belongs to --respond"));
     rc = budget(named.budget, &o.budget_ns, &err);
     rc = rc < 0 ? rc : hf_watch_filter_types(&o.filter, &named.types, &err);
     return rc < 0 ? hf_cli_fail(&err, rc) : start(&o, &named, &err);
@@ -388,5 +522,5 @@ int hf_cmd_sensor(int argc, char **argv)
         features_json(f, count, rules, &out);
     else
         features_text(f, count, rules, &out);
-    return hf_cli_stdout(NULL, hf_buf_span(&out)) < 0 ? HF_EXIT_FAILED : HF_EXIT_OK;
+    return hf_cli_print(&out, HF_EXIT_OK);
 }

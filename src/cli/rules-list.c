@@ -92,7 +92,7 @@ int hf_cmd_rules_list(int argc, char **argv)
         return rc > 0 ? HF_EXIT_OK : hf_cli_fail(&err, rc);
     hf_autobuf out = HF_BUF_INIT(16u << 20);
     (as_json ? list_json : list_text)(rules, &out);
-    return !hf_buf_ok(&out) || hf_cli_stdout(NULL, hf_buf_span(&out)) < 0 ? HF_EXIT_FAILED : HF_EXIT_OK;
+    return hf_cli_print(&out, HF_EXIT_OK);
 }
 
 /* ---- explain ---- */
@@ -150,6 +150,8 @@ static void counting(const struct hf_rule *r, struct hf_buf *b)
         hf_buf_addf(b, "counts    all steps in order within %.0f s", window);
         break;
     default:
+        if (r->until_verdict)
+            hf_buf_addz(b, "waits     for the guard's verdict on what started: told with it, or a second later; not when that makes an alert as severe\n");
         if (r->remember.n)
             hf_buf_addf(b, "counts    no alert: remembered as %.*s for %.0f s", HF_SPAN_ARG(r->remember), window);
         else if (r->once_ns)
@@ -253,6 +255,8 @@ static void explain(const struct hf_rule *r, const struct hf_rules_run *run, con
         hf_buf_addc(b, '\n');
     }
     events(r, features, n_features, b);
+    for (size_t i = 0; i < r->n_respond; i++)
+        hf_buf_addf(b, "%s%s%s", i ? ", " : "responds  ", hf_response_name(r->respond[i]), i + 1 == r->n_respond ? " (with \"watch --respond\"; else it is only told as wanted)\n" : "");
     if (hf_rule_demand(r)) {
         hf_buf_addz(b, "hooks     attached only while an enabled rule needs them: ");
         hf_demand_names(hf_rule_demand(r), b);
@@ -332,14 +336,12 @@ int hf_cmd_rules_explain(int argc, char **argv)
         return hf_cli_fail(&err, rc);
     hf_autobuf out = HF_BUF_INIT(4u << 20);
     explain(r, recording ? &run : NULL, features, n_features, &out);
-    int written = hf_buf_ok(&out) ? hf_cli_stdout(NULL, hf_buf_span(&out)) : -1;
-    if (rc == HF_E_INCOMPLETE) {
-        fflush(stdout);
+    int code = hf_cli_print(&out, rc < 0 ? HF_EXIT_INCOMPLETE : HF_EXIT_OK);
+    if (rc == HF_E_INCOMPLETE)
         hf_log(HF_LOG_WARNING, "incomplete", "%s", err.msg);
-    }
     if (recording)
         hf_rules_run_done(&run);
     else
         hf_rules_free(rules);
-    return written < 0 ? HF_EXIT_FAILED : rc < 0 ? HF_EXIT_INCOMPLETE : HF_EXIT_OK;
+    return code;
 }

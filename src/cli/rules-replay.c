@@ -183,18 +183,15 @@ int hf_cmd_rules_replay(int argc, char **argv)
         c.excepted += hf_excepts_at(excepts, i)->used;
     hf_autobuf out = HF_BUF_INIT(64u << 20);
     (as_json ? json : text)(&c, &run, &out);
-    int written = hf_buf_ok(&out) ? hf_cli_stdout(NULL, hf_buf_span(&out)) : HF_E_LIMIT;
+    int code = hf_cli_print(&out, HF_EXIT_OK);
     if (c.full && rc == 0)
         rc = hf_fail(&err, HF_E_INCOMPLETE, "there are more pairs of rule and container than %u", ROWS_MAX);
     hf_rules_run_done(&run);
     hf_arena_done(&c.arena);
     free(c.v);
-    if (written < 0)
-        return hf_cli_fail(&err, hf_fail(&err, written, "the result could not be written"));
-    if (rc == HF_E_INCOMPLETE) {
-        fflush(stdout);
+    if (code == HF_EXIT_OK && rc == HF_E_INCOMPLETE) {
         hf_log(HF_LOG_WARNING, "incomplete", "%s", err.msg);
         return HF_EXIT_INCOMPLETE;
     }
-    return HF_EXIT_OK;
+    return code;
 }

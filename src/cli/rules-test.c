@@ -154,11 +154,6 @@ int hf_cmd_rules_test(int argc, char **argv)
         rc = one_file(args[i], &paths, raised, &out, &tests, &failed, &err);
     if (rc == 0)
         hf_buf_addf(&out, "\n%zu tests, %zu failed\n", tests, failed);
-    if (hf_buf_ok(&out) && hf_cli_stdout(NULL, hf_buf_span(&out)) < 0)
-        return HF_EXIT_FAILED;
-    if (rc == 0 && !hf_buf_ok(&out))
-        rc = hf_fail(&err, HF_E_LIMIT, "the result takes more memory than it may");
-    if (rc < 0)
-        return hf_cli_fail(&err, rc);
-    return failed ? HF_EXIT_FINDINGS : HF_EXIT_OK;
+    int code = hf_cli_print(&out, failed ? HF_EXIT_FINDINGS : HF_EXIT_OK);
+    return rc < 0 ? hf_cli_fail(&err, rc) : code;
 }

@@ -9,9 +9,10 @@
 
 #include "base/fs.h"
 #include "base/log.h"
-#include "cli/alert-log.h"
+#include "cli/state.h"
 #include "cli/cli.h"
 #include "cli/rules-cli.h"
+#include "event/alert-log.h"
 #include "event/json.h"
 
 #define FILE_MAX (1u << 20)
@@ -118,7 +119,7 @@ int hf_cmd_rules_why(int argc, char **argv)
         return rc > 0 ? HF_EXIT_OK : hf_cli_fail(&err, rc);
     hf_autobuf out = HF_BUF_INIT(4u << 20);
     why_text(hf_json_root(doc), &out);
-    return !hf_buf_ok(&out) || hf_cli_stdout(NULL, hf_buf_span(&out)) < 0 ? HF_EXIT_FAILED : HF_EXIT_OK;
+    return hf_cli_print(&out, HF_EXIT_OK);
 }
 
 /* ---- except ---- */
@@ -216,8 +217,8 @@ static void exception_yaml(hf_jnode a, const char *owner, const char *why, struc
     yaml_pair(b, "  ", "expires", expires);
 }
 
-/* Behind what the file has; whole or not at all, and only when it is right before and after. */
-static int append(const char *file, struct hf_span entry, struct hf_err *err)
+/* Behind what the file has; whole or not at all, and only when it is right before and after.  dry_run: only whether it would be. */
+static int append(const char *file, struct hf_span entry, bool dry_run, struct hf_err *err)
 {
     hf_autobuf text = HF_BUF_INIT(2 * FILE_MAX);
     hf_cleanup(hf_excepts_freep) struct hf_excepts *x = NULL;
@@ -234,6 +235,8 @@ static int append(const char *file, struct hf_span entry, struct hf_err *err)
     hf_buf_adds(&text, entry);
     rc = rc < 0 ? rc : hf_excepts_new(&x, err);
     rc = rc < 0 ? rc : hf_excepts_add(x, file, hf_buf_span(&text), err);
+    if (rc < 0 || dry_run)
+        return rc;
     struct hf_span dir = hf_span_dirname(hf_span_z(file));
     hf_autofree char *parent = dir.n ? hf_span_dupz(dir) : NULL;
     if (rc == 0 && parent)
@@ -251,6 +254,7 @@ static const char *who(void)
 int hf_cmd_rules_except(int argc, char **argv)
 {
     const char *from = NULL, *state = HF_STATE_DIR, *file = HF_EXCEPTIONS_DIR "/exceptions.yaml", *expires = "90d", *owner = NULL, *why = "";
+    bool dry_run = false;
     struct hf_err err = HF_ERR_INIT;
     const struct hf_opt opts[] = {
             {"from", 0, HF_OPT_STR, &from, "FILE", NULL, 0, 0, "lines of \"watch --json\" (\"-\": standard input) instead of the kept alerts"},
@@ -259,6 +263,7 @@ int hf_cmd_rules_except(int argc, char **argv)
             {"expires", 0, HF_OPT_STR, &expires, "WHEN", NULL, 0, 0, "days (30d), a date or never (90d)"},
             {"owner", 0, HF_OPT_STR, &owner, "NAME", NULL, 0, 0, "who answers for it (you)"},
             {"why", 0, HF_OPT_STR, &why, "TEXT", NULL, 0, 0, "the reason"},
+            {"dry-run", 'n', HF_OPT_FLAG, &dry_run, NULL, NULL, 0, 0, "print it, write nothing"},
             {NULL, 0, HF_OPT_FLAG, NULL, NULL, NULL, 0, 0, NULL},
     };
     const struct hf_command cmd = {"rules except", "[options] ALERT-ID", "make the tightest exception that an alert falls under",
@@ -276,11 +281,11 @@ int hf_cmd_rules_except(int argc, char **argv)
     if (rc != 0)
         return rc > 0 ? HF_EXIT_OK : hf_cli_fail(&err, rc);
     exception_yaml(hf_json_root(doc), owner ? owner : who(), why, hf_buf_span(&until), now_s, &entry);
-    rc = hf_buf_ok(&entry) ? append(file, hf_buf_span(&entry), &err) : hf_fail(&err, HF_E_LIMIT, "the exception is too long");
+    rc = hf_buf_ok(&entry) ? append(file, hf_buf_span(&entry), dry_run, &err) : hf_fail(&err, HF_E_LIMIT, "the exception is too long");
     if (rc < 0)
         return hf_cli_fail(&err, rc);
     printf("%s:\n", file);
-    return hf_cli_stdout(NULL, hf_buf_span(&entry)) < 0 ? HF_EXIT_FAILED : HF_EXIT_OK;
+    return hf_cli_print(&entry, HF_EXIT_OK);
 }
 
 /* ---- exceptions ---- */
@@ -378,5 +383,5 @@ int hf_cmd_rules_exceptions(int argc, char **argv)
         list_json(x, (int64_t)time(NULL), &out);
     else
         list_text(x, (int64_t)time(NULL), &out);
-    return !hf_buf_ok(&out) || hf_cli_stdout(NULL, hf_buf_span(&out)) < 0 ? HF_EXIT_FAILED : HF_EXIT_OK;
+    return hf_cli_print(&out, HF_EXIT_OK);
 }

@@ -54,10 +54,16 @@ static void total(const struct page *p, const struct hf_cost *c)
     style(p, "\033[0m");
     if (p->v->budget_ns > 0)
         hf_buf_addf(p->out, " (budget %.2f)", p->v->budget_ns / CORE);
-    hf_buf_addf(p->out, ": sensor %.2f, rules and output %.2f, hooks %.2f\n", c->sensor_ns / CORE, c->engine_ns / CORE, c->hooks_ns / CORE);
+    hf_buf_addf(p->out, ": sensor %.2f, rules and output %.2f, hooks %.2f\n", c->sensor_ns / CORE, c->engine_ns / CORE, (c->hooks_ns + c->guard_hooks_ns) / CORE);
+    hf_buf_addf(p->out, "guard %.2f: %.0f verdicts a second, %.1f MB hashed in %.2f\n", c->guard_ns / CORE, c->guard_verdicts, c->guard_bytes / 1048576, c->guard_hash_ns / CORE);
     hf_buf_addf(p->out, "memory %.1f + %.1f MB, kernel %.1f MB, rules' state %.1f MB; %llu alerts\n", (double)c->sensor_rss_kib / 1024, (double)c->engine_rss_kib / 1024,
             (double)c->kernel_bytes / 1048576, (double)c->state_bytes / 1048576, (unsigned long long)p->v->alerts);
     hf_buf_addf(p->out, "events a second: %.0f seen, %.0f sent, %.0f held back as repeated, %.0f lost\n", c->seen, c->sent, c->deduped, c->lost);
+    if (p->v->paced) {
+        style(p, "\033[33m");
+        hf_buf_addz(p->out, "large files are hashed slowly, but for policies that are enforced\n");
+        style(p, "\033[0m");
+    }
     for (size_t i = 0; i < p->v->n_limits; i++) {
         style(p, "\033[33m");
         hf_buf_addz(p->out, "limited: ");
@@ -157,6 +163,8 @@ static void rules(const struct page *p, const struct hf_cost *c, size_t room)
     rule_row(p, HF_S("(finding the watched files)"), NULL, c->files_ns, 0);
     rule_row(p, HF_S("(process tree)"), NULL, 0, c->tree_ns);
     rule_row(p, HF_S("(record and display)"), NULL, 0, c->display_ns);
+    rule_row(p, HF_S("(guard: digests)"), NULL, c->guard_hash_ns, 0);
+    rule_row(p, HF_S("(guard: verdicts, policies)"), NULL, HF_MAX(0.0, c->guard_ns - c->guard_hash_ns), c->guard_hooks_ns);
     size_t n = 0, all = 0;
     for (size_t i = 0; i < c->n_rules; i++)
         all += shown(p->v, &c->rules[i]);
@@ -189,7 +197,7 @@ void hf_cost_table(const struct hf_cost *c, const struct hf_cost_view *v, struct
     groups(&p, c);
     for (size_t i = before; i < out->n; i++)
         lines += out->p[i] == '\n';
-    size_t used = lines + 7; /* heading, four rows that are no rules, the last line of a terminal */
+    size_t used = lines + 9; /* heading, six rows that are no rules, the last line of a terminal */
     rules(&p, c, !v->rows ? SIZE_MAX : v->rows > used ? v->rows - used : 1);
 }
 
@@ -220,6 +228,12 @@ static void totals_json(const struct hf_cost *c, const struct hf_cost_view *v, s
     knum(w, "engine_pct", c->engine_ns / CORE, 4);
     knum(w, "hooks_pct", c->hooks_ns / CORE, 4);
     knum(w, "rules_pct", c->rules_ns / CORE, 4);
+    knum(w, "guard_pct", c->guard_ns / CORE, 4);
+    knum(w, "guard_hash_pct", c->guard_hash_ns / CORE, 4);
+    knum(w, "guard_hooks_pct", c->guard_hooks_ns / CORE, 4);
+    knum(w, "guard_hashed_bytes_per_s", c->guard_bytes, 0);
+    knum(w, "guard_verdicts_per_s", c->guard_verdicts, 1);
+    hf_jw_kbool(w, "guard_paced", v->paced);
     knum(w, "process_tree_pct", c->tree_ns / CORE, 4);
     knum(w, "record_display_pct", c->display_ns / CORE, 4);
     hf_jw_ku64(w, "sensor_rss_kib", c->sensor_rss_kib);

@@ -15,6 +15,7 @@ struct hf_cost_view {
     uint64_t left_out;          /* types */
     struct hf_budget_limit limits[HF_BUDGET_LIMITS];
     size_t n_limits;
+    bool paced;                 /* large files are hashed slowly */
     uint64_t alerts;
     unsigned width, rows;       /* of the terminal: 0 is 100, and as many as there are */
     bool colour;

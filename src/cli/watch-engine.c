@@ -15,16 +15,18 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/sandbox.h"
-#include "cli/alert-log.h"
 #include "cli/recall.h"
 #include "cli/reload.h"
 #include "cli/rule-files.h"
 #include "cli/rules-cli.h"
 #include "cli/watch-cost.h"
+#include "cli/watch-held.h"
 #include "cli/watch-keep.h"
 #include "cli/watch-map.h"
+#include "cli/watch-respond.h"
 #include "cli/watch-text.h"
 #include "detect/demand.h"
+#include "event/alert-log.h"
 #include "event/json.h"
 #include "event/track.h"
 #include "sensor/ask.h"
@@ -37,6 +39,7 @@
 #define MAP_MAX (64u << 20)
 #define TREE_DEPTH 8u /* deeper processes are not indented further */
 #define NEEDS_BYTES 4096u /* names of rules that need one class of hooks */
+#define HELD_MS 50 /* while alerts are held */
 #define BEFORE_SHOWN 4u /* lines of what came before an alert on a terminal; the rest has `rules why` */
 
 struct watch {
@@ -47,7 +50,9 @@ struct watch {
     struct hf_keep *keep;     /* NULL: a replay, which costs nothing that matters */
     const struct hf_cost *cost; /* of the status at hand */
     struct hf_excepts *excepts;
-    struct hf_buf line, passwd, group;
+    struct hf_held *held;
+    bool guarded; /* there is a guard, whose verdicts come */
+    struct hf_buf log_line, line, passwd, group;
     struct hf_users users;
     int reload_fd; /* -1: nothing comes */
     int ask_fd;    /* to the privileged half; -1: there is none */
@@ -86,10 +91,10 @@ static bool wanted(const struct watch *w, const struct hf_container *c)
 }
 
 /* For `rules why`. */
-static void log_alert(struct watch *w)
+static void log_alert(struct watch *w, struct hf_span line)
 {
     struct hf_err err = HF_ERR_INIT;
-    if (w->o->log->failed || !hf_buf_ok(&w->line) || hf_alert_log_add(w->o->log, hf_buf_span(&w->line), &err) == 0)
+    if (w->o->log->failed || hf_alert_log_add(w->o->log, line, &err) == 0)
         return;
     hf_log(HF_LOG_WARNING, "alert_log", "%s; \"rules why\" will not know of alerts from now on", err.msg);
     w->o->log->failed = true;
@@ -121,9 +126,11 @@ static void alert(void *ctx, const struct hf_alert *told)
     struct watch *w = ctx;
     struct hf_alert with = *told, *a = &with;
     struct hf_span before[HF_RECALL_LINES];
-    if (!wanted_in(w, a->container_name, a->container_id) || !hf_watch_filter_alert(&w->o->filter, a) || !wanted_image(w, a))
+    bool of_itself = a->event && a->event->type == HF_EV_STATUS && !a->event->container; /* what holds for all is told whatever is watched */
+    if ((!of_itself && !wanted_in(w, a->container_name, a->container_id)) || !hf_watch_filter_alert(&w->o->filter, a) || !wanted_image(w, a))
         return;
     w->alerts++;
+    a->taken = hf_watch_respond(w->o->respond_fd, a); /* first of all: it is urgent */
     if (w->o->cost && !w->o->log)
         return;
     if (a->event) {
@@ -133,11 +140,13 @@ static void alert(void *ctx, const struct hf_alert *told)
     hf_buf_clear(&w->line);
     if (w->o->json || w->o->log)
         hf_alert_json(a, &w->line);
+    bool hold = a->until_verdict && w->guarded && a->event && w->held;
+    hf_buf_clear(&w->log_line);
     if (w->o->log)
-        log_alert(w);
+        hf_buf_adds(&w->log_line, hf_buf_span(&w->line));
     if (w->o->cost)
-        return;
-    if (!w->o->json) {
+        hf_buf_clear(&w->line);
+    if (!w->o->json && !w->o->cost) {
         hf_buf_clear(&w->line);
         hf_watch_clock(a->time_ns, &w->line);
         hf_buf_addz(&w->line, w->o->colour ? (a->severity >= HF_SEV_HIGH ? "\033[1;31m" : a->severity >= HF_SEV_MEDIUM ? "\033[33m" : "\033[36m") : "");
@@ -147,12 +156,40 @@ static void alert(void *ctx, const struct hf_alert *told)
         hf_buf_add_escaped(&w->line, a->rule, 0);
         hf_buf_addz(&w->line, ": ");
         hf_buf_add_escaped(&w->line, a->summary, 0);
+        if (a->taken)
+            hf_buf_addf(&w->line, " [%s: %s]", hf_response_name(a->respond[0]), a->taken);
         hf_buf_addc(&w->line, '\n');
         if (a->event)
             hf_watch_reached(a->event, &w->line);
         show_before(w, a);
     }
+    if (hold && hf_held_take(w->held, a, hf_buf_span(&w->log_line), hf_buf_span(&w->line)))
+        return;
+    if (w->o->log && hf_buf_ok(&w->log_line))
+        log_alert(w, hf_buf_span(&w->log_line));
     put(w);
+}
+
+static void tell_held(void *ctx, struct hf_span log, struct hf_span line)
+{
+    struct watch *w = ctx;
+    if (w->o->log && log.n)
+        log_alert(w, log);
+    fwrite(line.p, 1, line.n, stdout);
+}
+
+static bool leave_held(void *ctx, struct hf_span id)
+{
+    struct watch *w = ctx;
+    bool may = hf_engine_unsay(w->engine, id);
+    w->alerts -= may;
+    return may;
+}
+
+static bool held_due(struct watch *w, uint64_t boot_ns)
+{
+    const struct hf_held_to to = {.tell = tell_held, .leave_out = leave_held, .ctx = w};
+    return w->held && hf_held_due(w->held, boot_ns, &to);
 }
 
 /* Below its parents within its container, as far as they are known. */
@@ -182,6 +219,7 @@ static void cost_view(const struct watch *w, struct hf_cost_view *ret)
     *ret = (struct hf_cost_view){.budget_ns = w->o->budget_ns, .only = &w->o->filter.rules, .container = w->o->container, .left_out = hf_keep_left_out(w->keep),
             .alerts = w->alerts, .colour = w->o->colour};
     ret->n_limits = hf_budget_limits(hf_keep_budget(w->keep), ret->limits);
+    ret->paced = hf_budget_paced(hf_keep_budget(w->keep));
     if (w->o->cost && !w->o->json && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) {
         ret->width = size.ws_col;
         ret->rows = size.ws_row;
@@ -252,9 +290,25 @@ static void show(struct watch *w, const struct hf_event *ev)
     put(w);
 }
 
+/* What the guard says of itself is no beat of the sensor's heart. */
+static bool is_guards(const struct hf_event *ev)
+{
+    struct hf_span rest = ev->text, name, value;
+    return hf_event_pair(&rest, &name, &value) && hf_span_starts(name, HF_S("guard"));
+}
+
 static void status(struct watch *w, const struct hf_event *ev)
 {
     struct hf_span rest = ev->text, name, value;
+    if (is_guards(ev)) {
+        while (hf_event_pair(&rest, &name, &value))
+            if (hf_span_eqz(name, "guard"))
+                w->guarded = hf_span_eqz(value, "running");
+            else if (hf_span_eqz(name, "error"))
+                hf_log(HF_LOG_WARNING, "guard", "%.*s", HF_SPAN_ARG(value));
+        w->cost = NULL;
+        return;
+    }
     w->silent = false;
     w->quiet_ms = 0;
     w->loading -= w->loading > 0;
@@ -281,6 +335,10 @@ static void told(struct watch *w, const struct hf_event *ev)
     if (!w->engine)
         return;
     hf_engine_event(w->engine, ev);
+    if (ev->type == HF_EV_VERDICT && w->held) {
+        const struct hf_held_to to = {.tell = tell_held, .leave_out = leave_held, .ctx = w};
+        hf_held_verdict(w->held, ev, hf_engine_worst(w->engine), &to);
+    }
     if (wanted(w, ev->container))
         hf_recall_add(w->recall, ev); /* only now: it did not come before its own alerts */
 }
@@ -358,6 +416,8 @@ static int prepare(struct watch *w, struct hf_err *err)
     tzset();
     w->users = (struct hf_users){hf_buf_span(&w->passwd), hf_buf_span(&w->group)};
     hf_buf_init(&w->line, 1u << 20);
+    hf_buf_init(&w->log_line, 1u << 20);
+    w->held = hf_held_new(); /* without memory nothing is held */
     int rc = hf_track_new(&w->track, NULL, err);
     if (rc == 0 && w->o->rules) {
         tell_silent_rules(w->o->rules);
@@ -595,6 +655,7 @@ static void frame(struct watch *w, uint64_t boot_ns, struct hf_span records)
     for (; records.n && (rc = hf_event_frame(records, &len, &err)) > 0; records = hf_span_from(records, len))
         record(w, hf_span_sub(records, 0, len));
     w->bad += records.n > 0;
+    (void)held_due(w, boot_ns);
     if (w->engine)
         hf_engine_tick(w->engine, boot_ns + w->offset_ns, false);
     fflush(stdout);
@@ -620,8 +681,10 @@ static void loop(struct watch *w, int fd)
     for (;;) {
         ask(w);
         struct pollfd p[2] = {{fd, POLLIN, 0}, {w->reload_fd, POLLIN, 0}};
-        int ready = poll(p, 2, HEARTBEAT_MS);
-        w->quiet_ms += ready == 0 ? HEARTBEAT_MS : 0;
+        int wait_ms = held_due(w, hf_boot_ns()) ? HELD_MS : HEARTBEAT_MS;
+        fflush(stdout);
+        int ready = poll(p, 2, wait_ms);
+        w->quiet_ms += ready == 0 ? (unsigned)wait_ms : 0;
         if (ready == 0 && w->quiet_ms >= (w->loading ? LOADING_MS : HEARTBEAT_MS) && !w->stopped && !w->silent) { /* it unloads its programs after its last word */
             w->silent = true;
             hf_log(HF_LOG_ERR, "sensor_silent", "the sensor has said nothing for %u s: it is stopped or starved, events may be lost", w->quiet_ms / 1000);
@@ -669,6 +732,8 @@ static void done(struct watch *w)
 {
     if (w->o->map)
         show_map(w);
+    (void)held_due(w, UINT64_MAX);
+    hf_held_free(w->held);
     if (w->engine)
         hf_engine_tick(w->engine, 0, true);
     fflush(stdout);
@@ -679,6 +744,7 @@ static void done(struct watch *w)
     hf_keep_free(w->keep);
     hf_track_free(w->track);
     hf_buf_done(&w->line);
+    hf_buf_done(&w->log_line);
     hf_buf_done(&w->passwd);
     hf_buf_done(&w->group);
 }

@@ -9,7 +9,7 @@
 /* The `type` of lines, as docs/schema/event-1.json has them (a test compares); `process` and `cgroup` are told by no line. */
 static const char *const types[] = {"accept", "bind", "bpf", "capability", "close", "connect", "container", "container_end", "credentials", "dns", "drop", "exec", "exit", "file",
         "fork", "http", "io_uring", "irc", "listen", "memory", "module", "mount", "namespace", "payload", "ptrace", "rate", "rename", "send", "signal", "socket", "socks", "ssh",
-        "status", "stratum", "tls"};
+        "status", "stratum", "tls", "verdict"};
 _Static_assert(HF_ARRAY_LEN(types) <= 64, "a bit each");
 
 static int unknown_type(struct hf_span name, struct hf_err *err)

@@ -106,6 +106,8 @@ static void what(const struct hf_cost *c, const struct hf_budget_step *s, struct
     rule_names(c, s, &names);
     if (s->kind == HF_BUDGET_STUCK) {
         hf_buf_addz(out, "over the budget, and nothing that may be given up would help");
+    } else if (s->kind == HF_BUDGET_PACE) {
+        hf_buf_addz(out, s->back ? "large files are hashed as fast as before" : "large files are hashed slowly, so that verdicts on them come late; where a policy is enforced nobody waits longer");
     } else if (s->kind == HF_BUDGET_LIMIT) {
         hf_buf_addf(out, "ordinary events of %s %s", s->container[0] ? s->container : "a container", s->per_s ? "limited" : "not limited any more");
         if (s->per_s)
@@ -131,7 +133,7 @@ static void reason(const struct hf_keep *k, const struct hf_budget_step *s, stru
 
 static void tell(struct hf_keep *k, const struct hf_cost *c, const struct hf_budget_step *s)
 {
-    static const char *const states[] = {"limited", "left_out", "shed", "over_budget"};
+    static const char *const states[] = {"limited", "left_out", "shed", "over_budget", "paced"};
     hf_autobuf text = HF_BUF_INIT(RECORD_MAX), why = HF_BUF_INIT(1024), types = HF_BUF_INIT(512), names = HF_BUF_INIT(RECORD_MAX);
     what(c, s, &text);
     reason(k, s, &why);
@@ -214,7 +216,7 @@ bool hf_keep_ask(struct hf_keep *k, const struct hf_engine *e, struct hf_ask *as
     uint64_t needed = e ? hf_classes_types(hf_engine_needs(e)) : 0;
     struct hf_budget_limit limits[HF_BUDGET_LIMITS];
     size_t n = hf_budget_limits(k->budget, limits);
-    struct hf_ask a = {.flags = k->o.always || k->near ? HF_ASK_COSTS : 0};
+    struct hf_ask a = {.flags = (k->o.always || k->near ? HF_ASK_COSTS : 0) | (hf_budget_paced(k->budget) ? HF_ASK_PACE : 0)};
     a.demand = demand(e, &a.demand_cheap) | k->o.demand;
     a.shed_container = a.shed_host = ((k->o.left_out & ~needed) | hf_budget_types(k->budget)) & SHEDDABLE;
     _Static_assert(HF_BUDGET_LIMITS <= HF_ASK_LIMITS && HF_BUDGET_LIMIT_MIN >= HF_ASK_LIMIT_MIN, "what is decided can be asked for");

@@ -40,6 +40,35 @@ static void memory_words(const struct hf_event *ev, struct hf_buf *b)
     hf_buf_addz(b, how);
 }
 
+/* "ran /bin/ls, which is changed (of coreutils 9.1-1; written by /usr/bin/dd (71))" */
+static bool verdict_words(const struct hf_event *ev, struct hf_buf *b)
+{
+    const struct hf_wire_verdict *v = &ev->u.verdict;
+    static const char *const words[] = {"", "as the image has it", "changed", "not from the image", "of the image under another name", "on a volume", "in memory only", "not known: the image has no seal", "gone or changing"};
+    if (v->use == HF_USE_POLICY) {
+        hf_buf_addz(b, "policy ");
+        hf_buf_add_escaped(b, ev->cwd, 60);
+        hf_buf_addz(b, ": ");
+        hf_buf_add_escaped(b, ev->args, 100);
+    } else {
+        hf_buf_addz(b, v->use == HF_USE_MMAP ? "loaded " : "ran ");
+        hf_buf_add_escaped(b, ev->path, 120);
+        hf_buf_addf(b, ", which is %s", v->verdict < HF_ARRAY_LEN(words) ? words[v->verdict] : "?");
+    }
+    if (ev->text.n) {
+        hf_buf_addz(b, ", of ");
+        hf_buf_add_escaped(b, ev->text, 60);
+    }
+    if (ev->writer) {
+        hf_buf_addz(b, ", written by ");
+        hf_buf_add_escaped(b, ev->writer->exe, 80);
+        hf_buf_addf(b, " (%u)", ev->writer->pid);
+    }
+    if (v->action)
+        hf_buf_addf(b, " [%s]", v->action == HF_ACTION_WOULD ? "would be refused" : hf_name_action(v->action));
+    return true;
+}
+
 bool hf_watch_words(const struct hf_event *ev, struct hf_buf *b)
 {
     switch (ev->type) {
@@ -108,6 +137,8 @@ bool hf_watch_words(const struct hf_event *ev, struct hf_buf *b)
             hf_buf_add_escaped(b, ev->path2, 120);
         }
         return true;
+    case HF_EV_VERDICT:
+        return verdict_words(ev, b);
     case HF_EV_LOSS:
         hf_buf_addf(b, "LOST %llu events of type %s", (unsigned long long)ev->u.loss.count, ev->u.loss.lost_type ? hf_event_type_name(ev->u.loss.lost_type) : "several");
         return true;

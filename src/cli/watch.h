@@ -19,6 +19,7 @@ struct hf_watch_opts {
     struct hf_watch_list *watch; /* of files, with those that the rules name; NULL: as built in.  Borrowed */
     struct hf_alert_log *log; /* of alerts; NULL: none.  Borrowed */
     int reload_fd; /* where new rules come from (reload.h); -1: nowhere.  Borrowed */
+    int respond_fd; /* to the executor (watch-respond.h); -1: rules do nothing.  Borrowed */
     int record_fd; /* open for writing; -1: no recording.  Borrowed */
     uint64_t record_max; /* bytes of it; 0: the usual */
     bool json, host, alerts_only, no_sandbox, colour;

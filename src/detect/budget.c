@@ -10,7 +10,9 @@
 #define ROOM 0.8              /* of the budget: below is room */
 #define SURE 0.9              /* of the budget: with what would come back */
 #define WORTH 0.02            /* of the budget that a step saves at least, */
-#define HELP 0.05             /* and of what is too much */
+#define HELP 0.05             /* and of what is too much; of MEDIUM rules, of HIGH ones: sight is not sold for a trifle */
+#define HELP_MEDIUM 0.1
+#define HELP_HIGH 0.25
 #define RECENT_NS 600000000000u
 #define RECENT_WORTH 4.0
 #define AGAIN_S 120u          /* a step so soon after another was taken back: that was too early */
@@ -99,6 +101,14 @@ size_t hf_budget_limits(const struct hf_budget *b, struct hf_budget_limit out[HF
     return n;
 }
 
+bool hf_budget_paced(const struct hf_budget *b)
+{
+    for (size_t i = 0; i < b->n_steps; i++)
+        if (b->steps[i].kind == HF_BUDGET_PACE)
+            return true;
+    return false;
+}
+
 bool hf_budget_near(const struct hf_budget *b, const struct hf_cost *c)
 {
     return b->o.budget_ns > 0 && (b->n_steps || hf_cost_total_ns(c) > b->o.budget_ns / 2);
@@ -148,14 +158,14 @@ static bool loses(const struct way *w, const struct hf_cost_rule *r)
 static bool weigh(const struct hf_budget *b, const struct hf_cost *c, uint64_t now_ns, struct way *w)
 {
     uint64_t already = hf_budget_types(b);
-    double least = HF_MAX(b->o.budget_ns * WORTH, (hf_cost_total_ns(c) - b->o.budget_ns) * HELP);
     w->severity = -1;
     w->saves_ns = hooks_ns(c, w->types, already) + handling_ns(c, w->types & ~already);
     for (size_t i = 0; i < c->n_rules; i++)
         if (loses(w, &c->rules[i]))
             add_rule(w, &c->rules[i], now_ns);
     w->worth = HF_MAX(w->worth, 1.0);
-    return w->severity < (int)HF_SEV_CRITICAL && w->saves_ns >= least;
+    double help = w->severity < (int)HF_SEV_MEDIUM ? HELP : w->severity < (int)HF_SEV_HIGH ? HELP_MEDIUM : HELP_HIGH;
+    return w->severity < (int)HF_SEV_CRITICAL && w->saves_ns >= HF_MAX(b->o.budget_ns * WORTH, (hf_cost_total_ns(c) - b->o.budget_ns) * help);
 }
 
 static bool better(const struct way *a, const struct way *than)
@@ -258,6 +268,15 @@ static const struct hf_budget_step *limit(struct hf_budget *b, const struct hf_c
     return take(b, &s, c);
 }
 
+/* Large files, when their digests are a good part of what is too much. */
+static const struct hf_budget_step *pace(struct hf_budget *b, const struct hf_cost *c)
+{
+    struct hf_budget_step s = {.kind = HF_BUDGET_PACE, .saves_ns = c->guard_large_ns};
+    if (hf_budget_paced(b) || c->guard_large_ns < HF_MAX(b->o.budget_ns * WORTH, (hf_cost_total_ns(c) - b->o.budget_ns) * HELP))
+        return NULL;
+    return take(b, &s, c);
+}
+
 /* The rules that go: those that lose their sight, and those that remembered for nobody else. */
 static bool collect(const struct hf_cost *c, const struct way *w, struct hf_budget_step *s, uint64_t *ret_left)
 {
@@ -306,6 +325,8 @@ static const struct hf_budget_step *over(struct hf_budget *b, const struct hf_co
     const struct hf_budget_step *s = NULL;
     b->over_s = 0;
     if (b->n_steps < HF_BUDGET_STEPS)
+        s = pace(b, c);
+    if (!s && b->n_steps < HF_BUDGET_STEPS)
         s = limit(b, c);
     if (!s && b->n_steps < HF_BUDGET_STEPS)
         s = give_up(b, c, now_ns);

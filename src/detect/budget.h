@@ -4,12 +4,13 @@
  *
  * Over the budget for HF_BUDGET_OVER_S seconds in a row and in the mean of about HF_BUDGET_MEAN_S (a build or an installation may cost more
  * for a moment, a flood is answered at once), one step is taken, then it is looked at again:
+ *  0. the guard hashes large files where no policy is enforced: it takes its time with them (their verdicts come later, none is lost);
  *  1. one container makes most of the ordinary events: its ordinary events are limited (urgent ones always flow);
  *  2. events that no rule needs, only the display or a recording, are left out;
  *  3. the least severe rules, by what it saves: a type of events (or all that a hook delivers) with every rule that needs it, or a rule that
  *     is dear by itself.  CRITICAL rules, and what they need, are never given up.  Of equal severity those go first that save most for
  *     their worth; rules that held lately are worth more.  Rules that only remember for others go when the last of those has gone.
- * What would not save noticeably is not given up: then the budget is exceeded, which is said (HF_BUDGET_STUCK).
+ * What would not save noticeably (of what is too much: a twentieth, for MEDIUM rules a tenth, for HIGH ones a quarter) is not given up: then the budget is exceeded, which is said (HF_BUDGET_STUCK).
  * With room for long enough the last step is taken back; each that has to be taken again soon afterwards doubles the wait. */
 #pragma once
 #include "detect/cost.h"
@@ -22,7 +23,7 @@
 #define HF_BUDGET_LIMITS 4u
 #define HF_BUDGET_LIMIT_MIN 100u    /* events a second */
 
-enum hf_budget_kind { HF_BUDGET_LIMIT, HF_BUDGET_TYPES, HF_BUDGET_RULES, HF_BUDGET_STUCK };
+enum hf_budget_kind { HF_BUDGET_LIMIT, HF_BUDGET_TYPES, HF_BUDGET_RULES, HF_BUDGET_STUCK, HF_BUDGET_PACE };
 struct hf_budget_step {
     enum hf_budget_kind kind;
     bool back;            /* what was given up comes back */
@@ -56,5 +57,7 @@ struct hf_budget_limit {
     char container[80];
 };
 size_t hf_budget_limits(const struct hf_budget *b, struct hf_budget_limit out[HF_BUDGET_LIMITS]);
+/* Whether the guard is to take its time with large files. */
+bool hf_budget_paced(const struct hf_budget *b);
 /* Another set of rules: nothing is given up any more. */
 void hf_budget_restart(struct hf_budget *b);

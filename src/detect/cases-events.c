@@ -45,6 +45,7 @@ static const struct named file_ops[] = {{"open", HF_FILE_OPEN}, {"write", HF_FIL
 static const struct named connect_ops[] = {{"connect", HF_NET_CONNECT}, {"established", HF_NET_ESTABLISHED}, {"failed", HF_NET_FAILED}, {NULL, 0}};
 static const struct named protocols[] = {{"tcp", IPPROTO_TCP}, {"udp", IPPROTO_UDP}, {"icmp", IPPROTO_ICMP}, {NULL, 0}};
 static const struct named directions[] = {{"out", HF_PAYLOAD_OUT}, {"in", HF_PAYLOAD_IN}, {NULL, 0}};
+static const struct named truths[] = {{"true", 1}, {"false", 0}, {NULL, 0}};
 static const struct named ptraces[] = {{"attach", HF_PTRACE_ATTACH}, {"traceme", HF_PTRACE_TRACEME}, {"read", HF_PTRACE_READ}, {"write", HF_PTRACE_WRITE}, {"other", HF_PTRACE_OTHER}, {NULL, 0}};
 static const struct named ns_ops[] = {{"unshare", HF_NS_UNSHARE}, {"setns", HF_NS_SETNS}, {"changed", HF_NS_CHANGED}, {NULL, 0}};
 static const struct named mounts[] = {{"mount", HF_MOUNT_MOUNT}, {"move", HF_MOUNT_MOVE}, {"pivot_root", HF_MOUNT_PIVOT}, {"unmount", HF_MOUNT_UMOUNT},
@@ -71,7 +72,7 @@ static const struct member file_members[] = {{"operation", NAMED, AT(file, op), 
             {"peer", ADDR, AT(type, peer), NULL}, {"peer_port", U16, AT(type, peer_port), NULL}
 static const struct member net_members[] = {{"operation", NAMED, AT(net, op), connect_ops}, ENDS(net), {"backlog", U32, AT(net, backlog), NULL}, {"bytes_out", U64, AT(net, bytes_out), NULL},
         {"bytes_in", U64, AT(net, bytes_in), NULL}, {"duration_ns", U64, AT(net, duration_ns), NULL}, {NULL, U16, 0, NULL}};
-static const struct member payload_members[] = {{"direction", NAMED, AT(payload, direction), directions}, ENDS(payload), {"data", DATA, 0, NULL}, {"hex", HEX, 0, NULL}, {NULL, U16, 0, NULL}};
+static const struct member payload_members[] = {{"direction", NAMED, AT(payload, direction), directions}, {"accepted", NAMED, AT(payload, payload_flags), truths}, ENDS(payload), {"data", DATA, 0, NULL}, {"hex", HEX, 0, NULL}, {NULL, U16, 0, NULL}};
 static const struct member dns_members[] = {ENDS(payload), {"name", QUESTION, 0, NULL}, {"query_type", QTYPE, 0, NULL}, {"response", RESPONSE, 0, NULL}, {"rcode", RCODE, 0, NULL}, {NULL, U16, 0, NULL}};
 static const struct member socket_members[] = {{"family", U32, AT(socket, family), NULL}, {"type", U32, AT(socket, type), NULL}, {"protocol", U32, AT(socket, protocol), NULL}, {NULL, U16, 0, NULL}};
 static const struct member ptrace_members[] = {{"request", NAMED, AT(ptrace, request), ptraces}, {"target", TARGET, AT(ptrace, target_pid), NULL}, {NULL, U16, 0, NULL}};
@@ -91,6 +92,13 @@ static const struct member loss_members[] = {{"count", U64, AT(loss, count), NUL
 static const struct member rate_members[] = {RATE(interval_ns), RATE(tcp_syn_out), RATE(tcp_syn_in), RATE(tcp_accepted), RATE(udp_out), RATE(udp_in), RATE(icmp_out), RATE(packets_out),
         RATE(packets_in), RATE(bytes_out), RATE(bytes_in), {NULL, U16, 0, NULL}};
 static const struct member cred_members[] = {{"old_uid", U32, AT(cred, old_uid), NULL}, {"old_euid", U32, AT(cred, old_euid), NULL}, {"what", FLAGS, AT(cred, what), hf_names_cred}, {NULL, U16, 0, NULL}};
+static const struct named verdicts[] = {{"sealed", 1}, {"changed", 2}, {"foreign", 3}, {"moved", 4}, {"volume", 5}, {"memory", 6}, {"unsealed", 7}, {"unreadable", 8}, {NULL, 0}};
+static const struct named uses[] = {{"exec", 1}, {"mmap", 2}, {"policy", 3}, {NULL, 0}};
+static const struct named actions[] = {{"none", 0}, {"would", 1}, {"denied", 2}, {"killed", 3}, {NULL, 0}};
+static const struct named rungs[] = {{"none", 0}, {"lsm", 1}, {"fanotify", 2}, {"signal", 3}, {"cgroup", 4}, {"nftables", 5}, {NULL, 0}};
+static const struct member verdict_members[] = {{"path", TEXT, 0, NULL}, {"result", NAMED, AT(verdict, verdict), verdicts}, {"use", NAMED, AT(verdict, use), uses},
+        {"action", NAMED, AT(verdict, action), actions}, {"rung", NAMED, AT(verdict, rung), rungs}, {"sealed_path", TEXT, 1, NULL}, {"package", TEXT, 2, NULL},
+        {"policy", TEXT, 3, NULL}, {"clause", TEXT, 4, NULL}, {NULL, U16, 0, NULL}};
 static const struct member no_members[] = {{NULL, U16, 0, NULL}};
 
 #define NET(name, first) {name, HF_EV_NET, sizeof(struct hf_wire_net), AT(net, op), first, net_members, {{0, 0}}}
@@ -118,6 +126,8 @@ static const struct hf_case_type types[] = {
         {"drop", HF_EV_LOSS, sizeof(struct hf_wire_loss), AT(loss, reason), HF_LOSS_RING, loss_members, {{0, 0}}},
         {"rate", HF_EV_RATE, sizeof(struct hf_wire_rate), 0, 0, rate_members, {{0, 0}}},
         {"credentials", HF_EV_CRED, sizeof(struct hf_wire_cred), 0, 0, cred_members, {{0, 0}}},
+        {"verdict", HF_EV_VERDICT, sizeof(struct hf_wire_verdict), AT(verdict, use), HF_USE_EXEC, verdict_members,
+                {LEN(verdict, path_len), LEN(verdict, sealed_path_len), LEN(verdict, package_len), LEN(verdict, policy_len), LEN(verdict, clause_len)}},
 };
 
 const struct hf_case_type *hf_case_type_named(struct hf_span name)
@@ -330,7 +340,7 @@ static int one_member(struct hf_cases_loader *l, struct hf_case_event *e, const 
         return rc;
     case NAMED:
         rc = pick(l, n, m->names, &v);
-        set(e, m->at, v, m->names == protocols ? 2 : 4);
+        set(e, m->at, v, m->names == protocols || m->names == truths ? 2 : 4);
         return rc;
     case TARGET:
         return target(l, n, e);

@@ -3,7 +3,7 @@
 #pragma once
 #include "base/mem.h"
 #include "detect/cases.h"
-#include "detect/yaml-file.h"
+#include "base/yaml-file.h"
 #include "event/event.h"
 
 #define HF_CASE_PROCS 1024u

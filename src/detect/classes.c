@@ -33,7 +33,7 @@ static const struct {
         {"tgkill", BIT(SIGNAL)}, {"prctl", BIT(RENAME)}, {"hf.capability", BIT(CAP)}, {"hf.loss", BIT(LOSS)}, {"hf.rate", BIT(RATE)},
         {"hf.credentials", BIT(CRED)}, {"setuid", BIT(CRED)}, {"setreuid", BIT(CRED)}, {"setresuid", BIT(CRED)}, {"setgid", BIT(CRED)},
         {"capset", BIT(CRED)}, {"dup", BIT(DUP)}, {"dup2", BIT(DUP)}, {"dup3", BIT(DUP)}, {"userfaultfd", BIT(USERFAULTFD)},
-        {"hf.status", BIT(STATUS)}, {"hf.exec", BIT(EXEC)}, {"hf.fork", BIT(FORK)}, {"hf.signal", BIT(SIGNAL)},
+        {"hf.verdict", BIT(VERDICT)}, {"hf.status", BIT(STATUS)}, {"hf.exec", BIT(EXEC)}, {"hf.fork", BIT(FORK)}, {"hf.signal", BIT(SIGNAL)},
         {"hf.file", OPENS | FILE_(UNLINK) | FILE_(RMDIR) | FILE_(RENAME) | FILE_(LINK) | FILE_(SYMLINK) | FILE_(CHMOD) | FILE_(ATTRIB) | FILE_(CHOWN) | FILE_(MKDIR) |
                             FILE_(MKNOD) | FILE_(XATTR) | FILE_(IOCTL) | FILE_(CONNECT)},
 };
@@ -153,6 +153,8 @@ const char *hf_class_hook(enum hf_class c)
         return "rates";
     case HF_CLASS_CRED:
         return "every event";
+    case HF_CLASS_VERDICT:
+        return "the guard";
     default:
         return "the sensor";
     }
@@ -207,6 +209,8 @@ enum hf_class hf_class_of(const struct hf_event *ev)
         return HF_CLASS_CRED;
     case HF_EV_STATUS:
         return HF_CLASS_STATUS;
+    case HF_EV_VERDICT:
+        return HF_CLASS_VERDICT;
     default:
         return HF_CLASS_NONE;
     }

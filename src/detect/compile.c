@@ -536,6 +536,19 @@ static uint64_t definition(const struct hf_raw_rule *raw, struct hf_span text)
     return h;
 }
 
+/* Whether the condition, or a macro in it, looks at this field. */
+static bool asks(const struct hf_prog *p, const char *field)
+{
+    if (!p)
+        return false;
+    if (p->kind == HF_COND_CHECK && ((p->field && !strcmp(p->field->name, field)) || (p->right && !strcmp(p->right->name, field))))
+        return true;
+    for (size_t i = 0; i < p->n_parts; i++)
+        if (asks(p->parts[i], field))
+            return true;
+    return asks(p->macro, field);
+}
+
 static int compile_rule(struct compiler *c, struct hf_raw_rule *raw)
 {
     struct hf_rule *r = &raw->r;
@@ -556,6 +569,9 @@ static int compile_rule(struct compiler *c, struct hf_raw_rule *raw)
         rc = rc < 0 ? rc : compile_text(c, text, &r->prog);
         r->classes = rc == 0 ? r->prog->classes : 0;
     }
+    r->asks_killed = asks(r->prog, "hf.exe.killed");
+    for (size_t i = 0; i < r->n_steps; i++)
+        r->asks_killed |= asks(r->steps[i], "hf.exe.killed");
     rc = rc < 0 ? rc : compile_output(c, r);
     for (size_t i = 0; rc == 0 && i < raw->n_key; i++)
         rc = compile_key(c, raw->key[i], &r->key[i]);

@@ -102,6 +102,21 @@ static void hook(struct hf_cost *c, struct hf_span name, struct hf_span value)
     snprintf(h->name, sizeof h->name, "%.*s", HF_SPAN_ARG(name));
 }
 
+static bool of_guard(struct hf_cost *c, struct hf_span name, struct hf_span value)
+{
+    const struct {
+        const char *name;
+        double *to;
+    } all[] = {{"guard_cpu_ns_per_s", &c->guard_ns}, {"guard_hooks_ns_per_s", &c->guard_hooks_ns}, {"guard_hash_ns_per_s", &c->guard_hash_ns}, {"guard_large_ns_per_s", &c->guard_large_ns},
+            {"guard_hashed_bytes_per_s", &c->guard_bytes}, {"guard_verdicts_per_s", &c->guard_verdicts}};
+    for (size_t i = 0; i < HF_ARRAY_LEN(all); i++)
+        if (hf_span_eqz(name, all[i].name)) {
+            *all[i].to = (double)number(value);
+            return true;
+        }
+    return false;
+}
+
 static bool read_pairs(struct hf_cost *c, struct hf_span pairs, struct totals *t)
 {
     struct hf_span rest = pairs, name, value;
@@ -118,6 +133,8 @@ static bool read_pairs(struct hf_cost *c, struct hf_span pairs, struct totals *t
     for (rest = pairs; hf_event_pair(&rest, &name, &value);) {
         if (measured && hf_span_starts(name, HF_S("cost.")))
             hook(c, hf_span_from(name, 5), value);
+        else if (of_guard(c, name, value))
+            continue;
         else if (hf_span_eqz(name, "sensor_cpu_ns_per_s"))
             c->sensor_ns = (double)number(value);
         else if (hf_span_eqz(name, "sensor_files_ns_per_s"))

@@ -41,7 +41,10 @@ struct hf_cost_group { /* a container's ordinary events: not the urgent ones, an
 struct hf_cost {
     bool measured;       /* the hooks were, in this second; else theirs are of the last one in which they were */
     double seconds;      /* the interval */
-    double sensor_ns, engine_ns, hooks_ns; /* own time of the two halves, run time of the hooks: their sum is the cost */
+    double sensor_ns, engine_ns, hooks_ns; /* own time of the two halves, run time of the hooks: with the guard's their sum is the cost */
+    double guard_ns, guard_hooks_ns; /* the guard's own time (with that of its children that have ended), run time of its programs in the kernel */
+    double guard_hash_ns, guard_large_ns; /* parts of guard_ns: digests; those of large files among them */
+    double guard_bytes, guard_verdicts;   /* hashed, given */
     double files_ns;     /* part of sensor_ns: looking for the files that are watched, in every new container */
     double rules_ns;     /* part of engine_ns */
     double tree_ns, display_ns; /* parts of hooks_ns that no rule asks for */
@@ -57,7 +60,7 @@ struct hf_cost {
 };
 static inline double hf_cost_total_ns(const struct hf_cost *c)
 {
-    return c->sensor_ns + c->engine_ns + c->hooks_ns;
+    return c->sensor_ns + c->engine_ns + c->hooks_ns + c->guard_ns + c->guard_hooks_ns;
 }
 
 struct hf_cost_meter;

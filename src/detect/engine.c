@@ -61,6 +61,7 @@ struct hf_engine {
     struct hf_buf output, why_text;
     struct hf_clause why[WHY_MAX];
     size_t n_why;
+    int worst;
 };
 
 /* ---- comparing ---- */
@@ -444,6 +445,9 @@ static void fill(const struct hf_rule *r, struct hf_alert *a)
             .n_techniques = r->n_techniques,
             .what = r->what.n ? r->what : r->desc,
             .todo = r->todo,
+            .respond = r->respond,
+            .n_respond = r->n_respond,
+            .until_verdict = r->until_verdict,
             .benign = r->benign,
             .source = r->source_file,
             .count = 1,
@@ -464,6 +468,26 @@ static void tell_fold(struct hf_engine *e, struct fold *f)
     a.container_name = hf_span_z(f->container);
     a.container_id = hf_span_z(f->container_id);
     e->o.alert(e->o.ctx, &a);
+}
+
+int hf_engine_worst(const struct hf_engine *e)
+{
+    return e->worst;
+}
+
+bool hf_engine_unsay(struct hf_engine *e, struct hf_span id)
+{
+    for (size_t i = 0; i < FOLDS; i++) {
+        struct fold *f = &e->folds[i];
+        if (!f->used || !hf_span_eqz(id, f->id))
+            continue;
+        if (f->count > 1)
+            return false;
+        f->used = false;
+        e->slots[f->slot].alerts--;
+        return true;
+    }
+    return true; /* another took its place */
 }
 
 void hf_engine_tick(struct hf_engine *e, uint64_t now_ns, bool all)
@@ -521,6 +545,7 @@ static void alert(struct hf_engine *e, uint32_t slot, const struct hf_prog *prog
     const struct hf_rule *r = e->slots[slot].rule;
     if (hf_excepts_match(e->excepts, r->name, e->look.ev))
         return;
+    e->worst = HF_MAX(e->worst, (int)r->severity);
     render(e, r);
     new_id(e, e->look.ev->time_ns, id);
     if (folded(e, slot, id, hf_buf_span(&e->output)))
@@ -583,7 +608,9 @@ static uint64_t born_ns(const struct hf_engine *e)
 static bool matches(struct hf_engine *e, struct slot *s, const struct hf_prog **ret_prog)
 {
     const struct hf_rule *r = s->rule;
-    bool any = false;
+    bool any = false, early = e->look.ev->type == HF_EV_RATE && (e->look.ev->h->flags & HF_F_EARLY);
+    if (early && r->kind != HF_RULE_SURGE) /* the whole interval comes to it later */
+        return false;
     if (r->kind == HF_RULE_SEQUENCE) {
         uint64_t key = hash_parts(&e->look, r->key, r->n_key, &any);
         bool step[8];
@@ -609,6 +636,8 @@ static bool matches(struct hf_engine *e, struct slot *s, const struct hf_prog **
     }
     if (r->value.field && !has)
         return false;
+    if (early)
+        return hf_state_surge_early(s->state, r, key, value);
     return hf_state_event(s->state, r, key, value, born_ns(e), e->look.ev->time_ns);
 }
 
@@ -658,11 +687,13 @@ static unsigned one_class(struct hf_engine *e, enum hf_class class, bool sample)
 {
     unsigned n = 0;
     uint64_t before = sample ? e->o.clock_ns(e->o.clock_ctx) : 0;
+    const struct hf_event *ev = e->look.ev;
+    bool never_ran = ev->type == HF_EV_EXEC && (ev->u.exec.exec_flags & HF_X_KILLED); /* who killed it tells of it */
     for (size_t i = 0; i < e->n_by_class[class]; i++) {
         uint32_t index = e->by_class[class][i];
         struct slot *s = &e->slots[index];
         const struct hf_prog *prog = NULL;
-        if (s->shed)
+        if (s->shed || (never_ran && !s->rule->asks_killed))
             continue;
         s->looks++;
         bool hit = matches(e, s, &prog);
@@ -686,6 +717,7 @@ unsigned hf_engine_event(struct hf_engine *e, const struct hf_event *ev)
 {
     enum hf_class class = hf_class_of(ev);
     e->events++;
+    e->worst = -1;
     e->parent_look.ev = NULL;
     if (!e->first_event_ns)
         e->first_event_ns = ev->time_ns;

@@ -33,6 +33,10 @@ HF_DEFINE_FREEP(struct hf_engine, hf_engine_free)
 void hf_engine_excepts(struct hf_engine *e, struct hf_excepts *x);
 /* An event that the tracker has joined.  Returns how many rules matched. */
 unsigned hf_engine_event(struct hf_engine *e, const struct hf_event *ev);
+/* The most severe rule that made an alert of the last event, or would have, had it not just been told; < 0: none. */
+int hf_engine_worst(const struct hf_engine *e);
+/* An alert of this id was not told after all: its like is told the next time.  false: others were folded into it already, so that it has to be told. */
+bool hf_engine_unsay(struct hf_engine *e, struct hf_span id);
 /* Tells of folded alerts whose window has ended; all: of every one. */
 void hf_engine_tick(struct hf_engine *e, uint64_t now_ns, bool all);
 const struct hf_rules *hf_engine_rules(const struct hf_engine *e);

@@ -8,7 +8,7 @@
 
 #include "base/hash.h"
 #include "base/opts.h"
-#include "detect/yaml-file.h"
+#include "base/yaml-file.h"
 #include "event/json.h"
 
 #define FILE_MAX (1u << 20)

@@ -9,6 +9,7 @@
 
 #include "detect/fields-internal.h"
 #include "event/caps.h"
+#include "event/json.h"
 #include "event/names.h"
 
 /* ---- the ends of a connection, whichever event speaks of it ---- */
@@ -35,7 +36,7 @@ static bool ends_of(const struct hf_look *l, struct ends *ret)
     }
     if (ev->type == HF_EV_PAYLOAD) {
         const struct hf_wire_payload *p = &ev->u.payload;
-        *ret = (struct ends){p->local, p->peer, p->local_port, p->peer_port, p->family, p->protocol, false};
+        *ret = (struct ends){p->local, p->peer, p->local_port, p->peer_port, p->family, p->protocol, p->payload_flags & HF_PAYLOAD_ACCEPTED};
         return true;
     }
     return false;
@@ -158,6 +159,8 @@ static bool file(struct hf_look *l, unsigned id, struct hf_value *ret)
         return hf_value_num(ret, (f->exec_flags & HF_X_UPPER) != 0);
     case F_HF_WATCH:
         return f->watch && hf_value_num(ret, f->watch);
+    case F_HF_NODE:
+        return hf_name_node(f) && hf_value_str(ret, hf_span_z(hf_name_node(f)));
     case F_HF_CHANGED: /* under which name there is something new now */
         return hf_value_str(ret, f->op == HF_FILE_RENAME || f->op == HF_FILE_LINK ? ev->path2 : ev->path);
     case F_FS_PATH_NAME:
@@ -671,6 +674,8 @@ static bool own(struct hf_look *l, unsigned id, struct hf_value *ret)
         return ev->type == HF_EV_NET && hf_value_num(ret, (int64_t)ev->u.net.duration_ns);
     case F_HF_INCOMING:
         return ev->type == HF_EV_PAYLOAD && hf_value_num(ret, ev->u.payload.direction == HF_PAYLOAD_IN);
+    case F_HF_ACCEPTED:
+        return ev->type == HF_EV_PAYLOAD && hf_value_num(ret, ev->u.payload.payload_flags & HF_PAYLOAD_ACCEPTED);
     case F_HF_MOUNT_SOURCE:
         return ev->type == HF_EV_MOUNT && hf_value_str(ret, ev->path2);
     case F_HF_MOUNT_TARGET:
@@ -683,6 +688,73 @@ static bool own(struct hf_look *l, unsigned id, struct hf_value *ret)
         return ev->type == HF_EV_SOCKET && hf_value_num(ret, ev->u.socket.type);
     default:
         return ev->type == HF_EV_RATE ? rate(&ev->u.rate, id, ret) : app(l, id, ret);
+    }
+}
+
+static bool digest(struct hf_look *l, const uint8_t d[32], struct hf_value *ret)
+{
+    static const uint8_t none[32];
+    size_t from = l->scratch.n;
+    if (!memcmp(d, none, sizeof none))
+        return false;
+    for (size_t i = 0; i < 32; i++)
+        hf_buf_addf(&l->scratch, "%02x", d[i]);
+    return hf_value_made(l, from, ret);
+}
+
+static bool writer(struct hf_look *l, unsigned id, struct hf_value *ret)
+{
+    const struct hf_writer *w = l->ev->writer;
+    size_t from = l->scratch.n;
+    switch (id) {
+    case F_HF_VERDICT_WRITER:
+        return w && hf_value_str(ret, w->exe);
+    case F_HF_VERDICT_WRITER_CMDLINE:
+        if (w)
+            hf_event_args(w->args.n ? w->args : w->exe, &l->scratch);
+        return hf_value_made(l, from, ret);
+    case F_HF_VERDICT_WRITER_PID:
+        return w && hf_value_num(ret, w->pid);
+    case F_HF_VERDICT_WRITER_AGE:
+        return w && l->ev->time_ns >= w->time_ns && hf_value_num(ret, (int64_t)(l->ev->time_ns - w->time_ns));
+    case F_HF_VERDICT_MANAGER:
+        return w && hf_value_str(ret, w->manager);
+    default:
+        return w && w->manager_key && hf_value_num(ret, (int64_t)(w->manager_key >> 1));
+    }
+}
+
+static bool verdict(struct hf_look *l, unsigned id, struct hf_value *ret)
+{
+    const struct hf_event *ev = l->ev;
+    const struct hf_wire_verdict *v = &ev->u.verdict;
+    switch (id) {
+    case F_HF_VERDICT:
+        return hf_value_str(ret, hf_span_z(hf_name_verdict(v->verdict)));
+    case F_HF_VERDICT_USE:
+        return hf_value_str(ret, hf_span_z(hf_name_use(v->use)));
+    case F_HF_VERDICT_PATH:
+        return hf_value_str(ret, ev->path);
+    case F_HF_VERDICT_SINCE_START: /* the change time is of the clock that started_ns is of */
+        return v->ctime_ns && ev->container && ev->container->started_ns && hf_value_num(ret, v->ctime_ns > ev->container->started_ns);
+    case F_HF_VERDICT_SHA256:
+        return digest(l, v->got, ret);
+    case F_HF_VERDICT_SEALED_SHA256:
+        return digest(l, v->want, ret);
+    case F_HF_VERDICT_SEALED_PATH:
+        return hf_value_str(ret, ev->path2);
+    case F_HF_VERDICT_PACKAGE:
+        return hf_value_str(ret, ev->text);
+    case F_HF_VERDICT_ACTION:
+        return hf_value_str(ret, hf_span_z(hf_name_action(v->action)));
+    case F_HF_VERDICT_RUNG:
+        return hf_value_str(ret, hf_span_z(hf_name_rung(v->rung)));
+    case F_HF_VERDICT_POLICY:
+        return hf_value_str(ret, ev->cwd);
+    case F_HF_VERDICT_CLAUSE:
+        return hf_value_str(ret, ev->args);
+    default:
+        return writer(l, id, ret);
     }
 }
 
@@ -709,11 +781,13 @@ bool hf_field_object(struct hf_look *l, unsigned id, struct hf_span arg, int64_t
         return false;
     if (id == F_HF_STATUS)
         return status(l->ev, arg, ret);
+    if (id >= F_VERDICT_FIRST && id < F_NONE)
+        return l->ev->type == HF_EV_VERDICT && verdict(l, id, ret);
     if (id == F_HF_REMEMBERED || id == F_HF_PARENT_REMEMBERED)
         return hf_value_num(ret, l->remembered && l->remembered(l->remembered_ctx, arg, id == F_HF_PARENT_REMEMBERED));
     if (id >= F_FS_PATH_NAME && id <= F_FS_PATH_TARGET)
         return l->ev->type == HF_EV_FILE && file(l, id, ret);
-    if (id == F_HF_WATCH || id == F_HF_CHANGED)
+    if (id == F_HF_WATCH || id == F_HF_NODE || id == F_HF_CHANGED)
         return l->ev->type == HF_EV_FILE && file(l, id, ret);
     if (id >= F_EVT_TYPE && id <= F_SYSCALL_TYPE)
         return event(l, id, arg, ret);

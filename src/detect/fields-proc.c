@@ -213,6 +213,8 @@ static bool numbers(struct hf_look *l, const struct hf_proc *p, unsigned id, str
         return l->ev->type == HF_EV_EXEC && hf_value_num(ret, p->args.n == 0 || p->args.p[0] == 0);
     case F_HF_SCRIPT:
         return hf_value_num(ret, (p->exec_flags & HF_X_SCRIPT) != 0);
+    case F_HF_KILLED:
+        return hf_value_num(ret, (p->exec_flags & HF_X_KILLED) != 0);
     case F_HF_TRACED:
         return hf_value_num(ret, (l->ev->h->flags & HF_F_TRACED) != 0);
     case F_PROC_INODE:
@@ -236,7 +238,7 @@ static bool numbers(struct hf_look *l, const struct hf_proc *p, unsigned id, str
 
 static bool words(struct hf_look *l, const struct hf_proc *p, unsigned id, struct hf_span arg, int64_t arg_n, unsigned nth, struct hf_value *ret)
 {
-    static const char *const sessions[] = {"", "exec", "ssh", "login"};
+    static const char *const sessions[] = {"", "exec", "ssh", "login", "check"};
     struct hf_span one;
     const struct hf_proc *other;
     switch (id) {

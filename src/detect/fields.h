@@ -36,6 +36,7 @@ enum hf_class {
     HF_CLASS_DUP, /* an exec whose standard input or output is a network connection: what dup(2) prepared */
     HF_CLASS_USERFAULTFD,
     HF_CLASS_STATUS, /* the sensor about itself */
+    HF_CLASS_VERDICT,
     HF_CLASS_NONE,
     HF_CLASSES
 };
@@ -47,7 +48,7 @@ enum hf_class hf_class_of(const struct hf_event *ev);
 /* Classes that go by this event name ("openat", "execve", "connect"); 0: no event does; *ret_known: the name is a system call or
  * pseudo event at all. */
 uint64_t hf_classes_named(struct hf_span name, bool *ret_known);
-/* The types of events (bits 1 << HF_EV_*, HF_SET_RATE) that these classes are made of; losses, credentials and what the sensor says of itself have none. */
+/* The types of events (bits 1 << HF_EV_*, HF_SET_RATE) that these classes are made of; losses, credentials, verdicts and what the sensor says of itself have none. */
 uint64_t hf_classes_types(uint64_t classes);
 /* A name of the class, the usual one. */
 const char *hf_class_name(enum hf_class c);
@@ -92,7 +93,7 @@ struct hf_look {
         uint32_t epoch;
         bool has;
         struct hf_value v;
-    } cache[224]; /* by field id, for fields without argument */
+    } cache[256]; /* by field id, for fields without argument */
     hf_user_name user_name;
     void *user_ctx;
     bool (*remembered)(void *ctx, struct hf_span name, bool of_parent); /* what rules remember; NULL: nothing */

@@ -8,7 +8,7 @@
 
 #include "base/fs.h"
 #include "detect/rules-internal.h"
-#include "detect/yaml-file.h"
+#include "base/yaml-file.h"
 
 #define FILE_MAX (8u << 20)
 #define RULES_MAX 16384u
@@ -300,6 +300,26 @@ static int number(struct loader *l, const yaml_node_t *n, uint64_t max, uint64_t
     return 0;
 }
 
+/* respond: [freeze, snapshot], or one of them as it is; an empty list takes back what was wanted. */
+static int load_respond(struct loader *l, const yaml_node_t *n, struct hf_rule *r)
+{
+    if (!n)
+        return 0;
+    bool list = n->type == YAML_SEQUENCE_NODE;
+    size_t count = list ? (size_t)(n->data.sequence.items.top - n->data.sequence.items.start) : 1;
+    r->n_respond = 0;
+    for (size_t i = 0; i < count; i++) {
+        const yaml_node_t *one = list ? yaml_document_get_node(&l->y.doc, n->data.sequence.items.start[i]) : n;
+        uint8_t what = 0;
+        if (!one || one->type != YAML_SCALAR_NODE || !hf_response_parse(hf_yaml_scalar(one), &what))
+            return hf_yaml_wrong(&l->y, one ? one : n, "\"respond\" takes freeze, kill, isolate, limit and snapshot");
+        if (memchr(r->respond, what, r->n_respond))
+            return hf_yaml_wrong(&l->y, one, "\"%s\" stands twice in \"respond\"", hf_response_name(what));
+        r->respond[r->n_respond++] = what;
+    }
+    return 0;
+}
+
 static int load_own_keys(struct loader *l, const yaml_node_t *map, struct hf_raw_rule *r)
 {
     const yaml_node_t *regular = hf_yaml_member(&l->y, map, "regular"), *sequence = hf_yaml_member(&l->y, map, "sequence"), *key = hf_yaml_member(&l->y, map, "key"), *surge = hf_yaml_member(&l->y, map, "surge");
@@ -316,6 +336,11 @@ static int load_own_keys(struct loader *l, const yaml_node_t *map, struct hf_raw
         if (!r->r.cheap_hooks && !hf_span_eqz(hf_yaml_scalar(hooks), "any"))
             rc = hf_yaml_wrong(&l->y, hooks, "\"hooks\" is \"cheap\" or \"any\"");
     }
+    const yaml_node_t *until = hf_yaml_member(&l->y, map, "until");
+    r->r.until_verdict = until ? hf_span_eqz(hf_yaml_scalar(until), "verdict") : r->r.until_verdict;
+    if (rc == 0 && until && !r->r.until_verdict)
+        rc = hf_yaml_wrong(&l->y, until, "\"until\" is \"verdict\"");
+    rc = rc < 0 ? rc : load_respond(l, hf_yaml_member(&l->y, map, "respond"), &r->r);
     if (rc == 0)
         rc = keep_member(l, map, "distinct", &r->distinct);
     if (rc == 0)

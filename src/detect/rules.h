@@ -67,6 +67,8 @@ struct hf_rule {
     unsigned line;
     enum hf_severity severity;
     bool enabled, is_syscall;
+    bool asks_killed; /* its condition has hf.exe.killed: it is also tried on programs that were killed before they ran (HF_X_KILLED) */
+    bool until_verdict; /* "until: verdict": told when the guard has judged what started, unless that makes an alert as severe */
     bool cheap_hooks; /* does not make the sensor attach hooks that every system call of the host pays for */
     struct hf_span *tags, *tactics, *techniques;
     size_t n_tags, n_tactics, n_techniques;
@@ -85,6 +87,8 @@ struct hf_rule {
     uint64_t above, times;      /* SURGE */
     uint64_t once_ns;           /* one alert in this time for the same key, more are counted; 0: folded as the engine does */
     struct hf_span remember;    /* makes no alert: the key is remembered under this name for the window (hf.remembered) */
+    uint8_t respond[HF_RESPONSES]; /* what it wants done, in order */
+    size_t n_respond;
     struct hf_span *unserved;   /* fields of it that no event of this program has, with the reason */
     size_t n_unserved;
     uint64_t definition;        /* hash of all that makes it what it is */

@@ -158,12 +158,22 @@ static bool first(struct hf_state *s, const struct hf_rule *r, struct key *k, ui
     return now_ns > from && now_ns - from > r->window_ns;
 }
 
+static uint64_t scaled(uint64_t value)
+{
+    return HF_MIN(value, UINT64_MAX / USUAL_UNIT / 4096) * USUAL_UNIT;
+}
+
+static bool is_high(const struct hf_rule *r, uint64_t usual, uint64_t value)
+{
+    return value >= r->above && scaled(value) >= usual * r->times;
+}
+
 /* What is usual is a mean: of all samples at first, then it follows slowly.  A surge pulls at it no more than `times` its own height would;
  * while little is known of the key, the floor alone decides. */
 static bool surge(struct hf_state *s, const struct hf_rule *r, struct key *k, uint64_t value)
 {
-    uint64_t *usual = &marks_of(s, k)->value, v = HF_MIN(value, UINT64_MAX / USUAL_UNIT / 4096) * USUAL_UNIT;
-    bool known = k->step >= USUAL_KNOWN, high = value >= r->above && (!known || v >= *usual * r->times);
+    uint64_t *usual = &marks_of(s, k)->value, v = scaled(value);
+    bool known = k->step >= USUAL_KNOWN, high = is_high(r, known ? *usual : 0, value);
     uint64_t share = (known && high) || k->step >= USUAL_SAMPLES ? USUAL_SAMPLES : ++k->step;
     k->n = high ? k->n + 1 : 0;
     *usual = *usual - *usual / share + HF_MIN(v, known && high ? *usual * r->times : v) / share;
@@ -189,6 +199,16 @@ static struct key *find(struct hf_state *s, uint64_t key)
             return k;
     }
     return NULL;
+}
+
+bool hf_state_surge_early(struct hf_state *s, const struct hf_rule *r, uint64_t key, uint64_t value)
+{
+    struct key *k = find(s, key);
+    if (!is_high(r, k && k->step >= USUAL_KNOWN ? marks_of(s, k)->value : 0, value / HF_MAX(r->samples, 1u)))
+        return false;
+    if (k)
+        k->n = 0;
+    return true;
 }
 
 bool hf_state_remembers(struct hf_state *s, const struct hf_rule *r, uint64_t key, uint64_t now_ns)

@@ -14,6 +14,9 @@ size_t hf_state_bytes(const struct hf_state *s_or_null);
  * FIRST: a value not seen before with this key, once born_ns (0: when the key was first seen) is longer ago than the window.
  * SURGE: the last samples were all above the floor and so many times what was usual for the key. */
 bool hf_state_event(struct hf_state *s, const struct hf_rule *r, uint64_t key, uint64_t value, uint64_t born_ns, uint64_t now_ns);
+/* SURGE, of an interval that is not over: whether what has passed already is enough for all samples.  Nothing of what is usual changes, since the
+ * number comes again with the whole interval. */
+bool hf_state_surge_early(struct hf_state *s, const struct hf_rule *r, uint64_t key, uint64_t value);
 /* The key is remembered from now on for the rule's window; whether it is. */
 void hf_state_remember(struct hf_state *s, uint64_t key, uint64_t now_ns);
 bool hf_state_remembers(struct hf_state *s, const struct hf_rule *r, uint64_t key, uint64_t now_ns);

@@ -233,6 +233,19 @@ static void memories(void)
     OK(next(b, 100, &s)->kind == HF_BUDGET_STUCK);
     hf_budget_free(b);
     b = start(10);
+    quiet(); /* what is too much cannot be given up: a HIGH rule is not given up for a seventh of it, a MEDIUM one is */
+    add_hook("hf_egress", BIT(EXEC), 30 * MS);
+    cost_rules[HIGH_NET].own_ns = 3.3 * MS;
+    OK(next(b, 100, &s)->kind == HF_BUDGET_STUCK && !cost_rules[HIGH_NET].shed);
+    hf_budget_free(b);
+    b = start(10);
+    quiet();
+    add_hook("hf_egress", BIT(EXEC), 30 * MS);
+    cost_rules[RATES].own_ns = 3.3 * MS;
+    t = next(b, 100, &s);
+    OK(t->kind == HF_BUDGET_RULES && t->n_rules == 1 && t->rules[0] == RATES);
+    hf_budget_free(b);
+    b = start(10);
     quiet(); /* one that is dear by itself goes alone; who remembered only for it goes with it */
     cost_rules[LOW_PAYLOAD].remembers = 1;
     cost_rules[DEAR].uses = 1;
@@ -281,6 +294,36 @@ static void none(void)
     hf_budget_free(NULL);
 }
 
+/* Large files: taken slowly before anything is given up, once, and as before when there is room. */
+static void large_files(void)
+{
+    unsigned s;
+    struct hf_budget *b = start(10);
+    quiet();
+    add_hook("hf_rename", BIT(RENAME), 3 * MS); /* nobody needs it */
+    cost.guard_ns = 900 * MS;
+    cost.guard_hash_ns = 890 * MS;
+    cost.guard_large_ns = 880 * MS;
+    const struct hf_budget_step *step = next(b, HF_BUDGET_OVER_S, &s);
+    OK(step->kind == HF_BUDGET_PACE && !step->back && step->saves_ns > 800 * MS && !step->n_rules && !step->types && hf_budget_paced(b));
+    cost.guard_ns = cost.guard_hash_ns = cost.guard_large_ns = 2.5 * MS;
+    OK(next(b, 20, &s)->cost_ns == 0); /* 8.5 of 10: no room yet */
+    cost.guard_ns = 8 * MS; /* of other work: now events that nobody needs go */
+    OK(next(b, 60, &s)->types == BIT(RENAME));
+    cost.guard_ns = cost.guard_large_ns = 0;
+    step = next(b, 1000, &s);
+    OK(step->back && step->types == BIT(RENAME));
+    step = next(b, 1000, &s);
+    OK(step->back && step->kind == HF_BUDGET_PACE && !hf_budget_paced(b));
+    hf_budget_free(b);
+    b = start(10);
+    quiet();
+    cost.guard_ns = 100 * MS; /* small files and seals are not made slower */
+    cost.guard_hash_ns = 90 * MS;
+    OK(next(b, 60, &s)->kind == HF_BUDGET_STUCK && !hf_budget_paced(b));
+    hf_budget_free(b);
+}
+
 int main(void)
 {
     order_of_giving_up();
@@ -290,5 +333,6 @@ int main(void)
     memories();
     moments();
     none();
+    large_files();
     return tap_done();
 }

@@ -112,6 +112,12 @@ static void status(struct hf_buf *b, const char *seen, bool measured)
     add_pair(b, "sensor_cpu_ns_per_s", "2000000");
     add_pair(b, "hooks_ns_per_s", "5000000");
     add_pair(b, "sensor_rss_kib", "20000");
+    add_pair(b, "guard_cpu_ns_per_s", "4000000");
+    add_pair(b, "guard_hash_ns_per_s", "3000000");
+    add_pair(b, "guard_large_ns_per_s", "2000000");
+    add_pair(b, "guard_hooks_ns_per_s", "1000000");
+    add_pair(b, "guard_hashed_bytes_per_s", "123456789");
+    add_pair(b, "guard_verdicts_per_s", "12");
     add_pair(b, "seen", seen);
     add_pair(b, "sent", "40");
     add_pair(b, "deduplicated", "3");
@@ -160,7 +166,8 @@ static void the_meter(void)
     EQ_U(c->engine_ns, 10000000); /* 20 ms in two seconds */
     EQ_U(c->sensor_ns, 2000000);
     EQ_U(c->hooks_ns, 5000000);
-    EQ_U(hf_cost_total_ns(c), 17000000);
+    EQ_U(hf_cost_total_ns(c), 22000000);
+    OK(c->guard_ns == 4e6 && c->guard_hash_ns == 3e6 && c->guard_large_ns == 2e6 && c->guard_hooks_ns == 1e6 && c->guard_bytes == 123456789 && c->guard_verdicts == 12);
     EQ_U(c->seen, 100);
     EQ_U(c->sent, 0); /* as many as before */
     EQ_U(c->events, 3200);

@@ -168,8 +168,6 @@ static void keyboard_bad(void) { run(200, 101, "/usr/bin/cat", "cat"); file(200,
 static void keyboard_good(void) { run(200, 101, "/usr/bin/cat", "cat"); file(200, "cat", HF_FILE_OPEN, "/dev/null", ""); }
 static void keylogger_bad(void) { keyboard_bad(); connects(200, "cat", "93.184.216.34", 443); }
 static void keylogger_good(void) { keyboard_bad(); run(205, 101, "/usr/bin/curl", "curl"); connects(205, "curl", "93.184.216.34", 443); connects(200, "cat", "127.0.0.1", 80); }
-static void terminal_bad(void) { run(200, 100, "/usr/bin/cat", "cat"); file(200, "cat", HF_FILE_OPEN, "/dev/pts/3", ""); }
-static void terminal_good(void) { run(200, 100, "/usr/bin/cat", "cat"); file(200, "cat", HF_FILE_OPEN, "/dev/pts/ptmx", ""); file(200, "cat", HF_FILE_OPEN, "/dev/tty", ""); }
 static void shadow_bad(void) { run(200, 101, "/usr/bin/cat", "cat"); file(200, "cat", HF_FILE_OPEN, "/etc/shadow", ""); }
 static void shadow_good(void) { run(200, 101, "/usr/bin/su", "su"); file(200, "su", HF_FILE_OPEN, "/etc/shadow", ""); file(101, "sh", HF_FILE_OPEN, "/etc/passwd", ""); }
 /* By a name that is only taken: with prctl, and as a file of that name. */
@@ -309,6 +307,60 @@ static void clock_call(uint32_t nr, int result)
 static void hardware_bad(void) { clock_call(227, 0); }
 static void hardware_good(void) { clock_call(227, -1); clock_call(170, 0); }
 
+/* What a program or library of the container is, by its content. */
+static uint64_t judged_ctime;
+static void judged(uint32_t pid, const char *comm, unsigned verdict, unsigned use, const char *path)
+{
+    struct hf_wire_verdict v = {.h = hdr(pid, 1, comm), .verdict = verdict, .use = use, .ctime_ns = judged_ctime, .path_len = (__u16)strlen(path)};
+    memset(v.got, 0xab, sizeof v.got);
+    rec_begin(&r, &v, sizeof v, HF_EV_VERDICT);
+    rec_text(&r, hf_span_z(path));
+    feed(rec_end(&r));
+}
+/* The same, refused: by `clause`. */
+static void refused(uint32_t pid, const char *comm, unsigned verdict, unsigned use, unsigned action, const char *path)
+{
+    struct hf_wire_verdict v = {.h = hdr(pid, 1, comm), .verdict = verdict, .use = use, .action = action, .path_len = (__u16)strlen(path), .policy_len = 4, .clause_len = 6};
+    memset(v.got, 0xab, sizeof v.got);
+    rec_begin(&r, &v, sizeof v, HF_EV_VERDICT);
+    rec_text(&r, hf_span_z(path));
+    rec_text(&r, HF_S("shop"));
+    rec_text(&r, HF_S("clause"));
+    feed(rec_end(&r));
+}
+static void refused_changed_bad(void) { refused(101, "sh", HF_VERDICT_CHANGED, HF_USE_EXEC, HF_ACTION_DENIED, "/bin/ls"); }
+static void refused_changed_good(void) { refused(101, "sh", HF_VERDICT_SEALED, HF_USE_EXEC, HF_ACTION_NONE, "/bin/ls"); refused(101, "sh", HF_VERDICT_CHANGED, HF_USE_MMAP, HF_ACTION_WOULD, "/bin/ls"); }
+static void refused_program_bad(void) { refused(101, "sh", HF_VERDICT_FOREIGN, HF_USE_EXEC, HF_ACTION_KILLED, "/tmp/x"); }
+static void refused_program_good(void) { refused(101, "sh", HF_VERDICT_FOREIGN, HF_USE_EXEC, HF_ACTION_WOULD, "/tmp/x"); refused(101, "sh", HF_VERDICT_SEALED, HF_USE_EXEC, HF_ACTION_NONE, "/bin/sh"); }
+static void refused_use_bad(void) { refused(101, "sh", HF_VERDICT_UNSEALED, HF_USE_POLICY, HF_ACTION_DENIED, "198.51.100.1 80/tcp"); }
+static void refused_use_good(void) { refused(101, "sh", HF_VERDICT_UNSEALED, HF_USE_POLICY, HF_ACTION_WOULD, "198.51.100.1 80/tcp"); }
+static void dpkg_writes(const char *path)
+{
+    run(210, 101, "/usr/bin/dpkg", "dpkg -i tool.deb");
+    file(210, "dpkg", HF_FILE_CREATE, "/usr/bin/.tmp", "");
+    file(210, "dpkg", HF_FILE_RENAME, "/usr/bin/.tmp", path);
+}
+static void changed_bad(void) { file(101, "sh", HF_FILE_WRITE, "/bin/ls", ""); run(200, 101, "/bin/ls", "ls"); judged(200, "ls", HF_VERDICT_CHANGED, HF_USE_EXEC, "/bin/ls"); }
+static void changed_good(void) { dpkg_writes("/bin/ls"); run(200, 101, "/bin/ls", "ls"); judged(200, "ls", HF_VERDICT_CHANGED, HF_USE_EXEC, "/bin/ls"); judged(200, "ls", HF_VERDICT_SEALED, HF_USE_EXEC, "/bin/cat"); }
+static void changed_disguised(void) /* a package manager by name, whose program is not the image's */
+{
+    run(210, 101, "/usr/bin/dpkg", "dpkg");
+    judged(210, "dpkg", HF_VERDICT_FOREIGN, HF_USE_EXEC, "/usr/bin/dpkg");
+    file(210, "dpkg", HF_FILE_WRITE, "/bin/ls", "");
+    run(200, 101, "/bin/ls", "ls");
+    judged(200, "ls", HF_VERDICT_CHANGED, HF_USE_EXEC, "/bin/ls");
+}
+static void library_bad(void) { judged(100, "app", HF_VERDICT_CHANGED, HF_USE_MMAP, "/lib/libc.so.6"); }
+static void library_good(void) { dpkg_writes("/lib/libc.so.6"); judged(100, "app", HF_VERDICT_CHANGED, HF_USE_MMAP, "/lib/libc.so.6"); judged(100, "app", HF_VERDICT_SEALED, HF_USE_MMAP, "/lib/libm.so.6"); }
+static void gone_bad(void) { run_as(200, 101, "/bin/ls", "ls", HF_X_OVERLAY | HF_X_UPPER | HF_X_COPIED_UP, ""); judged(200, "ls", HF_VERDICT_UNREADABLE, HF_USE_EXEC, "/bin/ls"); }
+static void gone_good(void) { run_as(200, 101, "/bin/ls", "ls", HF_X_OVERLAY, ""); judged(200, "ls", HF_VERDICT_UNREADABLE, HF_USE_EXEC, "/bin/ls"); }
+static void volume_bad(void) { judged_ctime = UINT64_MAX; run(200, 101, "/data/tool", "tool"); judged(200, "tool", HF_VERDICT_VOLUME, HF_USE_EXEC, "/data/tool"); }
+static void volume_good(void) { judged_ctime = 1; run(200, 101, "/data/tool", "tool"); judged(200, "tool", HF_VERDICT_VOLUME, HF_USE_EXEC, "/data/tool"); judged_ctime = UINT64_MAX; judged(200, "tool", HF_VERDICT_SEALED, HF_USE_EXEC, "/data/tool"); judged(200, "tool", HF_VERDICT_VOLUME, HF_USE_MMAP, "/data/x.so"); }
+static void installed_bad(void) { dpkg_writes("/usr/bin/tool"); run(200, 101, "/usr/bin/tool", "tool"); judged(200, "tool", HF_VERDICT_FOREIGN, HF_USE_EXEC, "/usr/bin/tool"); }
+static void installed_good(void) { file(101, "sh", HF_FILE_WRITE, "/usr/bin/tool", ""); run(200, 101, "/usr/bin/tool", "tool"); judged(200, "tool", HF_VERDICT_FOREIGN, HF_USE_EXEC, "/usr/bin/tool"); }
+static void unguarded_bad(void) { told_status(HF_S("guard\0gone\0error\0ended\0")); }
+static void unguarded_good(void) { told_status(HF_S("guard\0running\0guard_judged\0" "7\0")); }
+
 /* every function above, with the rule it is about */
 static const struct {
     const char *rule;
@@ -327,7 +379,6 @@ static const struct {
         {"Script put below a web root", web_shell_bad, web_shell_good},
         {"Keyboard read", keyboard_bad, keyboard_good},
         {"Keyboard read and sent", keylogger_bad, keylogger_good},
-        {"Terminal of another session read", terminal_bad, terminal_good},
         {"Password hashes read", shadow_bad, shadow_good},
         {"Password hashes read", shadow_renamed, shadow_applet},
         {"Password hashes read", shadow_dropped, shadow_good},
@@ -356,6 +407,16 @@ static const struct {
         {"Kernel module touched", module_bad, module_good},
         {"BPF program that changes others", bpf_bad, bpf_good},
         {"Hardware or clock of the host touched", hardware_bad, hardware_good},
+        {"Changed program of the image ran", changed_bad, changed_good},
+        {"Changed program of the image ran", changed_disguised, changed_good},
+        {"Changed library of the image loaded", library_bad, library_good},
+        {"Program changed while it was looked at", gone_bad, gone_good},
+        {"Program written to a volume ran", volume_bad, volume_good},
+        {"Installed since the start and used", installed_bad, installed_good},
+        {"Changed program of the image refused", refused_changed_bad, refused_changed_good},
+        {"Program refused by a policy", refused_program_bad, refused_program_good},
+        {"Use refused by a policy", refused_use_bad, refused_use_good},
+        {"Programs are not judged any more", unguarded_bad, unguarded_good},
 };
 
 static bool told(const char *rule)

@@ -5,7 +5,7 @@
 
 static unsigned n_alerts;
 static char last_rule[128], last_summary[512];
-static char last_why[2048], last_container[64];
+static char last_why[2048], last_container[64], last_id[32];
 static uint64_t last_count;
 
 static void take(void *ctx, const struct hf_alert *a)
@@ -17,6 +17,7 @@ static void take(void *ctx, const struct hf_alert *a)
     for (size_t i = 0; i < a->n_why; i++)
         snprintf(last_why + strlen(last_why), sizeof last_why - strlen(last_why), "%.*s;", HF_SPAN_ARG(a->why[i].value));
     snprintf(last_container, sizeof last_container, "%.*s", HF_SPAN_ARG(a->container_name));
+    snprintf(last_id, sizeof last_id, "%.*s", HF_SPAN_ARG(a->id));
     snprintf(last_rule, sizeof last_rule, "%.*s", HF_SPAN_ARG(a->rule));
     snprintf(last_summary, sizeof last_summary, "%.*s", HF_SPAN_ARG(a->summary));
 }
@@ -285,6 +286,43 @@ static void memory(void)
     EQ_U(e ? hf_engine_event(e, &rate) : 9, 1);
 }
 
+/* Intervals that are not over: what has passed already must be enough for all samples; only a surge is told by them. */
+static void early(void)
+{
+    static const char rules[] = "- rule: surge\n  condition: evt.type = hf.rate\n  output: o\n  surge: {of: hf.rate.udp_out, above: 1000, times: 5, samples: 3}\n"
+            "- rule: plain\n  condition: evt.type = hf.rate and hf.rate.udp_out > 500000\n  output: o\n- rule: twice\n  condition: evt.type = hf.rate and hf.rate.udp_out > 500000\n  output: o\n  count: 2\n";
+    struct hf_err err = HF_ERR_INIT;
+    hf_cleanup(hf_engine_freep) struct hf_engine *e = engine(rules, &err);
+    struct hf_event rate = {.type = HF_EV_RATE, .time_ns = 1000000000u, .container = shell.container};
+    rate.u.hdr.type = HF_EV_RATE;
+    rate.u.rate.interval_ns = 1000000000u;
+    rate.h = &rate.u.hdr;
+    OK(e != NULL);
+    rate.u.hdr.flags = HF_F_EARLY;
+    rate.u.rate.udp_out = 2999; /* nothing known of the container: the floor */
+    EQ_U(e ? hf_engine_event(e, &rate) : 9, 0);
+    rate.u.rate.udp_out = 3000;
+    EQ_U(e ? hf_engine_event(e, &rate) : 9, 1);
+    rate.u.hdr.flags = 0;
+    for (unsigned i = 0; e && i < 40; i++, rate.time_ns += 1000000000u) {
+        rate.u.rate.udp_out = 900;
+        EQ_U(hf_engine_event(e, &rate), 0);
+    }
+    rate.u.hdr.flags = HF_F_EARLY; /* usual is 900 by now: 5 times that, three times */
+    rate.u.rate.udp_out = 13499;
+    EQ_U(e ? hf_engine_event(e, &rate) : 9, 0);
+    for (unsigned i = 0; e && i < 50; i++) { /* and none of it changes what is usual */
+        rate.u.rate.udp_out = 13400;
+        EQ_U(hf_engine_event(e, &rate), 0);
+    }
+    rate.u.rate.udp_out = 1000000;
+    EQ_U(e ? hf_engine_event(e, &rate) : 9, 1);
+    EQ_S(hf_span_z(last_rule), "surge");
+    rate.u.hdr.flags = 0;
+    EQ_U(e ? hf_engine_event(e, &rate) : 9, 1); /* the whole interval: the plain rule, and the first sample for the others */
+    EQ_S(hf_span_z(last_rule), "plain");
+}
+
 /* Reloaded: what is unchanged goes on where it was, what is changed begins anew. */
 static void reloaded(void)
 {
@@ -367,13 +405,53 @@ static void falco(void)
     EQ_U(n_alerts, 0);
 }
 
+/* A program that was killed before it ran: only for rules that look at that, also through a macro.  What was told and taken back is told the next time. */
+static void never_ran(void)
+{
+    struct hf_err err = HF_ERR_INIT;
+    struct hf_proc killed = shell;
+    struct hf_event ran = exec_event(&shell), not = exec_event(&killed);
+    ran.h = &ran.u.hdr;
+    not.h = &not.u.hdr;
+    not.u.exec.exec_flags = killed.exec_flags = HF_X_KILLED;
+    {
+        hf_cleanup(hf_engine_freep) struct hf_engine *e = engine("- macro: gone\n  condition: (hf.exe.killed = true)\n- rule: any\n  condition: evt.type = execve\n  output: o\n  priority: CRITICAL\n"
+                "- rule: asks\n  condition: evt.type = execve and gone\n  output: o\n  priority: LOW\n- rule: both\n  condition: evt.type = execve and hf.exe.killed in (true, false)\n  output: o\n", &err);
+        OK(e != NULL);
+        EQ_U(e ? hf_engine_event(e, &ran) : 9, 2); /* any, both */
+        EQ_I(e ? hf_engine_worst(e) : 9, HF_SEV_CRITICAL);
+        EQ_U(e ? hf_engine_event(e, &not) : 9, 2); /* asks, both */
+        OK(!e || hf_engine_worst(e) < (int)HF_SEV_CRITICAL);
+    }
+    {
+        hf_cleanup(hf_engine_freep) struct hf_engine *e = engine("- rule: r\n  condition: evt.type = execve\n  output: o\n  once: 1h\n  until: verdict\n", &err);
+        OK(e != NULL && hf_rules_at(hf_engine_rules(e), 0)->until_verdict);
+        hf_engine_event(e, &ran);
+        EQ_U(n_alerts, 1);
+        OK(hf_engine_unsay(e, hf_span_z(last_id)));
+        hf_engine_event(e, &ran);
+        EQ_U(n_alerts, 2);
+        hf_engine_event(e, &ran); /* folded into it: it cannot be taken back */
+        EQ_U(n_alerts, 2);
+        OK(!hf_engine_unsay(e, hf_span_z(last_id)));
+        OK(hf_engine_unsay(e, HF_S("another")));
+        struct hf_event file = file_event(&shell, HF_FILE_OPEN, "/x");
+        file.h = &file.u.hdr;
+        hf_engine_event(e, &file);
+        OK(hf_engine_worst(e) < 0);
+    }
+    OK(!engine("- rule: r\n  condition: evt.type = execve\n  output: o\n  until: monday\n", &err) && strstr(err.msg, "\"until\" is \"verdict\""));
+}
+
 int main(void)
 {
+    never_ran();
     operators();
     structure();
     secrets();
     behaviour();
     memory();
+    early();
     reloaded();
     errors();
     falco();

@@ -9,6 +9,11 @@ const char *hf_alert_severity_name(enum hf_severity s);
 /* false: no such name.  Also Falco's priorities: emergency and alert are critical, error is high, warning medium... */
 bool hf_alert_severity_parse(struct hf_span name, enum hf_severity *ret);
 
+/* What a rule wants done to the container (its key "respond"). */
+enum hf_response { HF_RESPONSE_FREEZE, HF_RESPONSE_KILL, HF_RESPONSE_ISOLATE, HF_RESPONSE_LIMIT, HF_RESPONSE_SNAPSHOT, HF_RESPONSES };
+const char *hf_response_name(unsigned r); /* "freeze"; never NULL */
+bool hf_response_parse(struct hf_span name, uint8_t *ret);
+
 /* One comparison that held, for `why`. */
 struct hf_clause {
     struct hf_span text;  /* as written in the rule */
@@ -31,6 +36,10 @@ struct hf_alert {
     size_t n_why;
     const struct hf_event *event;   /* NULL: a sum of alerts that were folded */
     struct hf_span container_name, container_id; /* empty: the host; also of a sum */
+    bool until_verdict;     /* it may turn out to be told of better by what the guard finds (key "until") */
+    const uint8_t *respond; /* enum hf_response, in order; may be NULL */
+    size_t n_respond;
+    const char *taken;      /* what came of it: "asked", ...; NULL: nothing was done */
     const struct hf_span *before; /* lines of text: what came before it in the container (flight recorder), oldest first; may be NULL */
     size_t n_before;
 };

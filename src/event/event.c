@@ -36,6 +36,7 @@ static size_t fixed_size(unsigned type)
             [HF_EV_STATUS - 64] = sizeof(struct hf_wire_pairs),
             [HF_EV_RATE - 64] = sizeof(struct hf_wire_rate),
             [HF_EV_CRED - 64] = sizeof(struct hf_wire_cred),
+            [HF_EV_VERDICT - 64] = sizeof(struct hf_wire_verdict),
     };
     if (type < HF_ARRAY_LEN(kernel))
         return kernel[type];
@@ -107,6 +108,13 @@ static void take_texts(struct hf_event *e, struct texts *t)
         e->text = take(t, e->u.module.name_len);
         e->path = take(t, e->u.module.path_len);
         break;
+    case HF_EV_VERDICT:
+        e->path = take(t, e->u.verdict.path_len);
+        e->path2 = take(t, e->u.verdict.sealed_path_len);
+        e->text = take(t, e->u.verdict.package_len);
+        e->cwd = take(t, e->u.verdict.policy_len);
+        e->args = take(t, e->u.verdict.clause_len);
+        break;
     case HF_EV_CONTAINER:
     case HF_EV_STATUS:
         e->text = take(t, e->u.pairs.pairs_len);
@@ -175,7 +183,7 @@ const char *hf_event_type_name(unsigned type)
 {
     static const char *const names[] = {"unknown", "exec", "fork", "exit", "cgroup", "file", "net", "payload", "socket", "ptrace", "memory",
             "namespace", "mount", "module", "bpf", "io_uring", "signal", "rename", "capability"};
-    static const char *const sensor[] = {"container", "container_end", "process", "drop", "status", "rate", "credentials"};
+    static const char *const sensor[] = {"container", "container_end", "process", "drop", "status", "rate", "credentials", "verdict"};
     if (type < HF_ARRAY_LEN(names))
         return names[type];
     return type >= 64 && type - 64 < HF_ARRAY_LEN(sensor) ? sensor[type - 64] : names[0];

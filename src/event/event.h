@@ -11,6 +11,7 @@
 
 struct hf_proc;
 struct hf_container;
+struct hf_writer;
 
 struct hf_event {
     uint64_t seq;      /* counted by the reader from 1 */
@@ -41,12 +42,13 @@ struct hf_event {
         struct hf_wire_loss loss;
         struct hf_wire_rate rate;
         struct hf_wire_cred cred;
+        struct hf_wire_verdict verdict;
     } u;
     /* The texts of the record, in the order of its length members; which is which depends on the type: */
-    struct hf_span path;     /* EXEC path, FILE path, CGROUP path, MEM path, MODULE path, MOUNT target */
-    struct hf_span path2;    /* EXEC filename as called, FILE path2, MOUNT device */
-    struct hf_span text;     /* EXEC interp, MODULE name, MOUNT type, PAYLOAD bytes, CONTAINER/STATUS pairs */
-    struct hf_span cwd, args, env; /* EXEC; args and env: NUL between */
+    struct hf_span path;     /* EXEC path, FILE path, CGROUP path, MEM path, MODULE path, MOUNT target, VERDICT path */
+    struct hf_span path2;    /* EXEC filename as called, FILE path2, MOUNT device, VERDICT path under which the image has the content */
+    struct hf_span text;     /* EXEC interp, MODULE name, MOUNT type, PAYLOAD bytes, CONTAINER/STATUS pairs, VERDICT package */
+    struct hf_span cwd, args, env; /* EXEC; args and env: NUL between.  VERDICT: cwd is the policy, args its clause */
     /* Decoded from a PAYLOAD (payload.h); kind 0 when nothing was recognised. */
     struct {
         unsigned kind; /* HF_APP_* */
@@ -65,6 +67,7 @@ struct hf_event {
     struct hf_container *container;  /* NULL: the host */
     struct hf_container *peer_container; /* NET, PAYLOAD: who is at the other end, when it is on this host */
     struct hf_proc *peer_proc;
+    const struct hf_writer *writer;  /* VERDICT: who wrote the file last; NULL: not seen (track.h) */
     struct hf_span peer_name;        /* DNS name last resolved to the peer's address in this container; may be empty */
 };
 

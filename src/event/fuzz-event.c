@@ -65,6 +65,14 @@ static int any(void *ctx, const struct hf_json_event *ev)
     return 0;
 }
 
+static void check_writer(const struct hf_writer *w)
+{
+    size_t sum = 0; /* reads every byte that it says it has */
+    for (size_t j = 0; w && j < w->exe.n + w->args.n + w->manager.n; j++)
+        sum += (unsigned char)(j < w->exe.n ? w->exe.p[j] : j < w->exe.n + w->args.n ? w->args.p[j - w->exe.n] : w->manager.p[j - w->exe.n - w->args.n]);
+    must(sum < SIZE_MAX && (!w || w->exe.n + w->args.n + w->manager.n <= 320));
+}
+
 static void check_line(const struct hf_event *e)
 {
     hf_autobuf line = HF_BUF_INIT(4u << 20);
@@ -78,7 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct hf_span stream = hf_span((const char *)data, size);
     hf_cleanup(hf_track_freep) struct hf_track *t = NULL;
-    const struct hf_track_limits small = {.max_procs = PROCS, .max_containers = CONTAINERS, .max_sockets = 16, .max_names = 16, .max_text_bytes = 4096, .max_args_bytes = 256};
+    const struct hf_track_limits small = {.max_procs = PROCS, .max_containers = CONTAINERS, .max_sockets = 16, .max_names = 16, .max_writers = 16, .max_text_bytes = 4096, .max_args_bytes = 256};
     must(hf_track_new(&t, &small, NULL) == 0);
     size_t len;
     while (hf_event_frame(stream, &len, NULL) == 1) {
@@ -95,6 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (rc == 2)
             check_line(&cred);
         check_line(&e);
+        check_writer(e.writer);
         unsigned n = 0;
         struct hf_track_stats s;
         hf_track_each_proc(t, each_proc, &n);

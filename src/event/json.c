@@ -213,7 +213,7 @@ static void short_proc(struct hf_jw *w, const struct hf_proc *p)
 
 static void process(struct hf_jw *w, const struct hf_event *ev)
 {
-    static const char *const sessions[] = {NULL, "exec", "ssh", "login"};
+    static const char *const sessions[] = {NULL, "exec", "ssh", "login", "check"};
     const struct hf_proc *p = ev->proc;
     if (!p)
         return;
@@ -322,6 +322,8 @@ static void file_part(struct hf_jw *w, const struct hf_event *ev)
     hf_jw_kstrz(w, "source", hf_name_source(f->source));
     if (f->watch)
         hf_jw_kstrz(w, "watch", hf_name_watch(f->watch));
+    if (hf_name_node(f))
+        hf_jw_kstrz(w, "node", hf_name_node(f));
     hf_jw_kbool(w, "untrusted", ev->h->flags & HF_F_UNTRUSTED);
 }
 
@@ -413,6 +415,8 @@ static void payload_part(struct hf_jw *w, const struct hf_event *ev)
     static const char *const logins[] = {"", "password", "default", "empty", "not_asked", "refused"};
     const struct hf_wire_payload *p = &ev->u.payload;
     hf_jw_kstrz(w, "direction", p->direction == HF_PAYLOAD_IN ? "in" : "out");
+    if (p->payload_flags & HF_PAYLOAD_ACCEPTED)
+        hf_jw_kbool(w, "accepted", true);
     ends(w, ev, p->local, p->local_port, p->peer, p->peer_port, p->protocol);
     hf_jw_kstr_opt(w, "name", ev->app.name);
     hf_jw_kstr_opt(w, "path", ev->app.path);
@@ -468,6 +472,8 @@ static void pairs_part(struct hf_jw *w, const struct hf_event *ev)
 static void rate_part(struct hf_jw *w, const struct hf_wire_rate *r)
 {
     hf_jw_ku64(w, "interval_ns", r->interval_ns);
+    if (r->h.flags & HF_F_EARLY)
+        hf_jw_kbool(w, "early", true);
     hf_jw_ku64(w, "tcp_syn_out", r->tcp_syn_out);
     hf_jw_ku64(w, "tcp_syn_in", r->tcp_syn_in);
     hf_jw_ku64(w, "tcp_accepted", r->tcp_accepted);
@@ -488,6 +494,49 @@ static void cred_part(struct hf_jw *w, const struct hf_wire_cred *c)
     hf_jw_ku64(w, "euid", c->h.euid);
     caps_array(w, "gained", c->h.cap_eff & ~c->old_cap_eff);
     flag_names(w, "what", c->what, hf_names_cred);
+}
+
+static void digest(struct hf_jw *w, const char *key, const uint8_t d[32])
+{
+    static const uint8_t none[32];
+    char text[65];
+    if (!memcmp(d, none, sizeof none))
+        return;
+    for (size_t i = 0; i < 32; i++)
+        snprintf(text + 2 * i, 3, "%02x", d[i]);
+    hf_jw_kstrz(w, key, text);
+}
+
+static void verdict_part(struct hf_jw *w, const struct hf_event *ev)
+{
+    const struct hf_wire_verdict *v = &ev->u.verdict;
+    hf_jw_kstr(w, "path", ev->path);
+    hf_jw_kstrz(w, "use", hf_name_use(v->use));
+    hf_jw_kstrz(w, "result", hf_name_verdict(v->verdict));
+    if (v->inode) {
+        hf_jw_ku64(w, "inode", v->inode);
+        hf_jw_ku64(w, "device", v->dev);
+        hf_jw_ku64(w, "size", v->size);
+    }
+    digest(w, "sha256", v->got);
+    digest(w, "sealed_sha256", v->want);
+    hf_jw_kstr_opt(w, "sealed_path", ev->path2);
+    hf_jw_kstr_opt(w, "package", ev->text);
+    hf_jw_kstrz(w, "action", hf_name_action(v->action));
+    hf_jw_kstrz(w, "rung", hf_name_rung(v->rung));
+    hf_jw_kstr_opt(w, "policy", ev->cwd);
+    hf_jw_kstr_opt(w, "clause", ev->args);
+    if (!ev->writer)
+        return;
+    hf_jw_key(w, "writer");
+    hf_jw_object(w);
+    hf_jw_ku64(w, "pid", ev->writer->pid);
+    hf_jw_kstr(w, "exe", ev->writer->exe);
+    if (ev->writer->args.n)
+        args_array(w, ev->writer->args);
+    ktime(w, "time", ev->writer->time_ns);
+    hf_jw_kstr_opt(w, "package_manager", ev->writer->manager);
+    hf_jw_object_end(w);
 }
 
 static void own_part(struct hf_jw *w, const struct hf_event *ev)
@@ -583,6 +632,9 @@ static void own_part(struct hf_jw *w, const struct hf_event *ev)
     case HF_EV_CRED:
         cred_part(w, &ev->u.cred);
         break;
+    case HF_EV_VERDICT:
+        verdict_part(w, ev);
+        break;
     default:
         break;
     }
@@ -663,8 +715,11 @@ void hf_alert_json(const struct hf_alert *a, struct hf_buf *out)
     hf_jw_ku64(&w, "count", a->count);
     hf_jw_key(&w, "action");
     hf_jw_object(&w);
-    hf_jw_kstrz(&w, "wanted", "observe");
-    hf_jw_kstrz(&w, "taken", "none");
+    hf_autobuf wanted = HF_BUF_INIT(256);
+    for (size_t i = 0; i < a->n_respond; i++)
+        hf_buf_addf(&wanted, "%s%s", i ? "," : "", hf_response_name(a->respond[i]));
+    hf_jw_kstrz(&w, "wanted", wanted.n ? hf_buf_z(&wanted) : "observe");
+    hf_jw_kstrz(&w, "taken", a->taken ? a->taken : "none");
     hf_jw_object_end(&w);
     hf_jw_key(&w, "why");
     hf_jw_array(&w);

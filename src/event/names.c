@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "event/names.h"
 
+#include "event/alert.h"
+
 #include <fcntl.h>
 #include <stddef.h>
 #include <sys/syscall.h>
@@ -10,7 +12,7 @@
 
 const struct hf_flag_name hf_names_exec[] = {
         {HF_X_UPPER, "upper_layer"}, {HF_X_OVERLAY, "overlay"}, {HF_X_MEMFD, "memfd"}, {HF_X_DELETED, "deleted"}, {HF_X_SETUID, "setuid"},
-        {HF_X_SCRIPT, "script"}, {HF_X_TMPFS, "tmpfs"}, {HF_X_WRITABLE, "writable"}, {HF_X_COPIED_UP, "copied_up"}, {HF_X_FD, "by_descriptor"}, {0, NULL}};
+        {HF_X_SCRIPT, "script"}, {HF_X_TMPFS, "tmpfs"}, {HF_X_WRITABLE, "writable"}, {HF_X_COPIED_UP, "copied_up"}, {HF_X_FD, "by_descriptor"}, {HF_X_KILLED, "killed"}, {0, NULL}};
 
 const struct hf_flag_name hf_names_open[] = {{O_WRONLY, "O_WRONLY"}, {O_RDWR, "O_RDWR"}, {O_CREAT, "O_CREAT"}, {O_EXCL, "O_EXCL"}, {O_TRUNC, "O_TRUNC"},
         {O_APPEND, "O_APPEND"}, {O_DIRECTORY, "O_DIRECTORY"}, {O_NOFOLLOW, "O_NOFOLLOW"}, {0, NULL}};
@@ -56,6 +58,30 @@ const char *hf_name_mem(unsigned op)
     return NAME_OF(names, op);
 }
 
+const char *hf_name_verdict(unsigned verdict)
+{
+    static const char *const names[] = {NULL, "sealed", "changed", "foreign", "moved", "volume", "memory", "unsealed", "unreadable"};
+    return NAME_OF(names, verdict);
+}
+
+const char *hf_name_use(unsigned use)
+{
+    static const char *const names[] = {NULL, "exec", "mmap", "policy"};
+    return NAME_OF(names, use);
+}
+
+const char *hf_name_action(unsigned action)
+{
+    static const char *const names[] = {"none", "would", "denied", "killed"};
+    return NAME_OF(names, action);
+}
+
+const char *hf_name_rung(unsigned rung)
+{
+    static const char *const names[] = {"none", "lsm", "fanotify", "signal", "cgroup", "nftables", "mount"};
+    return NAME_OF(names, rung);
+}
+
 const char *hf_name_source(unsigned source)
 {
     static const char *const names[] = {NULL, "lsm", "fentry", "kprobe", "fanotify", "syscall", "cgroup", "tracepoint"};
@@ -77,6 +103,22 @@ const char *hf_name_request(unsigned request)
         if (names[i].request == request)
             return names[i].name;
     return NULL;
+}
+
+const char *hf_name_node(const struct hf_wire_file *f)
+{
+    unsigned type = f->mode & 0170000, major = f->request >> 20, minor = f->request & 0xfffff;
+    if (f->op == HF_FILE_IOCTL || !f->request)
+        return NULL;
+    if (type == 0060000) /* memory and loop devices are disks of one's own */
+        return major == 1 || major == 7 ? NULL : "disk";
+    if (type != 0020000)
+        return NULL;
+    if (major >= 136 && major <= 143)
+        return "terminal";
+    if (major == 13 || (major == 10 && minor == 223))
+        return "input";
+    return major == 1 && (minor == 1 || minor == 2 || minor == 4) ? "memory" : NULL;
 }
 
 const char *hf_name_watch(unsigned c)
@@ -118,4 +160,22 @@ const char *hf_name_privileged_call(unsigned nr)
         if (calls[i].nr == nr)
             return calls[i].name;
     return NULL;
+}
+
+static const char *const responses[HF_RESPONSES] = {[HF_RESPONSE_FREEZE] = "freeze", [HF_RESPONSE_KILL] = "kill", [HF_RESPONSE_ISOLATE] = "isolate", [HF_RESPONSE_LIMIT] = "limit",
+        [HF_RESPONSE_SNAPSHOT] = "snapshot"};
+
+const char *hf_response_name(unsigned r)
+{
+    return r < HF_RESPONSES ? responses[r] : "none";
+}
+
+bool hf_response_parse(struct hf_span name, uint8_t *ret)
+{
+    for (unsigned i = 0; i < HF_RESPONSES; i++)
+        if (hf_span_eqz(name, responses[i])) {
+            *ret = (uint8_t)i;
+            return true;
+        }
+    return false;
 }

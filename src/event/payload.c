@@ -234,7 +234,8 @@ static bool postgresql(struct hf_event *e, struct hf_span s)
     struct hf_rd r = hf_rd(s);
     unsigned first = hf_rd_u8(&r);
     uint64_t len = hf_rd_be(&r, 4), code = hf_rd_be(&r, 4);
-    if (e->u.payload.direction == HF_PAYLOAD_IN && !r.bad && first == 'R' && len == 8 && code == 0) {
+    bool from_server = (e->u.payload.direction == HF_PAYLOAD_IN) != (bool)(e->u.payload.payload_flags & HF_PAYLOAD_ACCEPTED);
+    if (from_server && !r.bad && first == 'R' && len == 8 && code == 0) {
         e->app.kind = HF_APP_POSTGRESQL;
         e->app.login = HF_LOGIN_NOT_ASKED;
         return true;

@@ -47,7 +47,7 @@ static void refused(void)
     f->h.version = 9;
     EQ_I(hf_event_decode(s, &e, &err), HF_E_UNSUPPORTED);
     f->h.version = HF_WIRE_VERSION;
-    static const uint16_t none[] = {0, 19, 63, 71, 65535};
+    static const uint16_t none[] = {0, 19, 63, 72, 65535};
     for (size_t i = 0; i < HF_ARRAY_LEN(none); i++) {
         f->h.type = none[i];
         EQ_I(hf_event_decode(s, &e, &err), HF_E_FORMAT);
@@ -69,7 +69,7 @@ static void every_type(void)
         rec_begin(&r, &zero, sizeof zero.h, type);
         bare += hf_event_decode(rec_end(&r), &e, &err) == 0;
     }
-    EQ_U(known, 25);
+    EQ_U(known, 26);
     EQ_U(bare, 1); /* CONTAINER_END */
 }
 

@@ -29,10 +29,17 @@ static struct hf_track *fresh(const struct hf_track_limits *limits)
     return t;
 }
 
-static int exec(struct hf_track *t, uint32_t pid, uint32_t ppid, uint64_t cgroup, const char *path, uint64_t at)
+static int exec_flags(struct hf_track *t, uint32_t pid, uint32_t ppid, uint64_t cgroup, const char *path, uint64_t at, uint32_t flags)
 {
     struct hf_span args = hf_span_z(path);
-    return feed(t, rec_exec(&r, rec_hdr(pid, ppid, pid * S, cgroup, at, "prog"), (struct hf_wire_exec){.parent_start_ns = ppid * S}, path, args, "/", HF_S("")));
+    struct hf_wire_hdr h = rec_hdr(pid, ppid, pid * S, cgroup, at, "prog");
+    h.flags |= flags;
+    return feed(t, rec_exec(&r, h, (struct hf_wire_exec){.parent_start_ns = ppid * S}, path, args, "/", HF_S("")));
+}
+
+static int exec(struct hf_track *t, uint32_t pid, uint32_t ppid, uint64_t cgroup, const char *path, uint64_t at)
+{
+    return exec_flags(t, pid, ppid, cgroup, path, at, 0);
 }
 
 static int fork_(struct hf_track *t, uint32_t parent, uint32_t child, uint64_t cgroup, uint64_t at)
@@ -165,6 +172,11 @@ static void sessions(void)
     fork_(t, 81, 84, 800, 12 * S);
     exec(t, 84, 81, 800, "/bin/sh", 12 * S);
     EQ_U(ev.proc->session, HF_SESSION_NONE);
+    exec_flags(t, 85, 10, 800, "/bin/check", 12 * S, HF_F_CHECK);
+    EQ_U(ev.proc->session, HF_SESSION_CHECK);
+    exec(t, 86, 85, 800, "/bin/ls", 13 * S);
+    EQ_U(ev.proc->session, HF_SESSION_CHECK);
+    OK(ev.proc->session_root && ev.proc->session_root->pid == 85);
     exec(t, 30, 1, 0, "/usr/sbin/sshd", 13 * S);
     exec(t, 31, 30, 0, "/bin/bash", 14 * S);
     EQ_U(ev.proc->session, HF_SESSION_SSH);
@@ -297,6 +309,34 @@ static void peers(void)
     feed(t, rec_net(&r, twin, HF_NET_LISTEN, IPPROTO_TCP, "10.0.0.2", 7000, "0.0.0.0", 0));
     feed(t, rec_net(&r, app, HF_NET_CONNECT, IPPROTO_TCP, "10.0.0.1", 40007, "10.0.0.2", 9001));
     OK(!ev.peer_proc && !ev.peer_container);
+}
+
+/* What the accepting end is told, once: not what a container on this host tells of itself. */
+static void first_bytes(void)
+{
+    hf_cleanup(hf_track_freep) struct hf_track *t = fresh(NULL);
+    container(t, 1000, HF_S("id\0app\0name\0app\0"), 1 * S);
+    container(t, 2000, HF_S("id\0db\0name\0db\0"), 1 * S);
+    exec(t, 101, 1, 1000, "/app", 2 * S);
+    exec(t, 202, 1, 2000, "/db", 2 * S);
+    struct hf_wire_hdr app = rec_hdr(101, 1, 101 * S, 1000, 3 * S, "app"), db = rec_hdr(202, 1, 202 * S, 2000, 3 * S, "db"), host = rec_hdr(303, 1, 303 * S, 0, 3 * S, "curl");
+    const struct {
+        struct hf_wire_hdr from;
+        const char *peer;
+        bool told;
+    } cases[] = {{app, "10.0.0.1", false}, {host, "10.0.0.9", true}, {{0}, "198.51.100.7", true}};
+    for (size_t i = 0; i < HF_ARRAY_LEN(cases); i++) {
+        if (cases[i].from.pid)
+            feed(t, rec_net(&r, cases[i].from, HF_NET_ESTABLISHED, IPPROTO_TCP, cases[i].peer, 40000, "10.0.0.2", 5432));
+        feed(t, rec_net(&r, db, HF_NET_ACCEPT, IPPROTO_TCP, "10.0.0.2", 5432, cases[i].peer, 40000));
+        struct hf_span s = rec_payload(&r, db, HF_PAYLOAD_IN, IPPROTO_TCP, "10.0.0.2", 5432, cases[i].peer, 40000, HF_S("hello"));
+        EQ_I(feed(t, s), 1); /* as if it had connected itself */
+        struct hf_wire_payload p;
+        memcpy(&p, s.p, sizeof p);
+        p.payload_flags = HF_PAYLOAD_ACCEPTED;
+        memcpy(r.p, &p, sizeof p);
+        EQ_I(feed(t, hf_span(r.p, s.n)), cases[i].told);
+    }
 }
 
 static void names(void)
@@ -471,8 +511,81 @@ static void loops(void)
     OK(!hf_track_proc(t, 7, 0)->parent);
 }
 
+static struct hf_event verdict_of(struct hf_track *t, struct hf_wire_hdr h, unsigned verdict, const char *path)
+{
+    static struct rec v;
+    struct hf_event e;
+    struct hf_wire_verdict w = {.h = h, .verdict = verdict, .use = HF_USE_EXEC, .path_len = (__u16)strlen(path)};
+    rec_begin(&v, &w, sizeof w, HF_EV_VERDICT);
+    rec_text(&v, hf_span_z(path));
+    EQ_I(hf_event_decode(rec_end(&v), &e, NULL), 0);
+    OK(hf_track_event(t, &e, NULL) >= 0);
+    return e;
+}
+
+/* What runs and is not as the image has it: who wrote it, and in whose run. */
+static void writers(void)
+{
+    static struct rec rr;
+    hf_cleanup(hf_track_freep) struct hf_track *t = NULL;
+    struct hf_event e;
+    EQ_I(hf_track_new(&t, NULL, NULL), 0);
+    struct hf_wire_hdr c = {.cgroup_id = 500, .time_ns = 1, .flags = HF_F_NO_PROC}, sh = rec_hdr(11, 1, 1000000000, 500, 2000000000, "sh"), dpkg = rec_hdr(12, 11, 2000000000, 500, 3000000000, "dpkg"),
+                       helper = rec_hdr(13, 12, 3000000000, 500, 4000000000, "dpkg-deb");
+#define TAKE(span)                                       \
+    do {                                                 \
+        EQ_I(hf_event_decode((span), &e, NULL), 0);      \
+        OK(hf_track_event(t, &e, NULL) >= 0);            \
+    } while (0)
+    TAKE(rec_pairs(&rr, c, HF_EV_CONTAINER, HF_S("id\0abc\0name\0web\0")));
+    TAKE(rec_exec(&rr, sh, (struct hf_wire_exec){.argc = 1}, "/bin/sh", HF_S("sh\0-c\0printf"), "/", HF_S("")));
+    TAKE(rec_file(&rr, sh, (struct hf_wire_file){.op = HF_FILE_WRITE}, "/bin/ls", ""));
+    e = verdict_of(t, sh, HF_VERDICT_CHANGED, "/bin/ls");
+    OK(e.writer != NULL);
+    if (e.writer) {
+        EQ_S(e.writer->exe, "/bin/sh");
+        EQ_U(e.writer->pid, 11);
+        EQ_U(e.writer->manager.n, 0);
+    }
+    e = verdict_of(t, sh, HF_VERDICT_FOREIGN, "/bin/other");
+    OK(e.writer == NULL);
+    /* dpkg of the image, and what works for it */
+    TAKE(rec_exec(&rr, dpkg, (struct hf_wire_exec){.argc = 1}, "/usr/bin/dpkg", HF_S("dpkg\0-i\0a.deb"), "/", HF_S("")));
+    TAKE(rec_exec(&rr, helper, (struct hf_wire_exec){.argc = 1}, "/usr/bin/dpkg-deb", HF_S("dpkg-deb\0"), "/", HF_S("")));
+    TAKE(rec_file(&rr, helper, (struct hf_wire_file){.op = HF_FILE_CREATE}, "/usr/bin/tool.dpkg-new", ""));
+    TAKE(rec_file(&rr, dpkg, (struct hf_wire_file){.op = HF_FILE_RENAME}, "/usr/bin/tool.dpkg-new", "/usr/bin/tool"));
+    e = verdict_of(t, sh, HF_VERDICT_FOREIGN, "/usr/bin/tool");
+    OK(e.writer != NULL);
+    if (e.writer) {
+        EQ_S(e.writer->exe, "/usr/bin/dpkg-deb"); /* who wrote it, not who named it */
+        EQ_S(e.writer->manager, "/usr/bin/dpkg");
+        OK(e.writer->manager_key != 0);
+    }
+    e = verdict_of(t, sh, HF_VERDICT_FOREIGN, "/usr/bin/tool.dpkg-new"); /* the old name has no writer any more */
+    OK(e.writer == NULL);
+    /* it only had the name */
+    (void)verdict_of(t, dpkg, HF_VERDICT_CHANGED, "/usr/bin/dpkg");
+    e = verdict_of(t, sh, HF_VERDICT_FOREIGN, "/usr/bin/tool");
+    OK(e.writer && e.writer->manager.n == 0 && e.writer->manager_key == 0);
+    /* bounded */
+    struct hf_track_stats s;
+    for (unsigned i = 0; i < 5000; i++) {
+        char path[32];
+        snprintf(path, sizeof path, "/tmp/%u", i);
+        EQ_I(hf_event_decode(rec_file(&rr, sh, (struct hf_wire_file){.op = HF_FILE_WRITE}, path, ""), &e, NULL), 0);
+        e.time_ns = 10000000000u + i;
+        OK(hf_track_event(t, &e, NULL) >= 0);
+    }
+    hf_track_stats(t, &s);
+    OK(s.writers > 1000 && s.writers <= 2048);
+    e = verdict_of(t, sh, HF_VERDICT_FOREIGN, "/tmp/4999");
+    OK(e.writer != NULL);
+#undef TAKE
+}
+
 int main(void)
 {
+    writers();
     lineage();
     pid_reuse();
     containers();
@@ -482,6 +595,7 @@ int main(void)
     credentials();
     peers();
     reached();
+    first_bytes();
     names();
     edges();
     limits();

@@ -66,6 +66,16 @@ struct hf_edge_slot {
     bool used;
 };
 
+#define HF_WRITER_TEXT 320u
+struct hf_writer_slot { /* the file is known by a hash of container and path alone */
+    struct hf_writer w;
+    uint64_t key; /* 0: free */
+    uint16_t exe_n, args_n, manager_n;
+    uint32_t manager_pid;
+    uint64_t manager_start_ns;
+    char text[HF_WRITER_TEXT]; /* exe, args, manager */
+};
+
 struct hf_track {
     struct hf_track_limits max;
     struct hf_node **procs; /* hash table */
@@ -84,6 +94,8 @@ struct hf_track {
     struct hf_home *homes; /* as many as names */
     struct hf_edge_slot *edges;
     size_t edges_mask, n_edges;
+    struct hf_writer_slot *writers; /* made at the first write */
+    size_t writers_mask;
     uint64_t clock_offset_ns, evicted_live, unknown;
     uint32_t next_index;
 };
@@ -97,5 +109,9 @@ int hf_track_container_event(struct hf_track *t, struct hf_event *ev);
 void hf_track_boxes_done(struct hf_track *t);
 /* An ACCEPT: its process has been reached. */
 void hf_track_reached(struct hf_track *t, const struct hf_event *ev);
+/* FILE: remembers who wrote what; VERDICT: joins the writer, and what the process's program is. */
+void hf_track_file_event(struct hf_track *t, const struct hf_event *ev);
+void hf_track_verdict_event(struct hf_track *t, struct hf_event *ev);
 /* NET, PAYLOAD, FILE connect: peers, names, edges. */
-void hf_track_net_event(struct hf_track *t, struct hf_event *ev);
+/* False: it only repeats what the other end of the connection tells. */
+bool hf_track_net_event(struct hf_track *t, struct hf_event *ev);

@@ -247,7 +247,8 @@ void hf_track_each_edge(const struct hf_track *t, bool (*fn)(void *ctx, const st
 
 /* ---- events ---- */
 
-static void join(struct hf_track *t, struct hf_event *ev, const struct tuple *k)
+/* Returns whether the other end is a connection of a container on this host, which tells of what passes. */
+static bool join(struct hf_track *t, struct hf_event *ev, const struct tuple *k)
 {
     struct hf_conn *c = other_end(t, ev, k);
     struct hf_name *n = name_place(t, owner(ev), k->peer, false);
@@ -259,23 +260,24 @@ static void join(struct hf_track *t, struct hf_event *ev, const struct tuple *k)
         const struct hf_home *home = hf_event_addr_is_loopback(k->peer) ? NULL : home_of(t, k->peer, ev->h->time_ns);
         if (home && home->cgroup_id && home->net_ns != ev->h->net_ns)
             ev->peer_container = (struct hf_container *)(uintptr_t)hf_track_container(t, home->cgroup_id);
-        return;
+        return false;
     }
     ev->peer_proc = hf_track_proc(t, c->pid, c->start_ns);
     ev->peer_container = (struct hf_container *)(uintptr_t)hf_track_container(t, c->cgroup_id);
     if (!ev->peer_container && ev->peer_proc)
         ev->peer_container = ev->peer_proc->container;
+    return !c->listener && ev->peer_container;
 }
 
-void hf_track_net_event(struct hf_track *t, struct hf_event *ev)
+bool hf_track_net_event(struct hf_track *t, struct hf_event *ev)
 {
     if (ev->type == HF_EV_PAYLOAD) {
         const struct hf_wire_payload *p = &ev->u.payload;
         struct tuple k = tuple_of(p->local, p->local_port, p->peer, p->peer_port, p->protocol);
         if (ev->app.kind == HF_APP_DNS && ev->app.dns_response)
             learn_names(t, ev);
-        join(t, ev, &k);
-        return;
+        bool told = join(t, ev, &k);
+        return !told || !(p->payload_flags & HF_PAYLOAD_ACCEPTED);
     }
     const struct hf_wire_net *n = &ev->u.net;
     struct tuple k = tuple_of(n->local, n->local_port, n->peer, n->peer_port, n->protocol);
@@ -284,7 +286,7 @@ void hf_track_net_event(struct hf_track *t, struct hf_event *ev)
         learn_home(t, ev, n->local);
         if (n->op == HF_NET_LISTEN || n->protocol == IPPROTO_UDP)
             remember(t, ev, &l, true);
-        return;
+        return true;
     }
     if (n->op == HF_NET_ESTABLISHED || n->op == HF_NET_ACCEPT)
         learn_home(t, ev, n->local);
@@ -301,4 +303,5 @@ void hf_track_net_event(struct hf_track *t, struct hf_event *ev)
         remember(t, ev, &k, incoming);
     }
     edge(t, ev, incoming);
+    return true;
 }

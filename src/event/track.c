@@ -291,12 +291,15 @@ static bool is_program(const struct hf_proc *p, const char *name)
 }
 
 /* Where a session of a person begins: what enters a container from outside after its first process; what sshd or login start. */
-static void set_session(struct hf_node *n)
+static void set_session(struct hf_node *n, bool check)
 {
     struct hf_box *box = (struct hf_box *)(void *)n->p.container;
     struct hf_proc *parent = n->p.parent;
     bool inside = parent && parent->container == n->p.container && !hf_proc_is_runtime(parent); /* crun enters the group itself, runc's child does */
-    if (box && !inside && !hf_proc_is_runtime(&n->p)) {
+    if (box && check) { /* started by one who is in its group already, and is none of it */
+        n->p.session = HF_SESSION_CHECK;
+        n->p.session_root = &n->p;
+    } else if (box && !inside && !hf_proc_is_runtime(&n->p)) {
         if (!box->main_pid) {
             box->main_pid = n->p.pid;
             box->main_start_ns = n->p.start_ns;
@@ -340,11 +343,12 @@ static struct hf_node *exec(struct hf_track *t, struct hf_event *ev, struct hf_n
     n->p.exec_ns = snapshot ? n->p.start_ns : ev->h->time_ns;
     memcpy(n->p.stdio, x->stdio, sizeof n->p.stdio);
     n->p.seen_exec = true;
+    n->p.verdict = 0;
     n->could_setuid = false;
     n->caps_seen = 0;
     set_creds(n, ev->h);
     n->p.exec_mnt_ns = ev->h->mnt_ns;
-    set_session(n);
+    set_session(n, ev->h->flags & HF_F_CHECK);
     return n;
 }
 
@@ -374,6 +378,7 @@ static void fork_child(struct hf_track *t, struct hf_event *ev, struct hf_node *
         n->p.tty = b->tty;
         n->p.sid = b->sid;
         n->p.exec_ns = b->exec_ns;
+        n->p.verdict = b->verdict;
         n->p.exec_mnt_ns = b->exec_mnt_ns;
         memcpy(n->p.stdio, b->stdio, sizeof n->p.stdio);
     }
@@ -472,7 +477,7 @@ static int proc_event(struct hf_track *t, struct hf_event *ev, struct hf_event *
     if (ev->type == HF_EV_EXEC || ev->type == HF_EV_PROC) {
         if (rc)
             exec(t, ev, n);
-    } else if (known && !(h->flags & HF_F_OWNER) && h->pid == h->tid && n->p.pid_ns) {
+    } else if (ev->type != HF_EV_VERDICT && known && !(h->flags & HF_F_OWNER) && h->pid == h->tid && n->p.pid_ns) {
         if (compare(n, ev, ret_cred))
             rc = 2;
         set_creds(n, h);
@@ -551,9 +556,12 @@ int hf_track_event(struct hf_track *t, struct hf_event *ev, struct hf_event *ret
                                                      : find(t, ev->u.ptrace.target_pid, ev->u.ptrace.target_start_ns);
         ev->target = n ? &n->p : NULL;
     }
-    if (ev->type == HF_EV_NET || ev->type == HF_EV_PAYLOAD)
-        hf_track_net_event(t, ev);
-    return rc;
+    if (ev->type == HF_EV_FILE)
+        hf_track_file_event(t, ev);
+    if (ev->type == HF_EV_VERDICT)
+        hf_track_verdict_event(t, ev);
+    bool repeated = (ev->type == HF_EV_NET || ev->type == HF_EV_PAYLOAD) && !hf_track_net_event(t, ev);
+    return repeated && rc == 1 ? 0 : rc;
 }
 
 /* ---- life ---- */
@@ -579,6 +587,8 @@ int hf_track_new(struct hf_track **ret, const struct hf_track_limits *limits, st
     t->max.max_names = t->max.max_names ? t->max.max_names : 4096;
     t->max.max_text_bytes = t->max.max_text_bytes ? t->max.max_text_bytes : 4u << 20;
     t->max.max_args_bytes = t->max.max_args_bytes ? t->max.max_args_bytes : 4096;
+    t->max.max_writers = t->max.max_writers ? t->max.max_writers : 2048;
+    t->writers_mask = power_of_two(t->max.max_writers) - 1;
     t->procs_mask = power_of_two(t->max.max_procs) - 1;
     t->groups_mask = power_of_two(t->max.max_containers * 4) - 1;
     t->conns_mask = power_of_two(t->max.max_sockets) - 1;
@@ -614,6 +624,7 @@ void hf_track_free(struct hf_track *t)
     free(t->names);
     free(t->homes);
     free(t->edges);
+    free(t->writers);
     free(t);
 }
 
@@ -645,4 +656,6 @@ void hf_track_stats(const struct hf_track *t, struct hf_track_stats *ret)
         ret->sockets += t->conns[i].used;
     for (size_t i = 0; i <= t->names_mask; i++)
         ret->names += t->names[i].n > 0;
+    for (size_t i = 0; t->writers && i <= t->writers_mask; i++)
+        ret->writers += t->writers[i].key != 0;
 }

@@ -17,10 +17,11 @@ struct hf_track_limits {
     size_t max_names;      /* 0: 4096 */
     size_t max_text_bytes; /* 0: 4 MiB, all texts of processes together */
     size_t max_args_bytes; /* 0: 4096, of one process */
+    size_t max_writers;    /* 0: 2048, files whose last writer is known */
 };
 
 /* How a session of a person began; a container's own work has none. */
-enum hf_session_kind { HF_SESSION_NONE, HF_SESSION_EXEC /* docker exec, kubectl exec, podman exec */, HF_SESSION_SSH, HF_SESSION_LOGIN };
+enum hf_session_kind { HF_SESSION_NONE, HF_SESSION_EXEC /* docker exec, kubectl exec, podman exec */, HF_SESSION_SSH, HF_SESSION_LOGIN, HF_SESSION_CHECK /* a check of a policy of Holdfast */ };
 
 struct hf_proc {
     uint32_t pid, ns_pid, ppid;
@@ -41,6 +42,7 @@ struct hf_proc {
     struct hf_proc *session_root;   /* the first process of that session; NULL without one */
     uint64_t session_key;           /* one number for all that belongs together: a session, or the container's own work */
     bool seen_exec;                 /* its exec was seen or read from /proc: texts are real */
+    uint32_t verdict;               /* of its program: HF_VERDICT_*; 0: not (yet) known */
     struct hf_reached_list *reached; /* by whom, if it accepts connections (reached.h) */
     uint64_t scratch[4];            /* for the rule engine: values per process; zero at first */
 };
@@ -56,12 +58,23 @@ struct hf_container {
     bool known;           /* facts were found, not only the id */
 };
 
+/* Who last wrote a file of a container, as file events told it; kept after the process ended. */
+struct hf_writer {
+    uint64_t time_ns; /* since the epoch */
+    uint64_t start_ns;
+    uint32_t pid;
+    struct hf_span exe, args; /* the beginning of them; args: NUL between */
+    /* The package manager that it is, or that it works for: its program, when that is the image's own file.  Empty: none. */
+    struct hf_span manager;
+    uint64_t manager_key; /* one number for all that one run of it writes; 0: none */
+};
+
 HF_MUSTUSE int hf_track_new(struct hf_track **ret, const struct hf_track_limits *limits_or_null, struct hf_err *err);
 void hf_track_free(struct hf_track *t);
 HF_DEFINE_FREEP(struct hf_track, hf_track_free)
 
 /* Takes an event in and joins process, container, peers and names.  Returns 1 when it is new, 0 when it only repeats what is known
- * (a PROC of a known process, facts told again), < 0 without memory (the event is then still joined as far as known).
+ * (a PROC of a known process, facts told again, first bytes of a connection that its other end tells of), < 0 without memory (the event is then still joined as far as known).
  * When its credentials or namespaces are not what the process had, *ret_cred is filled (type HF_EV_CRED) and 2 is returned. */
 int hf_track_event(struct hf_track *t, struct hf_event *ev, struct hf_event *ret_cred);
 
@@ -84,7 +97,7 @@ struct hf_edge {
 void hf_track_each_edge(const struct hf_track *t, bool (*fn)(void *ctx, const struct hf_edge *e), void *ctx);
 /* What the tables hold and what had to be evicted, for the status event. */
 struct hf_track_stats {
-    size_t procs, containers, sockets, names, edges, text_bytes;
+    size_t procs, containers, sockets, names, edges, writers, text_bytes;
     uint64_t evicted_live_procs, unknown_procs;
 };
 void hf_track_stats(const struct hf_track *t, struct hf_track_stats *ret);

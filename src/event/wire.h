@@ -38,8 +38,11 @@
 #define HF_EV_PROC 66      /* hf_wire_exec: a process that was there before the sensor, or that it had missed */
 #define HF_EV_LOSS 67      /* hf_wire_loss */
 #define HF_EV_STATUS 68    /* hf_wire_pairs: the sensor about itself */
-#define HF_EV_RATE 69      /* hf_wire_rate: packet counters of a container over an interval */
+#define HF_EV_RATE 69      /* hf_wire_rate: packet counters of a container over an interval (the kernel half sends the header alone, when
+                            * packets come fast; it goes no further) */
 #define HF_EV_CRED 70      /* hf_wire_cred: derived: the header's credentials or namespaces are not those the process had */
+
+#define HF_EV_VERDICT 71   /* hf_wire_verdict: what a program or library that ran is, held against the seal of its image */
 
 /* In sets of types (1 << HF_EV_*, of those that come from the kernel) the last bit stands for RATE. */
 #define HF_SET_RATE (1ull << 63)
@@ -53,7 +56,9 @@
 #define HF_F_OWNER 0x20u     /* not the running task: the process that owns the socket, as it was when it made or used it */
 #define HF_F_KTHREAD 0x40u
 #define HF_F_NO_PROC 0x80u   /* process members are unknown (0) */
+#define HF_F_CHECK 0x200u    /* EXEC, set by the sensor: a child of the guard started it in the container, as a policy's check of it */
 #define HF_F_PID_ONLY 0x100u /* of the process only the pid is known (fanotify); cgroup_id is that of the file's container */
+#define HF_F_EARLY 0x200u    /* of a RATE: its interval is not over, so much has passed within the last second already; all of it is in those without, too */
 
 struct hf_wire_hdr {
     __u32 len; /* whole record, multiple of 8 */
@@ -84,6 +89,7 @@ struct hf_wire_hdr {
 #define HF_X_WRITABLE 0x80u /* the file may be written by the user who runs it */
 #define HF_X_COPIED_UP 0x100u /* upper layer, but the image has it too (copy-up) */
 #define HF_X_FD 0x200u      /* fexecve: called through a descriptor */
+#define HF_X_KILLED 0x400u  /* of an exec: a SIGKILL was pending when it was through, so that not an instruction of the program ran */
 
 /* hf_wire_stdio.kind */
 #define HF_STDIO_NONE 0
@@ -194,7 +200,7 @@ struct hf_wire_file {
     __u32 fs_magic; /* s_magic */
     __u16 path_len;  /* from the root of the container; as the process named it when UNTRUSTED */
     __u16 path2_len;
-    __u32 request;   /* IOCTL: the number of the request */
+    __u32 request;   /* IOCTL: the number of the request; else of a device node its own, encoded as dev */
     char data[];
 };
 
@@ -220,6 +226,7 @@ struct hf_wire_net {
 
 #define HF_PAYLOAD_OUT 1
 #define HF_PAYLOAD_IN 2
+#define HF_PAYLOAD_ACCEPTED 0x1u /* hf_wire_payload.payload_flags: the peer opened the connection */
 struct hf_wire_payload {
     struct hf_wire_hdr h;
     __u64 cookie;
@@ -228,7 +235,7 @@ struct hf_wire_payload {
     __u16 family, protocol;
     __u16 local_port, peer_port;
     __u16 data_len; /* what was taken */
-    __u16 pad;
+    __u16 payload_flags;
     char data[];
 };
 
@@ -389,6 +396,43 @@ struct hf_wire_cred {
     __u32 what, pad; /* HF_CRED_* */
 };
 
+/* hf_wire_verdict.verdict */
+#define HF_VERDICT_SEALED 1     /* as the image has it */
+#define HF_VERDICT_CHANGED 2    /* the image has the path, with other content */
+#define HF_VERDICT_FOREIGN 3    /* not from this image */
+#define HF_VERDICT_MOVED 4      /* the image has the content, under another path */
+#define HF_VERDICT_VOLUME 5     /* lies on a volume, which no image vouches for */
+#define HF_VERDICT_MEMORY 6     /* no file: memory only */
+#define HF_VERDICT_UNSEALED 7   /* there is no seal of this image */
+#define HF_VERDICT_UNREADABLE 8 /* it could not be read: gone, or changing all the time */
+/* hf_wire_verdict.action */
+#define HF_ACTION_NONE 0
+#define HF_ACTION_WOULD 1  /* would have been refused (observe) */
+#define HF_ACTION_DENIED 2
+#define HF_ACTION_KILLED 3
+/* hf_wire_verdict.rung: what the action was, or would be, done with */
+#define HF_RUNG_NONE 0
+#define HF_RUNG_LSM 1
+#define HF_RUNG_FANOTIFY 2
+#define HF_RUNG_SIGNAL 3
+#define HF_RUNG_CGROUP 4
+#define HF_RUNG_NFTABLES 5
+#define HF_RUNG_MOUNT 6 /* a read-only mount */
+/* hf_wire_verdict.use */
+#define HF_USE_EXEC 1
+#define HF_USE_MMAP 2
+#define HF_USE_POLICY 3 /* a clause of a policy, of something that need be no file */
+struct hf_wire_verdict {
+    struct hf_wire_hdr h; /* of the process that ran it; time: of the verdict */
+    __u64 inode, ctime_ns, size; /* of the file; 0: not known */
+    __u32 dev, mode;
+    __u32 verdict, action, rung, use;
+    __u8 got[32], want[32]; /* SHA-256 of the content, and of what the image has under the path; zero: not known, or has none */
+    __u16 path_len, sealed_path_len, package_len, policy_len, clause_len;
+    __u16 pad[3];
+    char data[];
+};
+
 /* Both compilers hold the layout. */
 _Static_assert(sizeof(struct hf_wire_hdr) == 120, "hdr");
 _Static_assert(sizeof(struct hf_wire_stdio) == 24, "stdio");
@@ -406,3 +450,4 @@ _Static_assert(sizeof(struct hf_wire_signal) == 168, "signal");
 _Static_assert(sizeof(struct hf_wire_cap) == 160, "cap");
 _Static_assert(sizeof(struct hf_wire_rate) == 208, "rate");
 _Static_assert(sizeof(struct hf_wire_cred) == 160, "cred");
+_Static_assert(sizeof(struct hf_wire_verdict) == 248, "verdict");

@@ -58,7 +58,7 @@ static int docker_image(struct hf_blobs *b, struct hf_image *img, hf_jnode entry
         return hf_fail(err, HF_E_DIGEST, "image config " HF_SPAN_FMT ": expected %s but the content is %s", HF_SPAN_ARG(config_name),
                 hf_digest_text(&img->digest, x), hf_digest_text(&got, y));
     }
-    img->digest = got;
+    img->digest = img->config = got;
     rc = hf_oci_config(img, hf_buf_span(&config), err);
     size_t i = 0;
     HF_JFOREACH(l, layers) {

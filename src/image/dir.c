@@ -18,7 +18,7 @@
 #include "image/layer.h"
 #include "image/tar-walk.h"
 
-enum { MAX_PENDING_BYTES = 64 << 20 };
+enum { MAX_PENDING_BYTES = 64 << 20, CAP_SYS_ADMIN_BIT = 21 };
 
 static bool pseudo_fs(int fd)
 {
@@ -39,6 +39,8 @@ struct tree {
     int root;
     bool overlay, user_xattr;
     bool seek_redirect, redirected; /* only look for renamed directories */
+    struct hf_buf *found_opaque;    /* ... and for opaque ones; NULL: not */
+    struct hf_map opaque;           /* known to be so */
     const struct hf_span *skip;
     size_t n_skip;
     struct hf_buf pending; /* directories to do: path, length (4 bytes), dev (8 bytes) behind it: a stack read from its end */
@@ -52,7 +54,7 @@ static void push(struct tree *t, struct hf_span path, uint64_t dev)
     if (path.n + 12 > t->pending.max - t->pending.n) {
         t->redirected = true;
         if (t->w)
-            hf_walk_incomplete(t->w, path, "too many directories wait to be read");
+            hf_walk_unlisted(t->w, path, "too many directories wait to be read");
         return;
     }
     hf_buf_adds(&t->pending, path);
@@ -73,10 +75,19 @@ static uint64_t pop(struct tree *t)
     return dev;
 }
 
+/* Something is not in the list of files for it. */
 static void problem(struct tree *t, const char *what, int code)
 {
     if (!t->w)
         return;
+    hf_autobuf text = HF_BUF_INIT(256);
+    hf_buf_addf(&text, "%s: %s", what, hf_err_name(code));
+    hf_walk_unlisted(t->w, hf_buf_span(&t->path), hf_buf_z(&text));
+}
+
+/* A file is in the list, but not what is in it. */
+static void unread(struct tree *t, const char *what, int code)
+{
     hf_autobuf text = HF_BUF_INIT(256);
     hf_buf_addf(&text, "%s: %s", what, hf_err_name(code));
     hf_walk_incomplete(t->w, hf_buf_span(&t->path), hf_buf_z(&text));
@@ -95,39 +106,85 @@ static ssize_t overlay_attr(const struct tree *t, int fd, const char *name, char
     return rc;
 }
 
-/* With metacopy=on a changed owner or mode copies up a file without its content: no blocks, and the lower file still counts. */
-static bool metadata_only(struct tree *t, int dir, const char *name, const struct stat *st)
+/* With metacopy=on a changed owner or mode copies up a file without its content, and the lower file still counts.  Its blocks do not tell: attributes may
+ * take one of their own. */
+static bool metadata_only(struct tree *t, int fd)
 {
-    if (!t->overlay || st->st_blocks || !st->st_size)
-        return false;
-    hf_autoclose int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0 || overlay_attr(t, fd, "metacopy", NULL, 0) < 0)
+    if (overlay_attr(t, fd, "metacopy", NULL, 0) < 0)
         return false;
     if (overlay_attr(t, fd, "redirect", NULL, 0) >= 0)
         hf_walk_incomplete(t->w, hf_buf_span(&t->path), "a renamed file whose content stayed in a lower layer (overlay metacopy)");
     return true;
 }
 
+static void note(struct tree *t, const struct stat *st, const struct hf_meta *more)
+{
+    struct hf_meta m = {.entry = hf_walk_entry(t->w), .mode = st->st_mode, .uid = st->st_uid, .gid = st->st_gid,
+            .size = S_ISREG(st->st_mode) ? (uint64_t)st->st_size : 0}; /* also of a file that cannot be read */
+    if (more) {
+        m.size = more->size;
+        m.has_sha256 = more->has_sha256;
+        memcpy(m.sha256, more->sha256, 32);
+        m.caps = more->caps;
+    }
+    hf_walk_meta(t->w, &m);
+}
+
+/* What a seal wants of a file.  One that is written to while it is read is read once more, then left without a digest and said. */
+static void seal_file(struct tree *t, int fd, struct hf_err *err)
+{
+    struct stat a = {.st_size = 0}, b;
+    char caps[64];
+    struct hf_meta m = {.size = 0};
+    int rc = 0;
+    for (unsigned i = 0; i < 2 && !m.has_sha256 && rc >= 0; i++) {
+        if (fstat(fd, &a) < 0)
+            break;
+        m.size = (uint64_t)a.st_size;
+        rc = hf_walk_hash(t->w, fd, 0, m.size, m.sha256, err);
+        m.has_sha256 = rc >= 0 && fstat(fd, &b) >= 0 && a.st_size == b.st_size && a.st_ctim.tv_sec == b.st_ctim.tv_sec && a.st_ctim.tv_nsec == b.st_ctim.tv_nsec;
+    }
+    if (!m.has_sha256)
+        unread(t, rc < 0 ? "cannot be read" : "changes while it is read", rc < 0 ? rc : -EBUSY);
+    ssize_t n = fgetxattr(fd, "security.capability", caps, sizeof caps);
+    if (n > 0)
+        m.caps = hf_span(caps, (size_t)n);
+    note(t, &a, &m);
+}
+
 static int regular(struct tree *t, int dir, const char *name, const struct stat *st, struct hf_err *err)
 {
     struct hf_span path = hf_buf_span(&t->path);
-    if (metadata_only(t, dir, name, st))
-        return 0;
-    hf_walk_count(t->w, (uint64_t)st->st_size);
-    hf_walk_log(t->w, HF_LOG_FILE, path, hf_span("", 0));
     /* Programs carry an x bit or are shared objects; opening every data file of a tree only to look at four bytes doubles the
      * time of the walk. */
     bool program = (st->st_mode & 0111) || hf_span_search(hf_span_basename(path), HF_S(".so")) != SIZE_MAX;
-    if (!hf_walk_wants_path(t->w, path) && !(program && st->st_size >= 64))
-        return 0;
-    hf_autoclose int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-    struct stat now;
-    if (fd < 0 || fstat(fd, &now) < 0) {
-        if (errno != ENOENT)
-            problem(t, "cannot be opened", -errno);
+    bool wanted = hf_walk_wants_path(t->w, path) || (program && st->st_size >= 64), digests = hf_walk_digests(t->w);
+    bool sparse = t->overlay && st->st_blocks * 512 < st->st_size;
+    hf_autoclose int fd = wanted || digests || sparse ? openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY) : -1;
+    int failed = fd < 0 ? errno : 0;
+    if (fd >= 0 && t->overlay && st->st_size && metadata_only(t, fd)) {
+        hf_walk_unsealed(t->w);
         return 0;
     }
-    if (!S_ISREG(now.st_mode))
+    hf_walk_count(t->w, (uint64_t)st->st_size);
+    hf_walk_log(t->w, HF_LOG_FILE, path, hf_span("", 0));
+    if (!wanted && !digests)
+        return 0;
+    struct stat now;
+    if (fd < 0 || fstat(fd, &now) < 0) {
+        failed = failed ? failed : errno;
+        if (failed != ENOENT)
+            unread(t, "cannot be opened", -failed);
+        note(t, st, NULL);
+        return 0;
+    }
+    if (!S_ISREG(now.st_mode)) {
+        note(t, st, NULL);
+        return 0;
+    }
+    if (digests)
+        seal_file(t, fd, NULL);
+    if (!wanted)
         return 0;
     struct hf_ra ra = hf_ra_fd(fd, 0, (uint64_t)now.st_size);
     struct hf_err why = HF_ERR_INIT;
@@ -135,7 +192,7 @@ static int regular(struct tree *t, int dir, const char *name, const struct stat 
     if (rc == HF_E_LIMIT)
         return hf_fail(err, rc, "%s", why.msg);
     if (rc < 0)
-        problem(t, "cannot be read", rc);
+        unread(t, "cannot be read", rc);
     return 0;
 }
 
@@ -153,6 +210,7 @@ static int entry(struct tree *t, int dir, const char *name, uint64_t dev, struct
             if (hf_span_eq(path, t->skip[i]))
                 return 0;
         hf_walk_log(t->w, HF_LOG_DIR, path, hf_span("", 0));
+        note(t, &st, NULL);
         push(t, path, dev);
     } else if (S_ISREG(st.st_mode)) {
         return regular(t, dir, name, &st, err);
@@ -163,10 +221,12 @@ static int entry(struct tree *t, int dir, const char *name, uint64_t dev, struct
         ssize_t n = readlinkat(dir, name, t->link.p, HF_TAR_MAX_PATH);
         t->link.n = n > 0 ? (size_t)n : 0;
         hf_walk_log(t->w, HF_LOG_SYMLINK, path, hf_buf_span(&t->link));
+        note(t, &st, NULL);
     } else if (t->overlay && S_ISCHR(st.st_mode) && st.st_rdev == makedev(0, 0)) {
         hf_walk_log(t->w, HF_LOG_WHITEOUT, path, hf_span("", 0)); /* Documentation/filesystems/overlayfs.rst, "whiteouts" */
     } else {
         hf_walk_log(t->w, HF_LOG_OTHER, path, hf_span("", 0));
+        note(t, &st, NULL);
     }
     return 0;
 }
@@ -259,10 +319,15 @@ static int directory(struct tree *t, uint64_t parent_dev, struct hf_err *err)
     if (t->overlay && path.n && overlay_attr(t, fd, "redirect", NULL, 0) >= 0) {
         t->redirected = true;
         if (t->w)
-            hf_walk_incomplete(t->w, path, "a renamed directory (overlay redirect_dir): what lower layers have in it was not examined");
+            hf_walk_unlisted(t->w, path, "a renamed directory (overlay redirect_dir): what lower layers have in it was not examined");
     }
-    if (t->w && t->overlay && overlay_attr(t, fd, "opaque", &opaque, 1) == 1 && opaque == 'y')
+    bool hides = t->overlay && ((overlay_attr(t, fd, "opaque", &opaque, 1) == 1 && opaque == 'y') || hf_map_get(&t->opaque, path, &(uint64_t){0}));
+    if (hides && t->w)
         hf_walk_log(t->w, HF_LOG_OPAQUE, path, hf_span("", 0));
+    if (hides && t->found_opaque) {
+        hf_buf_adds(t->found_opaque, path);
+        hf_buf_addc(t->found_opaque, 0);
+    }
     DIR *d = fdopendir(fd);
     if (!d) {
         problem(t, "directory cannot be read", -errno);
@@ -300,7 +365,21 @@ static int walk_tree(struct tree *t, const char *root, struct hf_err *err)
 int hf_dir_walk(struct hf_walk *w, const struct hf_layer_source *l, const struct hf_span *skip, size_t n_skip, struct hf_err *err)
 {
     struct tree t = {.w = w, .overlay = l->overlay, .user_xattr = l->user_xattr, .skip = skip, .n_skip = n_skip};
-    return walk_tree(&t, l->dir.p, err);
+    int rc = 0;
+    for (struct hf_span rest = l->opaque, path; rc >= 0 && rest.n && hf_span_cut(&rest, 0, &path);)
+        rc = hf_map_at(&t.opaque, path, NULL) ? 0 : hf_fail(err, -ENOMEM, "out of memory");
+    rc = rc < 0 ? rc : walk_tree(&t, l->dir.p, err);
+    hf_map_done(&t.opaque);
+    return rc;
+}
+
+int hf_dir_opaque(const char *root, struct hf_buf *ret, struct hf_err *err)
+{
+    struct tree t = {.overlay = true, .seek_redirect = true, .found_opaque = ret};
+    int rc = walk_tree(&t, root, err);
+    if (rc >= 0 && t.redirected)
+        rc = hf_fail(err, HF_E_UNSUPPORTED, "%.200s: renamed directories (overlay redirect_dir)", root);
+    return rc < 0 ? rc : hf_buf_ok(ret) ? 0 : hf_fail(err, HF_E_LIMIT, "%.200s: too many opaque directories", root);
 }
 
 int hf_dir_redirected(const char *root, bool *ret, struct hf_err *err)
@@ -309,6 +388,39 @@ int hf_dir_redirected(const char *root, bool *ret, struct hf_err *err)
     int rc = walk_tree(&t, root, err);
     *ret = t.redirected;
     return rc;
+}
+
+/* The kernel shows trusted.* attributes, which mark opaque directories, only to CAP_SYS_ADMIN of the first user namespace; to others
+ * they seem not to be there.  So do the store's files of other owners. */
+bool hf_overlay_readable(void)
+{
+    hf_autobuf text = HF_BUF_INIT(64 << 10);
+    hf_autobuf map = HF_BUF_INIT(64 << 10);
+    struct hf_span rest, line, word;
+    uint64_t caps = 0, field[3] = {0, 0, 0};
+    size_t n = 0;
+    if (hf_read_file("/proc/self/status", &text, NULL) < 0 || hf_read_file("/proc/self/uid_map", &map, NULL) < 0)
+        return false;
+    for (rest = hf_buf_span(&text); hf_span_line(&rest, &line);)
+        if (hf_span_starts(line, HF_S("CapEff:")) && hf_parse_u64(hf_span_trim(hf_span_from(line, 7)), 16, 0, UINT64_MAX, &caps) < 0)
+            return false;
+    for (rest = hf_span_trim(hf_buf_span(&map)); hf_span_cut(&rest, ' ', &word);)
+        if (word.n && (n == 3 || hf_parse_u64(word, 10, 0, UINT32_MAX, &field[n++]) < 0))
+            return false;
+    return (caps >> CAP_SYS_ADMIN_BIT & 1) && n == 3 && field[0] == 0 && field[1] == 0 && field[2] == UINT32_MAX;
+}
+
+int hf_overlay_layer(struct hf_layer_source *l, struct hf_span dir, const char *store, struct hf_err *err)
+{
+    struct stat st;
+    hf_autoclose int fd = open(dir.p, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || stat(store, &st) < 0)
+        return hf_fail(err, -errno, "overlay directory " HF_SPAN_FMT ": %s", HF_SPAN_ARG(dir), hf_err_name(-errno));
+    l->fd = -1;
+    l->dir = dir;
+    l->overlay = true;
+    l->user_xattr = st.st_uid != 0; /* a rootless daemon's */
+    return 0;
 }
 
 /* Where container engines keep images and containers: their content belongs to those, not to this tree. */
@@ -326,9 +438,7 @@ static int note_stores(struct hf_image *img, const char *path, struct hf_err *er
     }
     if (!text.n)
         return 0;
-    hf_autobuf note = HF_BUF_INIT(4096);
-    hf_buf_addf(&note, "not entered: %s, where a container engine keeps its images, containers and volumes; scan those by themselves", hf_buf_z(&text));
-    return hf_image_dup(img, hf_buf_span(&note), &img->note, err);
+    return hf_image_note(img, err, "not entered: %s, where a container engine keeps its images, containers and volumes; scan those by themselves", hf_buf_z(&text));
 }
 
 int hf_source_dir(const char *path, const struct hf_image_opts *o, hf_image_cb cb, void *ctx, struct hf_err *err)

@@ -8,6 +8,8 @@
 
 /* The HTTP status and the body, or < 0 with what to do about it: no daemon, no permission. */
 HF_MUSTUSE int hf_docker_get(const struct hf_image_opts *o, const char *path, struct hf_buf *body, struct hf_err *err);
+/* Whether the daemon answers and knows the container: 1, 0 (err says so too), or < 0. */
+HF_MUSTUSE int hf_docker_has_container(const char *id, const struct hf_image_opts *o, struct hf_err *err);
 /* The error for a status other than 200, with the daemon's own words. */
 int hf_docker_refused(int status, struct hf_span body, const char *what, struct hf_err *err);
 /* Appends a name, percent-encoded so that it cannot change the request. */

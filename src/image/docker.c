@@ -12,7 +12,7 @@
 #include "image/image-internal.h"
 #include "image/layer.h"
 
-enum { MAX_ANSWER = 16 << 20, MAX_LAYERS = 1000, MAX_CONFIG = 8 << 20, CAP_SYS_ADMIN_BIT = 21, MOUNTS_NAMED = 8 };
+enum { MAX_ANSWER = 16 << 20, MAX_LAYERS = 1000, MAX_CONFIG = 8 << 20, MOUNTS_NAMED = 8 };
 
 /* Names, ids and digests as the daemon takes them; paths and options are none. */
 static bool is_reference(struct hf_span s)
@@ -50,11 +50,21 @@ static int inspect(const char *what, const char *name, const struct hf_image_opt
     return rc < 0 ? hf_wrap(err, rc, "answer of the docker daemon") : rc;
 }
 
-int hf_docker_has_image(const char *ref, const struct hf_image_opts *o, struct hf_err *err)
+static int has(const char *what, const char *name, const struct hf_image_opts *o, struct hf_err *err)
 {
     hf_cleanup(hf_json_doc_freep) struct hf_json_doc *doc = NULL;
-    int rc = inspect("image", ref, o, &doc, err);
+    int rc = inspect(what, name, o, &doc, err);
     return rc == 0 ? 1 : rc == HF_E_NOT_FOUND ? 0 : rc;
+}
+
+int hf_docker_has_image(const char *ref, const struct hf_image_opts *o, struct hf_err *err)
+{
+    return has("image", ref, o, err);
+}
+
+int hf_docker_has_container(const char *id, const struct hf_image_opts *o, struct hf_err *err)
+{
+    return has("container", id, o, err);
 }
 
 /* LowerDir of overlay2 lists directories from the top down, short links into l/ included. */
@@ -80,26 +90,6 @@ static int overlay_dirs(struct hf_image *img, hf_jnode data, struct hf_span **re
     return rc;
 }
 
-/* The kernel shows trusted.* attributes, which mark opaque directories, only to CAP_SYS_ADMIN of the first user namespace; to others
- * they seem not to be there.  So do the store's files of other owners. */
-static bool may_read_store(void)
-{
-    hf_autobuf text = HF_BUF_INIT(64 << 10);
-    hf_autobuf map = HF_BUF_INIT(64 << 10);
-    struct hf_span rest, line, word;
-    uint64_t caps = 0, field[3] = {0, 0, 0};
-    size_t n = 0;
-    if (hf_read_file("/proc/self/status", &text, NULL) < 0 || hf_read_file("/proc/self/uid_map", &map, NULL) < 0)
-        return false;
-    for (rest = hf_buf_span(&text); hf_span_line(&rest, &line);)
-        if (hf_span_starts(line, HF_S("CapEff:")) && hf_parse_u64(hf_span_trim(hf_span_from(line, 7)), 16, 0, UINT64_MAX, &caps) < 0)
-            return false;
-    for (rest = hf_span_trim(hf_buf_span(&map)); hf_span_cut(&rest, ' ', &word);)
-        if (word.n && (n == 3 || hf_parse_u64(word, 10, 0, UINT32_MAX, &field[n++]) < 0))
-            return false;
-    return (caps >> CAP_SYS_ADMIN_BIT & 1) && n == 3 && field[0] == 0 && field[1] == 0 && field[2] == UINT32_MAX;
-}
-
 /* dir is DATA-ROOT/overlay2/ID/diff. */
 static struct hf_span store_of(struct hf_span dir)
 {
@@ -108,16 +98,8 @@ static struct hf_span store_of(struct hf_span dir)
 
 static int use_dir(struct hf_layer_source *l, struct hf_span dir, struct hf_err *err)
 {
-    struct stat st;
     hf_autofree char *store = hf_span_dupz(store_of(dir));
-    hf_autoclose int fd = open(dir.p, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || !store || stat(store, &st) < 0)
-        return hf_fail(err, fd < 0 ? -errno : -ENOENT, "overlay directory " HF_SPAN_FMT ": %s", HF_SPAN_ARG(dir), hf_err_name(-errno));
-    l->fd = -1;
-    l->dir = dir;
-    l->overlay = true;
-    l->user_xattr = st.st_uid != 0; /* a rootless daemon's */
-    return 0;
+    return store ? hf_overlay_layer(l, dir, store, err) : hf_fail(err, -ENOMEM, "out of memory");
 }
 
 /* Image facts the daemon gives beside the layers. */
@@ -164,7 +146,7 @@ static int find_dirs(struct hf_image *img, hf_jnode graph, struct hf_err *err)
     size_t n = 0;
     if (!hf_span_eqz(driver, "overlay2"))
         return hf_fail(err, HF_E_UNSUPPORTED, "storage driver \"" HF_SPAN_FMT "\"", HF_SPAN_ARG(driver));
-    if (!may_read_store())
+    if (!hf_overlay_readable())
         return hf_fail(err, -EPERM, "not run as root");
     int rc = overlay_dirs(img, hf_jget(graph, "Data"), &dirs, &n, err);
     if (rc >= 0 && n != img->n_layers)
@@ -191,6 +173,7 @@ static int stored_config(struct hf_image *img, size_t n_image, struct hf_err *er
     hf_digest_of(HF_SHA256, hf_buf_span(&config), &got);
     if (!hf_digest_eq(&got, &img->digest))
         return 0;
+    img->config = got;
     size_t n = img->n_layers;
     img->n_layers = n_image;
     int rc = hf_oci_config(img, hf_buf_span(&config), err);
@@ -343,6 +326,7 @@ static int container_layers(struct hf_image *img, hf_jnode image, hf_jnode conta
     rc = hf_dir_redirected(img->layers[n + 1].dir.p, &redirected, err);
     if (rc < 0 || redirected)
         return rc < 0 ? rc : hf_fail(err, HF_E_UNSUPPORTED, "renamed directories (overlay redirect_dir)");
+    img->init_layer = (uint32_t)n + 1;
     img->layers[n].created_by = HF_S("container runtime (init files)");
     img->layers[n + 1].created_by = HF_S("container: changed since start");
     rc = stored_config(img, n, err);
@@ -359,16 +343,28 @@ static void add_place(struct hf_buf *out, size_t n, struct hf_span place)
 static int note_mounts(struct hf_image *img, hf_jnode container, struct hf_err *err)
 {
     hf_autobuf text = HF_BUF_INIT(2048);
-    size_t n = 0;
+    size_t n = 0, all = 0;
+    HF_JFOREACH(m, hf_jget(container, "Mounts"))
+        all++;
+    HF_JFOREACH(m, hf_jget(hf_jget(container, "HostConfig"), "Tmpfs"))
+        all++;
+    img->mounts = hf_arena_calloc(&img->arena, all + 1, sizeof *img->mounts);
+    if (!img->mounts)
+        return hf_fail(err, HF_E_LIMIT, "out of memory");
+    HF_JFOREACH(m, hf_jget(container, "Mounts"))
+        if (hf_image_dup(img, hf_jgetstr(m, "Destination"), &img->mounts[img->n_mounts++], err) < 0)
+            return HF_E_LIMIT;
+    HF_JFOREACH(m, hf_jget(hf_jget(container, "HostConfig"), "Tmpfs"))
+        if (hf_image_dup(img, hf_jname(m), &img->mounts[img->n_mounts++], err) < 0)
+            return HF_E_LIMIT;
     HF_JFOREACH(m, hf_jget(container, "Mounts"))
         add_place(&text, n++, hf_jgetstr(m, "Destination"));
     HF_JFOREACH(m, hf_jget(hf_jget(container, "HostConfig"), "Tmpfs"))
         add_place(&text, n++, hf_jname(m));
     if (!n)
         return 0;
-    hf_autobuf note = HF_BUF_INIT(4096);
-    hf_buf_addf(&note, "what is mounted into the container is not part of its file system and was not read: " HF_SPAN_FMT "%s", HF_SPAN_ARG(hf_buf_span(&text)), n > MOUNTS_NAMED ? ", ..." : "");
-    return hf_image_dup(img, hf_buf_span(&note), &img->note, err);
+    return hf_image_note(img, err, "what is mounted into the container is not part of its file system and was not read: " HF_SPAN_FMT "%s", HF_SPAN_ARG(hf_buf_span(&text)),
+            n > MOUNTS_NAMED ? ", ..." : "");
 }
 
 int hf_source_container(const char *id, const struct hf_image_opts *o, hf_image_cb cb, void *ctx, struct hf_err *err)

@@ -10,6 +10,7 @@
 #include "image/layer.h"
 #include "image/merge.h"
 #include "image/stream.h"
+#include "image/tree.h"
 #include "packages/catalogers.h"
 
 /* A layer needs up to two independent jobs: hashing the stored blob, and walking it. */
@@ -54,7 +55,7 @@ void hf_examined_done(struct hf_examined *e)
 
 void hf_examine_version(struct hf_buf *out)
 {
-    hf_buf_addz(out, "walk:3,");
+    hf_buf_addz(out, "walk:4,");
     hf_dispatch_version(hf_catalogers, out);
 }
 
@@ -107,6 +108,19 @@ static int digest_error(const struct hf_digest *want, const struct hf_digest *go
             layer + 1, what, hf_digest_text(want, a), hf_digest_text(got, b));
 }
 
+/* The layer's facts from the cache.  Those noted without digests are of no use to a seal. */
+static bool from_cache(struct examine *x, size_t i, struct hf_cache *c)
+{
+    struct hf_record *r = &x->results[i].rec;
+    if (hf_cache_get(c, &x->img->layers[i].diff_id, r) != 1)
+        return false;
+    if (!x->o->tree || r->has_meta)
+        return true;
+    hf_record_done(r);
+    hf_record_init(r, x->layer_opts.max_facts, x->layer_opts.max_log, &x->quota);
+    return false;
+}
+
 /* What each layer still needs, given what the cache knows of it. */
 static int plan_layers(struct examine *x, struct hf_err *err)
 {
@@ -126,7 +140,7 @@ static int plan_layers(struct examine *x, struct hf_err *err)
             continue; /* in a format that is not read: the walk says so */
         if (!x->o->verify) {
             /* Facts of layers verified before may be used; ours stay out of the cache. */
-            p->cached = hf_cache_get(x->o->cache, &l->diff_id, &x->results[i].rec) == 1;
+            p->cached = from_cache(x, i, x->o->cache);
             p->walk = !p->cached;
             continue;
         }
@@ -136,7 +150,7 @@ static int plan_layers(struct examine *x, struct hf_err *err)
         if (!p->plain && !l->digest.n)
             known = paired = hf_cache_verified(c, l->fd, l->offset, l->size, &l->diff_id);
         if (paired)
-            p->cached = hf_cache_get(c, &l->diff_id, &x->results[i].rec) == 1;
+            p->cached = from_cache(x, i, c);
         p->walk = !p->cached;
         p->hash = !known && stored && stored->n;
         p->trusted = true;
@@ -209,7 +223,7 @@ static int stream_layers(struct examine *x, struct hf_err *err)
         if (p->same)
             p->cached = x->plan[p->same - 1].cached;
         else
-            p->cached = img->layers[i].diff_id.n && hf_cache_get(x->o->cache, &img->layers[i].diff_id, &x->results[i].rec) == 1;
+            p->cached = img->layers[i].diff_id.n && from_cache(x, i, x->o->cache);
         p->walk = !p->cached && !p->same;
         missing |= p->walk;
         v[i].known = !p->walk;
@@ -289,6 +303,7 @@ static int report_failures(struct examine *x, struct hf_scan *scan, struct hf_er
         }
         if (hf_scan_incomplete(scan, hf_span("", 0), (uint32_t)j->layer, "the layer could not be read to its end: %s", j->err.msg) < 0)
             return hf_fail(err, HF_E_LIMIT, "out of memory");
+        scan->incomplete[scan->n_incomplete - 1].unlisted = true;
     }
     return 0;
 }
@@ -315,6 +330,10 @@ static int describe(struct examine *x, struct hf_scan *s, struct hf_err *err)
         rc = hf_arena_dup(&s->arena, from[i], to[i]);
     if (rc >= 0)
         rc = hf_arena_dup(&s->arena, hf_span_z(hf_digest_text(&img->digest, text)), &s->digest);
+    if (rc >= 0)
+        rc = hf_arena_dup(&s->arena, hf_span_z(hf_digest_text(&img->index, text)), &s->index);
+    if (rc >= 0 && !hf_digest_eq(&img->config, &img->digest))
+        rc = hf_arena_dup(&s->arena, hf_span_z(hf_digest_text(&img->config, text)), &s->config);
     if (rc < 0)
         return hf_fail(err, HF_E_LIMIT, "the result is over the memory limit; raise --max-memory");
     s->layers = img->has_layers ? v : NULL;
@@ -356,7 +375,9 @@ static int examine(struct examine *x, struct hf_scan *scan, struct hf_examined *
             records[i] = &ret->records[x->plan[i].same ? x->plan[i].same - 1 : i];
         }
         ret->n = x->img->n_layers;
-        rc = hf_merge(scan, records, x->img->n_layers, x->img->has_layers, err);
+        if (x->o->tree && hf_span_eqz(x->img->os, "windows"))
+            hf_tree_ignore_case(x->o->tree);
+        rc = hf_merge(scan, records, x->img->n_layers, x->img->has_layers, x->o->tree, err);
     }
     free(records);
     return rc;
@@ -391,6 +412,7 @@ int hf_examine(struct hf_image *img, const struct hf_examine_opts *o, struct hf_
             .quota = &x.quota,
             .bombs = &x.bombs,
             .verify = o->verify,
+            .digests = o->tree != NULL,
     };
     for (size_t i = 0; i < img->n_layers && rc >= 0; i++)
         hf_record_init(&x.results[i].rec, x.layer_opts.max_facts, x.layer_opts.max_log, &x.quota);

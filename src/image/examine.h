@@ -11,6 +11,7 @@ struct hf_examine_opts {
     bool verify;
     bool quiet;
     struct hf_cache *cache; /* may be NULL */
+    struct hf_tree *tree;   /* filled with every file and its digest, for a seal; NULL: nothing is hashed for it */
 };
 /* What must live as long as the scan: the records its spans point into. */
 struct hf_examined {

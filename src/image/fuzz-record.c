@@ -13,7 +13,7 @@ static void read_one(struct hf_span bytes)
         const struct hf_record *records[] = {&r, &r};
         struct hf_scan s;
         hf_scan_init(&s, 16 << 20);
-        if (hf_merge(&s, records, 2, true, NULL) >= 0)
+        if (hf_merge(&s, records, 2, true, NULL, NULL) >= 0)
             for (size_t i = 0; i < s.n_packages; i++)
                 if (!s.packages[i].n_locations)
                     abort();

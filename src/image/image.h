@@ -16,6 +16,7 @@ struct hf_layer_source {
     struct hf_span dir;       /* directory that holds the layer's files (overlay2 "diff"); empty for blobs */
     bool overlay;             /* dir: overlay whiteouts (character device 0:0, opaque xattr) mean removal */
     bool user_xattr;          /* ... by an unprivileged daemon, which marks with user.overlay.* attributes */
+    struct hf_span opaque;    /* dir: folders that hide what lower layers have in them, each with a NUL behind it: where marks of them cannot be seen any more (hf_dir_opaque) */
     struct hf_span created_by;
 };
 
@@ -35,6 +36,8 @@ struct hf_image {
     struct hf_span target; /* "docker-archive:FILE" as resolved */
     struct hf_span ref;    /* tag chosen in the archive, or empty */
     struct hf_digest digest; /* manifest when there is one, else config; n == 0 for directories */
+    struct hf_digest config; /* of the config, where it is known */
+    struct hf_digest index;  /* of the image index (all platforms) that its manifest was taken from; n == 0: of none that is known */
     struct hf_span os, arch, variant, created;
     struct hf_layer_source *layers;
     size_t n_layers;
@@ -43,6 +46,10 @@ struct hf_image {
     size_t n_fds;
     const struct hf_image_stream *stream; /* NULL: layers are in files or directories */
     struct hf_span left_out; /* what of the target is in no image given, as a sentence for the result; empty: nothing */
+    struct hf_span *mounts; /* containers: where something is mounted, absolute */
+    size_t n_mounts;
+    bool running;       /* the merged root of a running container; mounts are those its processes have, some of which they may have made */
+    uint32_t init_layer; /* containers: 1 + the layer of what the runtime made; 0: not known */
     struct hf_span note; /* a warning for the result, or empty */
     struct hf_span *skip; /* directory sources: paths not to descend into */
     size_t n_skip;
@@ -56,14 +63,25 @@ struct hf_image_opts {
     struct hf_platform platform;
     bool verify;             /* digests of manifest and config */
     const char *docker_host; /* "unix:///var/run/docker.sock" */
+    const char *containerd_root, *storage_root; /* of containerd; of containers/storage (podman, CRI-O).  NULL or empty: the usual places */
 };
 
 /* Called for each image of the target: one, or one a platform with `all`.  The image is freed after the callback. */
 typedef int (*hf_image_cb)(void *ctx, struct hf_image *img, struct hf_err *err);
 
-/* Opens target ("scheme:rest", a path, or a reference) and calls cb.  Errors name what was tried. */
+/* Opens target ("scheme:rest", a path, or a reference) and calls cb.  Errors name what was tried.  "image:REF" is a reference and never a path; references are looked
+ * for in docker, then containerd, then containers/storage. */
 HF_MUSTUSE int hf_image_open(const char *target, const struct hf_image_opts *o, bool all, hf_image_cb cb, void *ctx,
         struct hf_err *err);
+
+/* The image with this digest (of its index, manifest or config) from what containerd or containers/storage have on the disk: no daemon is asked. */
+HF_MUSTUSE int hf_image_open_stored(const struct hf_digest *d, const struct hf_image_opts *o, hf_image_cb cb, void *ctx, struct hf_err *err);
+/* The folders that this reads below, each with a NUL behind it; some may not be there. */
+void hf_image_stores(const struct hf_image_opts *o, struct hf_buf *ret);
+
+/* The folders of an overlay directory that are marked opaque, each with a NUL behind it, appended to ret: for a process that will give up CAP_SYS_ADMIN, without which these marks seem not to be there.
+ * HF_E_UNSUPPORTED: a renamed folder (redirect_dir), whose content lies elsewhere. */
+HF_MUSTUSE int hf_dir_opaque(const char *root, struct hf_buf *ret, struct hf_err *err);
 
 /* linux/amd64 of the host this runs on. */
 struct hf_platform hf_platform_host(void);

@@ -9,6 +9,7 @@
 #include "base/progress.h"
 #include "image/inflate.h"
 #include "image/tar-walk.h"
+#include "image/winpax.h"
 
 enum {
     MAX_HELD = 64,       /* files kept until the layer's end because they are read together with their neighbours */
@@ -93,6 +94,8 @@ struct hf_walk {
     bool streamed;
     struct hf_buf stream_file;
     struct hf_buf name;
+    struct hf_hash *hash; /* of digests; NULL: none are wanted */
+    char *block;          /* HASH_BLOCK bytes for it */
 };
 
 void hf_walk_log(struct hf_walk *w, enum hf_log_type type, struct hf_span path, struct hf_span target)
@@ -105,10 +108,57 @@ void hf_walk_count(struct hf_walk *w, uint64_t bytes)
     w->rec->bytes += bytes;
 }
 
+bool hf_walk_digests(const struct hf_walk *w)
+{
+    return w->hash != NULL;
+}
+
+uint64_t hf_walk_entry(const struct hf_walk *w)
+{
+    return w->rec->entries;
+}
+
+void hf_walk_meta(struct hf_walk *w, struct hf_meta *m)
+{
+    if (w->hash)
+        hf_record_meta(w->rec, m);
+}
+
+void hf_walk_unsealed(struct hf_walk *w)
+{
+    w->rec->meta_lost++;
+}
+
+int hf_walk_hash(struct hf_walk *w, int fd, uint64_t off, uint64_t n, uint8_t ret[32], struct hf_err *err)
+{
+    uint8_t out[64];
+    uint64_t end = off + n;
+    int rc = end < off ? HF_E_TRUNCATED : 0;
+    struct hf_ra ra = hf_ra_fd(fd, 0, end);
+    while (off < end && rc >= 0) {
+        size_t part = (size_t)HF_MIN((uint64_t)HASH_BLOCK, end - off);
+        rc = hf_ra_read(&ra, off, w->block, part, err);
+        if (rc >= 0)
+            hf_hash_add(w->hash, w->block, part);
+        off += part;
+    }
+    hf_hash_end(w->hash, out); /* also after an error: it starts anew */
+    memcpy(ret, out, 32);
+    return rc;
+}
+
 void hf_walk_incomplete(struct hf_walk *w, struct hf_span path, const char *reason)
 {
     if (hf_record_file(w->rec, path, 0, NULL) >= 0)
         hf_facts_incomplete(&w->rec->facts, "%s", reason);
+}
+
+void hf_walk_unlisted(struct hf_walk *w, struct hf_span path, const char *reason)
+{
+    size_t before = w->rec->facts.n;
+    hf_walk_incomplete(w, path, reason);
+    if (w->rec->facts.n > before)
+        w->rec->facts.v[before].key = HF_S(HF_WALK_UNLISTED);
 }
 
 static void skipped(void *ctx, struct hf_span path, const char *reason)
@@ -116,7 +166,7 @@ static void skipped(void *ctx, struct hf_span path, const char *reason)
     struct hf_walk *w = ctx;
     hf_autobuf text = HF_BUF_INIT(1024);
     hf_buf_addf(&text, "entry left out: %s", reason);
-    hf_walk_incomplete(w, hf_span_sub(path, 0, HF_TAR_MAX_PATH), hf_buf_z(&text));
+    hf_walk_unlisted(w, hf_span_sub(path, 0, HF_TAR_MAX_PATH), hf_buf_z(&text));
 }
 
 /* Before files are held for their neighbours; only one walk does at a time. */
@@ -540,6 +590,52 @@ static int hard_link(struct hf_walk *w, const struct hf_tar_entry *e, struct hf_
     return rc < 0 ? rc : remember(w, e->path, first, err);
 }
 
+/* The digest of a file's content whichever way it is read. */
+static int file_digest(struct hf_walk *w, const struct hf_tar_entry *e, struct hf_tar *t, struct hf_meta *m, struct hf_err *err)
+{
+    uint64_t off;
+    uint8_t out[64];
+    if (w->fd >= 0 && hf_tar_data_offset(t, &off, NULL) >= 0) {
+        m->has_sha256 = true;
+        return hf_walk_hash(w, w->fd, off, e->size, m->sha256, err);
+    }
+    int rc = hf_tar_drain(t, e->size, err);
+    hf_tar_hash(t, NULL);
+    hf_hash_end(w->hash, out);
+    memcpy(m->sha256, out, 32);
+    m->has_sha256 = rc >= 0;
+    return rc;
+}
+
+/* Layers of Windows have all they bring below these (Microsoft hcsshim). */
+static bool is_windows(struct hf_span path)
+{
+    return hf_span_starts(path, HF_S("Files/")) || hf_span_starts(path, HF_S("UtilityVM/")) || hf_span_starts(path, HF_S("Hives/"));
+}
+
+/* What the header says of an entry, but for its content. */
+static struct hf_meta meta_of(const struct hf_walk *w, const struct hf_tar_entry *e)
+{
+    return (struct hf_meta){.entry = w->rec->entries, .mode = e->mode, .uid = e->uid, .gid = e->gid, .size = e->size, .caps = e->caps,
+            .windows = e->windows_lost && is_windows(e->path) ? HF_S(HF_WINFILE_LOST) : e->windows};
+}
+
+static int sealed_file(struct hf_walk *w, const struct hf_tar_entry *e, struct hf_tar *t, struct hf_err *err)
+{
+    struct hf_meta m = meta_of(w, e);
+    if (w->hash)
+        hf_tar_hash(t, w->hash);
+    int rc = tar_file(w, e, t, err);
+    if (!w->hash)
+        return rc;
+    if (rc >= 0)
+        rc = file_digest(w, e, t, &m, err);
+    else
+        hf_tar_hash(t, NULL);
+    hf_walk_meta(w, &m);
+    return rc;
+}
+
 static int on_entry(void *ctx, const struct hf_tar_entry *e, struct hf_tar *t, struct hf_err *err)
 {
     struct hf_walk *w = ctx;
@@ -561,14 +657,21 @@ static int on_entry(void *ctx, const struct hf_tar_entry *e, struct hf_tar *t, s
     }
     if (log_entry(w, e) == 0)
         return 0;
-    if (e->type == HF_TAR_HARDLINK)
+    if (e->type == HF_TAR_HARDLINK) {
+        /* runtimes give the file that it leads to the owner, mode and attributes that stand here */
+        struct hf_meta m = meta_of(w, e);
+        hf_walk_meta(w, &m);
         return hard_link(w, e, err);
-    if (e->type != HF_TAR_FILE)
+    }
+    if (e->type != HF_TAR_FILE) {
+        struct hf_meta m = meta_of(w, e);
+        hf_walk_meta(w, &m);
         return 0;
+    }
     hf_walk_count(w, e->size);
     size_t first = w->rec->facts.n;
     w->by_content = false;
-    int rc = tar_file(w, e, t, err);
+    int rc = sealed_file(w, e, t, err);
     return rc < 0 ? rc : remember(w, e->path, first, err);
 }
 
@@ -603,7 +706,7 @@ static int walk_stream(struct hf_walk *w, const struct hf_layer_source *l, hf_in
         return rc;
     if (ret)
         p.hash = hf_hash_new(l->diff_id.n ? l->diff_id.kind : HF_SHA256);
-    struct hf_tar_limits limits = {0, skipped, w};
+    struct hf_tar_limits limits = {.skipped = skipped, .skipped_ctx = w, .windows = w->hash && !w->second};
     rc = hf_tar_walk_pull(hashed_pull, &p, on_entry, w, &limits, err);
     if (p.hash) {
         /* The digest covers what follows the end of the tar, and holds even where the tar is damaged. */
@@ -627,7 +730,7 @@ static int walk_pass(struct hf_walk *w, const struct hf_layer_source *l, enum hf
 {
     if (kind != HF_PLAIN)
         return walk_stream(w, l, NULL, NULL, kind, w->o->verify ? ret : NULL, err);
-    struct hf_tar_limits limits = {0, skipped, w};
+    struct hf_tar_limits limits = {.skipped = skipped, .skipped_ctx = w, .windows = w->hash && !w->second};
     w->fd = l->fd;
     return hf_tar_walk_fd(l->fd, l->offset, l->size, on_entry, w, &limits, err);
 }
@@ -674,6 +777,15 @@ struct hf_walk *hf_layer_begin(const struct hf_layer_opts *o, struct hf_cat_scra
     w->fd = -1;
     hf_buf_init(&w->stream_file, o->held->total);
     hf_buf_init(&w->name, 8192);
+    if (o->digests) {
+        w->hash = hf_hash_new(HF_SHA256);
+        w->block = malloc(HASH_BLOCK);
+        w->rec->has_meta = w->hash && w->block;
+        if (!w->rec->has_meta) {
+            hf_hash_free(w->hash);
+            w->hash = NULL;
+        }
+    }
     return w;
 }
 
@@ -704,6 +816,8 @@ int hf_layer_end(struct hf_walk *w, struct hf_err *err)
     int rc = flush_held(w, err);
     hf_buf_done(&w->stream_file);
     hf_buf_done(&w->name);
+    hf_hash_free(w->hash);
+    free(w->block);
     free(w->aliases);
     hf_map_done(&w->wanted);
     hf_map_done(&w->programs);

@@ -32,6 +32,7 @@ struct hf_layer_opts {
     struct hf_quota *quota;    /* facts and logs of all layers together */
     struct hf_bombs *bombs;    /* what all layers unpack to beyond reason */
     uint64_t max_window;
+    bool digests;     /* the record is to say all that a seal wants: digest, owner and mode of every entry */
     bool verify;      /* compute the diff id of what is walked */
     struct hf_progress *progress;
 };
@@ -63,6 +64,15 @@ HF_MUSTUSE int hf_dir_redirected(const char *root, bool *ret, struct hf_err *err
 /* For dir.c: log an entry, and give a regular file to whoever wants it. */
 void hf_walk_log(struct hf_walk *w, enum hf_log_type type, struct hf_span path, struct hf_span target);
 void hf_walk_incomplete(struct hf_walk *w, struct hf_span path, const char *reason);
+/* The same where path, or what is below it, is not in the log for it. */
+void hf_walk_unlisted(struct hf_walk *w, struct hf_span path, const char *reason);
 bool hf_walk_wants_path(struct hf_walk *w, struct hf_span path);
 HF_MUSTUSE int hf_walk_file(struct hf_walk *w, struct hf_span path, uint64_t size, uint32_t mode, const struct hf_ra *ra, struct hf_err *err);
 void hf_walk_count(struct hf_walk *w, uint64_t bytes);
+/* Whether digests are wanted; what is known of the entry logged as number `entry`; one of which nothing can be known. */
+bool hf_walk_digests(const struct hf_walk *w);
+void hf_walk_meta(struct hf_walk *w, struct hf_meta *m);
+void hf_walk_unsealed(struct hf_walk *w);
+uint64_t hf_walk_entry(const struct hf_walk *w);
+/* SHA-256 of n bytes of fd from off on.  HF_E_TRUNCATED when it has less. */
+HF_MUSTUSE int hf_walk_hash(struct hf_walk *w, int fd, uint64_t off, uint64_t n, uint8_t ret[32], struct hf_err *err);

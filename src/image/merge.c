@@ -35,6 +35,7 @@ struct real_dir {
 
 struct merge {
     struct hf_scan *scan;
+    struct hf_tree *tree;
     const struct hf_record *const *records;
     size_t n;
     bool has_layers;
@@ -678,6 +679,7 @@ static int gather_facts(struct gather *g, uint32_t layer, struct hf_err *err)
             /* Reported even when a higher layer hides the file: the layer was not read whole. */
             if (hf_scan_incomplete(m->scan, path, m->has_layers ? layer : UINT32_MAX, HF_SPAN_FMT, HF_SPAN_ARG(f->text)) < 0)
                 return out_of_room(err);
+            m->scan->incomplete[m->scan->n_incomplete - 1].unlisted = hf_span_eqz(f->key, HF_WALK_UNLISTED);
             continue;
         }
         if ((f->kind != HF_FACT_PACKAGE && f->kind != HF_FACT_OS && f->kind != HF_FACT_MARK) || !winner(m, layer, f))
@@ -735,6 +737,9 @@ static int join(struct gather *g, struct hf_err *err)
                 uint32_t x = owned_node(m, f->text);
                 if (x != UINT32_MAX && x)
                     m->v[x].owner = &p->p;
+                const struct real_dir *d = m->tree ? real_dir(m, hf_span_dirname(f->text)) : NULL;
+                if (d && hf_tree_own(m->tree, d->path, hf_span_basename(f->text), &p->p) < 0)
+                    return out_of_room(err);
             } else {
                 bool have = false;
                 for (size_t k = 0; k < p->p.n_licenses; k++)
@@ -922,9 +927,9 @@ static int note_bare_system(struct hf_scan *s, struct hf_err *err)
             : 0;
 }
 
-int hf_merge(struct hf_scan *scan, const struct hf_record *const *records, size_t n, bool has_layers, struct hf_err *err)
+int hf_merge(struct hf_scan *scan, const struct hf_record *const *records, size_t n, bool has_layers, struct hf_tree *tree, struct hf_err *err)
 {
-    struct merge m = {.scan = scan, .records = records, .n = n, .has_layers = has_layers};
+    struct merge m = {.scan = scan, .tree = tree, .records = records, .n = n, .has_layers = has_layers};
     struct gather g = {.m = &m};
     /* A node costs itself and, in the table, one to three slots. */
     m.max_nodes = HF_MIN((size_t)MAX_NODES, scan->arena.max / 2 / (sizeof *m.v + 2 * sizeof *m.by_path.slots));
@@ -932,6 +937,8 @@ int hf_merge(struct hf_scan *scan, const struct hf_record *const *records, size_
     int rc = collect(&m, err);
     for (uint32_t l = 0; l < n && rc >= 0; l++) {
         rc = apply_layer(&m, l, err);
+        if (rc >= 0 && tree)
+            rc = hf_tree_add(tree, records[l], l, err);
         scan->files += records[l]->entries;
         scan->bytes += records[l]->bytes;
         if (rc >= 0 && records[l]->facts.lost &&

@@ -4,8 +4,9 @@
  * lies, which layer brought it and which OS package owns its files (R21, R22). */
 #pragma once
 #include "image/record.h"
+#include "image/tree.h"
 #include "result/scan.h"
 
 /* Fills release, packages, incomplete, files and bytes of the scan.  records[i] belongs to layer i and must live as long as the
- * scan.  has_layers false: locations carry no layer. */
-HF_MUSTUSE int hf_merge(struct hf_scan *scan, const struct hf_record *const *records, size_t n, bool has_layers, struct hf_err *err);
+ * scan.  has_layers false: locations carry no layer.  tree: is filled and told which package owns what; NULL: none is wanted. */
+HF_MUSTUSE int hf_merge(struct hf_scan *scan, const struct hf_record *const *records, size_t n, bool has_layers, struct hf_tree *tree, struct hf_err *err);

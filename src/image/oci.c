@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* OCI image-spec 1.1: index.json, image index, manifest, config; and the docker schema 2 media types of the same shape. */
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/utsname.h>
 
@@ -73,6 +74,19 @@ int hf_image_dup(struct hf_image *img, struct hf_span s, struct hf_span *ret, st
     return 0;
 }
 
+int hf_image_note(struct hf_image *img, struct hf_err *err, const char *fmt, ...)
+{
+    hf_autobuf text = HF_BUF_INIT(16384);
+    char one[4096];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(one, sizeof one, fmt, ap);
+    va_end(ap);
+    hf_buf_adds(&text, img->note);
+    hf_buf_addf(&text, "%s%s", text.n ? "; " : "", one);
+    return hf_image_dup(img, hf_buf_span(&text), &img->note, err);
+}
+
 int hf_image_others(struct hf_image *img, size_t n, struct hf_span names, struct hf_err *err)
 {
     hf_autobuf text = HF_BUF_INIT(2048);
@@ -143,6 +157,9 @@ struct layout {
     size_t images;      /* that fit, by index.json alone; 0: not counted */
     struct hf_buf seen; /* platforms and tags met, for the error message */
     struct hf_buf names; /* of those that fit */
+    const struct hf_oci_stored *stored; /* NULL: a layout, which is whole */
+    struct hf_digest index; /* the outermost image index on the way to what is at hand; n == 0: none */
+    unsigned absent;        /* manifests of it that are not there */
 };
 
 /* "blobs/sha256/<hex>" (image-layout.md, section "Blobs"). */
@@ -168,23 +185,31 @@ static int check_size(const struct layout *l, hf_jnode descriptor, uint64_t size
             (unsigned long long)size);
 }
 
-static int read_verified(struct layout *l, hf_jnode descriptor, struct hf_buf *out, struct hf_digest *ret, struct hf_err *err)
+/* descriptor: may be NULL, where only the digest is known. */
+static int read_digest(struct layout *l, const struct hf_digest *want, hf_jnode descriptor, struct hf_buf *out, struct hf_err *err)
 {
-    struct hf_span text = hf_jgetstr(descriptor, "digest");
     char name[160];
-    if (hf_digest_parse(text, ret) < 0 || blob_name(ret, name) < 0)
-        return hf_fail(err, HF_E_FORMAT, "descriptor with digest \"" HF_SPAN_FMT "\", which is not one", HF_SPAN_ARG(text));
+    if (blob_name(want, name) < 0)
+        return hf_fail(err, HF_E_FORMAT, "a digest of no kind");
     hf_buf_clear(out);
     int rc = hf_blobs_read(l->blobs, hf_span_z(name), out, err);
     if (rc < 0)
         return rc;
     struct hf_digest got;
-    hf_digest_of(ret->kind, hf_buf_span(out), &got);
-    if (l->o->verify && !hf_digest_eq(&got, ret)) {
+    hf_digest_of(want->kind, hf_buf_span(out), &got);
+    if (l->o->verify && !hf_digest_eq(&got, want)) {
         char a[HF_DIGEST_TEXT], b[HF_DIGEST_TEXT];
-        return hf_fail(err, HF_E_DIGEST, "%s: expected %s but the content is %s", name, hf_digest_text(ret, a), hf_digest_text(&got, b));
+        return hf_fail(err, HF_E_DIGEST, "%s: expected %s but the content is %s", name, hf_digest_text(want, a), hf_digest_text(&got, b));
     }
     return check_size(l, descriptor, out->n, err);
+}
+
+static int read_verified(struct layout *l, hf_jnode descriptor, struct hf_buf *out, struct hf_digest *ret, struct hf_err *err)
+{
+    struct hf_span text = hf_jgetstr(descriptor, "digest");
+    if (hf_digest_parse(text, ret) < 0)
+        return hf_fail(err, HF_E_FORMAT, "descriptor with digest \"" HF_SPAN_FMT "\", which is not one", HF_SPAN_ARG(text));
+    return read_digest(l, ret, descriptor, out, err);
 }
 
 static int open_layers(struct layout *l, struct hf_image *img, hf_jnode layers, struct hf_err *err)
@@ -205,12 +230,29 @@ static int open_layers(struct layout *l, struct hf_image *img, hf_jnode layers, 
         if (hf_digest_parse(hf_jgetstr(d, "digest"), &s->digest) < 0 || blob_name(&s->digest, name) < 0)
             return hf_fail(err, HF_E_FORMAT, "layer %zu: \"" HF_SPAN_FMT "\" is not a digest", i, HF_SPAN_ARG(hf_jgetstr(d, "digest")));
         int rc = hf_blobs_find(l->blobs, img, hf_span_z(name), &s->fd, &s->offset, &s->size, err);
+        if (rc == HF_E_NOT_FOUND && l->stored)
+            continue; /* unpacked, and let go of */
         if (rc >= 0)
             rc = check_size(l, d, s->size, err);
         if (rc < 0)
             return hf_wrap(err, rc, "layer %zu", i);
     }
     return 0;
+}
+
+/* Where layers are that have no blob any longer. */
+static int find_unpacked(const struct layout *l, struct hf_image *img, struct hf_err *err)
+{
+    hf_autobuf which = HF_BUF_INIT(4096);
+    size_t n = 0;
+    for (size_t i = 0; i < img->n_layers; i++)
+        if (img->layers[i].fd < 0 && n++ < 10)
+            hf_buf_addf(&which, "%s%zu", n > 1 ? ", " : "", i + 1);
+    if (!n)
+        return 0;
+    int rc = l->stored->unpacked(l->stored->ctx, img, err);
+    return rc < 0 ? rc : hf_image_note(img, err, "of %zu of %zu layers (%s%s) %s keeps only the unpacked files, which were read: their digests cannot be checked", n, img->n_layers, hf_buf_z(&which),
+            n > 10 ? ", ..." : "", l->stored->store);
 }
 
 static int deliver(struct layout *l, hf_jnode manifest, const struct hf_digest *digest, struct hf_span tag, struct hf_err *err)
@@ -232,8 +274,14 @@ static int deliver(struct layout *l, hf_jnode manifest, const struct hf_digest *
         rc = hf_oci_config(&img, hf_buf_span(&config), err);
     if (rc >= 0) {
         img.digest = *digest;
+        img.config = config_digest;
+        img.index = l->index;
         rc = hf_image_dup(&img, hf_span_z(l->target), &img.target, err);
     }
+    if (rc >= 0 && l->stored)
+        rc = find_unpacked(l, &img, err);
+    if (rc >= 0 && l->all && l->absent)
+        rc = hf_image_note(&img, err, "%u other manifests of the index are not in the store and were not read", l->absent);
     if (rc >= 0)
         rc = hf_image_dup(&img, tag, &img.ref, err);
     if (rc >= 0 && l->images > 1)
@@ -254,47 +302,94 @@ static bool fits(const struct hf_platform *want, struct hf_span os, struct hf_sp
 
 static int index_entries(struct layout *l, hf_jnode index, struct hf_span tag, unsigned depth, struct hf_err *err);
 
-static int document(struct layout *l, hf_jnode descriptor, struct hf_span tag, unsigned depth, struct hf_err *err)
+/* The parsed document with this digest. */
+static int document(struct layout *l, const struct hf_digest *digest, hf_jnode descriptor, struct hf_span tag, unsigned depth, struct hf_err *err)
 {
     hf_autobuf text = HF_BUF_INIT(MAX_DOCUMENT);
-    struct hf_digest digest;
+    char name[HF_DIGEST_TEXT];
     if (++l->documents > MAX_DOCUMENTS)
         return hf_fail(err, HF_E_LIMIT, "more than %d manifests and indexes; name one by its tag", MAX_DOCUMENTS);
-    int rc = read_verified(l, descriptor, &text, &digest, err);
+    int rc = read_digest(l, digest, descriptor, &text, err);
     if (rc < 0)
         return rc;
     hf_cleanup(hf_json_doc_freep) struct hf_json_doc *doc = NULL;
     rc = hf_json_parse(hf_buf_span(&text), &doc, err);
     if (rc < 0)
-        return hf_wrap(err, rc, "manifest " HF_SPAN_FMT, HF_SPAN_ARG(hf_jgetstr(descriptor, "digest")));
+        return hf_wrap(err, rc, "manifest %s", hf_digest_text(digest, name));
     hf_jnode root = hf_json_root(doc);
-    if (hf_jis_array(hf_jget(root, "manifests")))
-        return index_entries(l, root, tag, depth + 1, err);
-    return deliver(l, root, &digest, tag, err);
+    if (!hf_jis_array(hf_jget(root, "manifests")))
+        return deliver(l, root, digest, tag, err);
+    bool outermost = !l->index.n;
+    if (outermost)
+        l->index = *digest;
+    rc = index_entries(l, root, tag, depth + 1, err);
+    if (outermost)
+        l->index.n = 0;
+    return rc;
+}
+
+static bool is_there(const struct layout *l, const struct hf_digest *d)
+{
+    char name[160];
+    struct hf_image holder;
+    uint64_t off, size;
+    int fd;
+    hf_image_init(&holder);
+    bool there = blob_name(d, name) == 0 && hf_blobs_find(l->blobs, &holder, hf_span_z(name), &fd, &off, &size, NULL) >= 0;
+    hf_image_done(&holder);
+    return there;
+}
+
+/* buildkit's attestations are stored as manifests of platform unknown/unknown. */
+static bool is_attestation(hf_jnode descriptor)
+{
+    return hf_span_eqz(hf_jgetstr(hf_jget(descriptor, "platform"), "os"), "unknown") || hf_jget(hf_jget(descriptor, "annotations"), "vnd.docker.reference.type");
+}
+
+static bool is_index(hf_jnode descriptor)
+{
+    struct hf_span type = hf_jgetstr(descriptor, "mediaType");
+    return hf_span_search(type, HF_S("image.index")) != SIZE_MAX || hf_span_search(type, HF_S("manifest.list")) != SIZE_MAX;
+}
+
+/* Whether this entry of an index leads to what is wanted. */
+static bool is_wanted(const struct layout *l, hf_jnode d, const struct hf_digest *digest)
+{
+    hf_jnode plat = hf_jget(d, "platform");
+    if (l->stored && l->stored->want.n)
+        return hf_digest_eq(digest, &l->stored->want) || is_index(d);
+    return l->all || fits(&l->o->platform, hf_jgetstr(plat, "os"), hf_jgetstr(plat, "architecture"), hf_jgetstr(plat, "variant"));
 }
 
 static int index_entries(struct layout *l, hf_jnode index, struct hf_span tag, unsigned depth, struct hf_err *err)
 {
     if (depth > MAX_INDEX_DEPTH)
         return hf_fail(err, HF_E_LIMIT, "image indexes are nested more than %d deep", MAX_INDEX_DEPTH);
-    HF_JFOREACH(d, hf_jget(index, "manifests")) {
+    hf_jnode list = hf_jget(index, "manifests");
+    const struct hf_digest none = {.n = 0};
+    struct hf_digest digest;
+    HF_JFOREACH(d, list)
+        l->absent += l->stored && l->all && !is_attestation(d) && hf_digest_parse(hf_jgetstr(d, "digest"), &digest) == 0 && !is_there(l, &digest);
+    HF_JFOREACH(d, list) {
         hf_jnode notes = hf_jget(d, "annotations"), plat = hf_jget(d, "platform");
         struct hf_span name = hf_jgetstr(notes, "org.opencontainers.image.ref.name"), full = hf_jgetstr(notes, "io.containerd.image.name");
-        struct hf_span os = hf_jgetstr(plat, "os"), arch = hf_jgetstr(plat, "architecture"), variant = hf_jgetstr(plat, "variant");
-        /* buildkit's attestations are stored as manifests of platform unknown/unknown */
-        if (hf_span_eqz(os, "unknown") || hf_jget(notes, "vnd.docker.reference.type"))
+        struct hf_span os = hf_jgetstr(plat, "os"), arch = hf_jgetstr(plat, "architecture");
+        if (is_attestation(d))
             continue;
+        bool good = hf_digest_parse(hf_jgetstr(d, "digest"), &digest) == 0, absent = good && l->stored && !is_there(l, &digest);
         if (hf_buf_ok(&l->seen) && l->seen.n < 300) {
             if (name.n || full.n)
                 hf_buf_addf(&l->seen, " " HF_SPAN_FMT, HF_SPAN_ARG(name.n ? name : full));
             if (arch.n)
-                hf_buf_addf(&l->seen, " " HF_SPAN_FMT "/" HF_SPAN_FMT, HF_SPAN_ARG(os), HF_SPAN_ARG(arch));
+                hf_buf_addf(&l->seen, " " HF_SPAN_FMT "/" HF_SPAN_FMT "%s", HF_SPAN_ARG(os), HF_SPAN_ARG(arch), absent ? " (not in the store)" : "");
         }
         if (l->tag.n && depth == 0 && !hf_span_eq(l->tag, name) && !hf_span_eq(l->tag, full))
             continue;
-        if (!l->all && !fits(&l->o->platform, os, arch, variant))
+        if (absent || !is_wanted(l, d, good ? &digest : &none))
             continue;
-        int rc = document(l, d, name.n ? name : full.n ? full : tag, depth, err);
+        if (!good)
+            return hf_fail(err, HF_E_FORMAT, "descriptor with digest \"" HF_SPAN_FMT "\", which is not one", HF_SPAN_ARG(hf_jgetstr(d, "digest")));
+        int rc = document(l, &digest, d, name.n ? name : full.n ? full : tag, depth, err);
         if (rc < 0 || (!l->all && l->delivered))
             return rc;
     }
@@ -310,7 +405,7 @@ static void count_images(struct layout *l, hf_jnode index)
         struct hf_span name = hf_jgetstr(notes, "org.opencontainers.image.ref.name"), full = hf_jgetstr(notes, "io.containerd.image.name");
         struct hf_span os = hf_jgetstr(plat, "os");
         bool fresh;
-        if (hf_span_eqz(os, "unknown") || hf_jget(notes, "vnd.docker.reference.type") || (l->tag.n && !hf_span_eq(l->tag, name) && !hf_span_eq(l->tag, full)) ||
+        if (is_attestation(d) || (l->tag.n && !hf_span_eq(l->tag, name) && !hf_span_eq(l->tag, full)) ||
                 !fits(&l->o->platform, os, hf_jgetstr(plat, "architecture"), hf_jgetstr(plat, "variant")))
             continue;
         if (!hf_map_at(&seen, hf_jgetstr(d, "digest"), &fresh))
@@ -324,7 +419,7 @@ static void count_images(struct layout *l, hf_jnode index)
 int hf_oci_layout(struct hf_blobs *b, int archive_fd, const char *target, struct hf_span tag, const struct hf_image_opts *o,
         bool all, hf_image_cb cb, void *ctx, struct hf_err *err)
 {
-    struct layout l = {b, archive_fd, target, tag, o, all, cb, ctx, 0, 0, 0, HF_BUF_INIT(4096), HF_BUF_INIT(4096)};
+    struct layout l = {.blobs = b, .archive_fd = archive_fd, .target = target, .tag = tag, .o = o, .all = all, .cb = cb, .ctx = ctx, .seen = HF_BUF_INIT(4096), .names = HF_BUF_INIT(4096)};
     hf_autobuf text = HF_BUF_INIT(MAX_DOCUMENT);
     hf_cleanup(hf_json_doc_freep) struct hf_json_doc *doc = NULL;
     int rc = hf_blobs_read(b, HF_S("index.json"), &text, err);
@@ -341,4 +436,55 @@ int hf_oci_layout(struct hf_blobs *b, int archive_fd, const char *target, struct
     hf_buf_done(&l.seen);
     hf_buf_done(&l.names);
     return rc;
+}
+
+int hf_oci_stored(struct hf_blobs *b, const struct hf_oci_stored *s, const struct hf_image_opts *o, bool all, hf_image_cb cb, void *ctx, struct hf_err *err)
+{
+    struct layout l = {.blobs = b, .archive_fd = -1, .target = s->target, .o = o, .all = all, .cb = cb, .ctx = ctx, .seen = HF_BUF_INIT(4096), .stored = s};
+    int rc = document(&l, &s->root, NULL, s->ref, 0, err);
+    if (rc >= 0 && !l.delivered)
+        rc = hf_fail(err, HF_E_NOT_FOUND, "no image for platform " HF_SPAN_FMT "/" HF_SPAN_FMT "; there is:%s", HF_SPAN_ARG(o->platform.os), HF_SPAN_ARG(o->platform.arch), hf_buf_z(&l.seen));
+    hf_buf_done(&l.seen);
+    return rc;
+}
+
+struct manifests {
+    struct layout l;
+    hf_oci_manifest_cb fn;
+    void *ctx;
+};
+
+/* Documents that are no index or manifest, or not there, tell nothing. */
+static int each_manifest(struct manifests *m, const struct hf_digest *digest, unsigned depth, struct hf_err *err)
+{
+    hf_autobuf text = HF_BUF_INIT(MAX_DOCUMENT);
+    hf_cleanup(hf_json_doc_freep) struct hf_json_doc *doc = NULL;
+    struct hf_digest d = {.n = 0};
+    if (++m->l.documents > MAX_DOCUMENTS || depth > MAX_INDEX_DEPTH)
+        return hf_fail(err, HF_E_LIMIT, "more than %d manifests and indexes", MAX_DOCUMENTS);
+    if (!is_there(&m->l, digest))
+        return m->fn(m->ctx, digest, &d);
+    int rc = read_digest(&m->l, digest, NULL, &text, err);
+    rc = rc < 0 ? rc : hf_json_parse(hf_buf_span(&text), &doc, err);
+    if (rc < 0)
+        return rc;
+    hf_jnode root = hf_json_root(doc), list = hf_jget(root, "manifests");
+    if (!hf_jis_array(list)) {
+        if (hf_digest_parse(hf_jgetstr(hf_jget(root, "config"), "digest"), &d) < 0)
+            return 0;
+        return m->fn(m->ctx, digest, &d);
+    }
+    HF_JFOREACH(one, list) {
+        rc = is_attestation(one) || hf_digest_parse(hf_jgetstr(one, "digest"), &d) < 0 ? 0 : each_manifest(m, &d, depth + 1, err);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+int hf_oci_manifests(struct hf_blobs *b, const struct hf_digest *root, hf_oci_manifest_cb fn, void *ctx, struct hf_err *err)
+{
+    static const struct hf_image_opts plain = {.verify = true};
+    struct manifests m = {.l = {.blobs = b, .archive_fd = -1, .o = &plain}, .fn = fn, .ctx = ctx};
+    return each_manifest(&m, root, 0, err);
 }

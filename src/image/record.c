@@ -6,7 +6,7 @@
 #include "base/rd.h"
 
 enum {
-    RECORD_VERSION = 3,
+    RECORD_VERSION = 5,
     MAX_FILES = 4 << 20,
     MAX_RECORD = 512 << 20, /* uncompressed, a cache entry over this is not believed */
 };
@@ -18,6 +18,7 @@ void hf_record_init(struct hf_record *r, size_t max_facts_bytes, size_t max_log_
     r->facts.quota = r->facts.arena.quota = quota;
     hf_buf_init(&r->log, max_log_bytes);
     hf_buf_init(&r->last, 8192);
+    hf_buf_init(&r->meta, max_log_bytes);
     hf_buf_init(&r->storage, MAX_RECORD);
 }
 
@@ -28,6 +29,9 @@ void hf_record_done(struct hf_record *r)
     if (r->log_borrowed)
         r->log.p = NULL;
     hf_buf_done(&r->log);
+    if (r->meta_borrowed)
+        r->meta.p = NULL;
+    hf_buf_done(&r->meta);
     hf_buf_done(&r->last);
     hf_buf_done(&r->storage);
     r->files = NULL;
@@ -60,13 +64,13 @@ static struct hf_span get_span(struct hf_rd *r)
 }
 
 /* Room for one more entry, which the layers' common quota must cover. */
-static bool log_room(struct hf_record *r, size_t need)
+static bool room(struct hf_record *r, struct hf_buf *b, size_t need)
 {
-    size_t before = r->log.cap;
-    if (before - HF_MIN(before, r->log.n) >= need)
+    size_t before = b->cap;
+    if (before - HF_MIN(before, b->n) >= need)
         return true;
-    size_t grown = HF_MIN(r->log.max, HF_MAX(before * 2, r->log.n + need));
-    return hf_quota_take(r->facts.quota, grown - HF_MIN(grown, before)) && hf_buf_reserve(&r->log, need);
+    size_t grown = HF_MIN(b->max, HF_MAX(before * 2, b->n + need));
+    return hf_quota_take(r->facts.quota, grown - HF_MIN(grown, before)) && hf_buf_reserve(b, need);
 }
 
 void hf_record_log(struct hf_record *r, enum hf_log_type type, struct hf_span path, struct hf_span target)
@@ -79,7 +83,7 @@ void hf_record_log(struct hf_record *r, enum hf_log_type type, struct hf_span pa
         r->unlogged++;
         return;
     }
-    if (!log_room(r, path.n + target.n + 32)) {
+    if (!room(r, &r->log, path.n + target.n + 32)) {
         r->unlogged++;
         return;
     }
@@ -94,6 +98,56 @@ void hf_record_log(struct hf_record *r, enum hf_log_type type, struct hf_span pa
     }
     r->last.n = shared;
     hf_buf_adds(&r->last, hf_span_from(path, shared));
+}
+
+void hf_record_meta(struct hf_record *r, const struct hf_meta *m)
+{
+    uint8_t flags = (uint8_t)((m->has_sha256 ? 1 : 0) | (m->caps.n ? 2 : 0) | (m->windows.n ? 4 : 0));
+    size_t need = 96 + m->caps.n + m->windows.n;
+    if (need > r->meta.max - r->meta.n || m->entry < r->meta_entry || m->caps.n > 255 || !room(r, &r->meta, need)) {
+        r->meta_lost++;
+        return;
+    }
+    put_uvarint(&r->meta, m->entry - r->meta_entry);
+    put_uvarint(&r->meta, m->mode);
+    put_uvarint(&r->meta, m->uid);
+    put_uvarint(&r->meta, m->gid);
+    put_uvarint(&r->meta, m->size);
+    hf_buf_addc(&r->meta, (char)flags);
+    if (m->has_sha256)
+        hf_buf_add(&r->meta, m->sha256, 32);
+    if (m->caps.n)
+        put_span(&r->meta, m->caps);
+    if (m->windows.n)
+        put_span(&r->meta, m->windows);
+    r->meta_entry = m->entry;
+}
+
+int hf_meta_next(struct hf_meta_iter *it, struct hf_meta *ret)
+{
+    if (it->off >= it->r->meta.n)
+        return 0;
+    struct hf_rd r = hf_rd(hf_span_from(hf_buf_span(&it->r->meta), it->off));
+    *ret = (struct hf_meta){.entry = it->entry + hf_rd_uvarint(&r)};
+    uint64_t mode = hf_rd_uvarint(&r), uid = hf_rd_uvarint(&r), gid = hf_rd_uvarint(&r);
+    ret->size = hf_rd_uvarint(&r);
+    uint8_t flags = hf_rd_u8(&r);
+    struct hf_span hash = flags & 1 ? hf_rd_span(&r, 32) : hf_span("", 0);
+    if (flags & 2)
+        ret->caps = get_span(&r);
+    if (flags & 4)
+        ret->windows = get_span(&r);
+    if (r.bad || flags > 7 || mode > UINT32_MAX || uid > UINT32_MAX || gid > UINT32_MAX)
+        return HF_E_FORMAT;
+    ret->mode = (uint32_t)mode;
+    ret->uid = (uint32_t)uid;
+    ret->gid = (uint32_t)gid;
+    ret->has_sha256 = flags & 1;
+    if (ret->has_sha256)
+        memcpy(ret->sha256, hash.p, 32);
+    it->entry = ret->entry;
+    it->off += r.off;
+    return 1;
 }
 
 int hf_record_file(struct hf_record *r, struct hf_span path, uint64_t size, struct hf_err *err)
@@ -202,6 +256,9 @@ int hf_record_write(const struct hf_record *r, struct hf_buf *out, struct hf_err
     for (size_t i = 0; i < r->facts.n; i++)
         write_fact(&raw, &r->facts.v[i], i ? &r->facts.v[i - 1] : NULL);
     put_span(&raw, hf_buf_span(&r->log));
+    hf_buf_addc(&raw, r->has_meta && !r->meta_lost ? 1 : 0);
+    if (r->has_meta && !r->meta_lost)
+        put_span(&raw, hf_buf_span(&r->meta));
     if (!hf_buf_ok(&raw))
         return hf_fail(err, HF_E_LIMIT, "layer record over %d bytes", MAX_RECORD);
     size_t bound = ZSTD_compressBound(raw.n);
@@ -310,6 +367,13 @@ int hf_record_read(struct hf_record *rec, struct hf_span bytes, struct hf_err *e
     hf_buf_done(&rec->log);
     rec->log = (struct hf_buf){.p = (char *)(uintptr_t)log.p, .n = log.n, .cap = log.n, .max = log.n};
     rec->log_borrowed = true;
+    rec->has_meta = hf_rd_u8(&r) == 1;
+    if (rec->has_meta) {
+        struct hf_span meta = get_span(&r);
+        hf_buf_done(&rec->meta);
+        rec->meta = (struct hf_buf){.p = (char *)(uintptr_t)meta.p, .n = meta.n, .cap = meta.n, .max = meta.n};
+        rec->meta_borrowed = true;
+    }
     if (r.bad)
         return hf_fail(err, HF_E_FORMAT, "layer record: damaged log");
     return 0;

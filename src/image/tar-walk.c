@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "image/tar-walk.h"
 
+#include "image/winpax.h"
+
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
@@ -19,6 +21,10 @@ struct hf_tar {
     int rc;
     char *block;
     struct hf_buf path, link;
+    struct hf_winpax *windows; /* NULL: not wanted */
+    uint64_t pulled;           /* bytes of a stream */
+    struct hf_hash *hash;
+    uint64_t hashed; /* bytes of the content */
 };
 
 int hf_path_clean(struct hf_span path, bool collapse, struct hf_buf *out)
@@ -57,6 +63,9 @@ static la_ssize_t on_read(struct archive *a, void *ctx, const void **ret)
             archive_set_error(a, EIO, "input");
             return -1;
         }
+        if (rc && t->windows)
+            hf_winpax_bytes(t->windows, t->pulled, piece);
+        t->pulled += rc ? piece.n : 0;
         *ret = piece.p;
         return rc ? (la_ssize_t)piece.n : 0;
     }
@@ -69,6 +78,8 @@ static la_ssize_t on_read(struct archive *a, void *ctx, const void **ret)
             archive_set_error(a, EIO, "input");
             return -1;
         }
+        if (t->windows)
+            hf_winpax_bytes(t->windows, t->pos - t->base, hf_span(t->block, n));
         t->pos += n;
     }
     *ret = t->block;
@@ -98,6 +109,20 @@ int hf_tar_data_offset(struct hf_tar *t, uint64_t *ret, struct hf_err *err)
     return 0;
 }
 
+/* A hole: zeroes up to there. */
+static bool hash_to(struct hf_tar *t, uint64_t off)
+{
+    static const char zeroes[16 << 10];
+    if (off < t->hashed)
+        return false;
+    while (t->hashed < off) {
+        size_t n = (size_t)HF_MIN((uint64_t)sizeof zeroes, off - t->hashed);
+        hf_hash_add(t->hash, zeroes, n);
+        t->hashed += n;
+    }
+    return true;
+}
+
 int hf_tar_read(struct hf_tar *t, struct hf_span *ret, uint64_t *ret_off, struct hf_err *err)
 {
     const void *p;
@@ -110,7 +135,31 @@ int hf_tar_read(struct hf_tar *t, struct hf_span *ret, uint64_t *ret_off, struct
         return t->rc < 0 ? t->rc : hf_fail(err, HF_E_TRUNCATED, "content: %s", archive_error_string(t->a) ? archive_error_string(t->a) : "damaged");
     *ret = hf_span(p, n);
     *ret_off = (uint64_t)off;
+    if (t->hash && (off < 0 || !hash_to(t, (uint64_t)off)))
+        return hf_fail(err, HF_E_FORMAT, "pieces of the content overlap");
+    if (t->hash) {
+        hf_hash_add(t->hash, p, n);
+        t->hashed += n;
+    }
     return 1;
+}
+
+void hf_tar_hash(struct hf_tar *t, struct hf_hash *h)
+{
+    t->hash = h;
+    t->hashed = 0;
+}
+
+int hf_tar_drain(struct hf_tar *t, uint64_t size, struct hf_err *err)
+{
+    struct hf_span piece;
+    uint64_t off;
+    int rc;
+    while ((rc = hf_tar_read(t, &piece, &off, err)) == 1)
+        ;
+    if (rc >= 0 && t->hash && (t->hashed > size || !hash_to(t, size)))
+        rc = hf_fail(err, HF_E_FORMAT, "the content is longer than the entry says");
+    return rc;
 }
 
 /* Path and link of the current entry; a reason when it must be left out. */
@@ -165,6 +214,25 @@ static int failed(struct hf_tar *t, const char *what, struct hf_err *err)
     return hf_fail_at(err, code, t->base + (uint64_t)HF_MAX(at, 0), "%s at byte %lld: %s", what, (long long)at, s ? s : "damaged");
 }
 
+static uint32_t id_of(la_int64_t v)
+{
+    return v < 0 || v > (la_int64_t)UINT32_MAX ? UINT32_MAX : (uint32_t)v;
+}
+
+static void owner(struct hf_tar *t, struct hf_tar_entry *e)
+{
+    const char *name;
+    const void *value;
+    size_t n;
+    e->uid = id_of(archive_entry_uid(t->entry));
+    e->gid = id_of(archive_entry_gid(t->entry));
+    if (!archive_entry_xattr_reset(t->entry))
+        return;
+    while (archive_entry_xattr_next(t->entry, &name, &value, &n) == ARCHIVE_OK)
+        if (name && !strcmp(name, "security.capability"))
+            e->caps = hf_span(value, n);
+}
+
 static int walk(struct hf_tar *t, hf_tar_cb cb, void *ctx, const struct hf_tar_limits *l, struct hf_err *err)
 {
     uint64_t n = 0, max = l && l->max_entries ? l->max_entries : (uint64_t)HF_TAR_MAX_ENTRIES;
@@ -189,6 +257,10 @@ static int walk(struct hf_tar *t, hf_tar_cb cb, void *ctx, const struct hf_tar_l
         }
         if (e.path.n == 0)
             continue; /* the root itself */
+        owner(t, &e);
+        la_int64_t at = t->windows ? archive_read_header_position(t->a) : 0;
+        if (t->windows)
+            e.windows_lost = hf_winpax_entry(t->windows, (uint64_t)HF_MAX(at, 0), &e.windows) < 0;
         e.size = e.type == HF_TAR_FILE ? (uint64_t)size : 0;
         rc = cb(ctx, &e, t, err);
         if (rc < 0)
@@ -202,7 +274,8 @@ static int run(struct hf_tar *t, hf_tar_cb cb, void *ctx, const struct hf_tar_li
     hf_buf_init(&t->path, HF_TAR_MAX_PATH + 2);
     hf_buf_init(&t->link, HF_TAR_MAX_PATH + 2);
     t->a = archive_read_new();
-    int rc = t->a ? 0 : -ENOMEM;
+    t->windows = l && l->windows ? hf_winpax_new() : NULL;
+    int rc = t->a && (t->windows || !l || !l->windows) ? 0 : -ENOMEM;
     if (!rc) {
         archive_read_support_format_tar(t->a);
         archive_read_support_format_empty(t->a);
@@ -217,6 +290,7 @@ static int run(struct hf_tar *t, hf_tar_cb cb, void *ctx, const struct hf_tar_li
             rc = walk(t, cb, ctx, l, err);
     }
     archive_read_free(t->a);
+    hf_winpax_free(t->windows);
     hf_buf_done(&t->path);
     hf_buf_done(&t->link);
     return rc;

@@ -104,7 +104,7 @@ static void merge(struct hf_scan *s, struct hf_record *r, size_t n)
     for (size_t i = 0; i < n; i++)
         v[i] = &r[i];
     hf_scan_init(s, 8 << 20);
-    OK(hf_merge(s, v, n, true, &err) == 0);
+    OK(hf_merge(s, v, n, true, NULL, &err) == 0);
 }
 
 static void done(struct hf_scan *s, struct hf_record *r, size_t n)

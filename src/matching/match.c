@@ -467,7 +467,7 @@ static int check_release(struct hf_match *m)
 
 static void unmatched(struct hf_scan_package *sp, struct hf_span why)
 {
-    sp->p.flags |= HF_PKG_NOT_MATCHED;
+    sp->p.flags |= HF_PKG_NOT_MATCHED | HF_PKG_MATCHER_SAYS;
     sp->p.unmatched_why = why;
 }
 

@@ -21,6 +21,7 @@ enum hf_pkg_flags {
     HF_PKG_SHADED = 1 << 3,      /* Java: found as pom.properties of another archive's child (R28) */
     HF_PKG_NOT_MATCHED = 1 << 4, /* must not be matched; see unmatched_why (R9, R27) */
     HF_PKG_SYMBOLS = 1 << 6,     /* Go: symbols says what is linked of the module */
+    HF_PKG_MATCHER_SAYS = 1 << 7, /* NOT_MATCHED was set by the matcher, whose mind another database may change; not by the cataloger */
     HF_PKG_GUESSED = 1 << 5,     /* identity guessed from a file name or manifest, not from metadata made for it */
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* holdfast.scan/1: the contract of docs/schema/scan-1.json. */
+#include "base/hash.h"
 #include "base/json.h"
 #include "report/report.h"
 
@@ -19,6 +20,8 @@ static void head(struct hf_jw *w, const struct hf_scan *s)
     hf_jw_key(w, "image");
     hf_jw_object(w);
     hf_jw_kstr_opt(w, "digest", s->digest);
+    hf_jw_kstr_opt(w, "index", s->index);
+    hf_jw_kstr_opt(w, "config", s->config);
     hf_jw_kstr_opt(w, "os", s->os);
     hf_jw_kstr_opt(w, "arch", s->arch);
     hf_jw_kstr_opt(w, "created", s->created);
@@ -44,6 +47,48 @@ static void head(struct hf_jw *w, const struct hf_scan *s)
     hf_jw_object_end(w);
 }
 
+/* What the verdict depends on and is not told otherwise: with it a package can be matched again without its image. */
+static void for_matching(struct hf_jw *w, const struct hf_scan_package *p)
+{
+    static const struct {
+        unsigned flag;
+        const char *word;
+    } flags[] = {{HF_PKG_MAIN_MODULE, "main_module"}, {HF_PKG_STDLIB, "stdlib"}, {HF_PKG_SYMBOLS, "symbols"}};
+    struct hf_span words[HF_ARRAY_LEN(flags) + 1];
+    size_t n = 0;
+    for (size_t i = 0; i < HF_ARRAY_LEN(flags); i++)
+        if (p->p.flags & flags[i].flag)
+            words[n++] = hf_span_z(flags[i].word);
+    if (p->p.flags & HF_PKG_NOT_MATCHED && !(p->p.flags & HF_PKG_MATCHER_SAYS))
+        words[n++] = HF_S("not_matched");
+    if (n)
+        hf_jw_kstrs(w, "flags", words, n);
+    if (p->p.flags & HF_PKG_SYMBOLS) {
+        hf_autobuf hex = HF_BUF_INIT(16u << 20);
+        for (size_t at = 0; at < p->p.symbols.n; at += 16) {
+            char text[40];
+            size_t k = HF_MIN(p->p.symbols.n - at, (size_t)16);
+            hf_hex((const uint8_t *)p->p.symbols.p + at, k, text);
+            hf_buf_add(&hex, text, 2 * k);
+        }
+        hf_jw_kstr(w, "symbols", hf_buf_span(&hex));
+    }
+    if (!p->owner)
+        return;
+    hf_jw_kstr(w, "owned_by", p->owner->name);
+    hf_jw_key(w, "owners");
+    hf_jw_array(w);
+    for (size_t i = 0; i <= p->n_more_owners; i++) {
+        const struct hf_package *o = i ? p->more_owners[i - 1] : p->owner;
+        hf_jw_object(w);
+        hf_jw_kstr(w, "name", o->name);
+        hf_jw_kstr(w, "version", o->version);
+        hf_jw_kstr_opt(w, "arch", o->arch);
+        hf_jw_object_end(w);
+    }
+    hf_jw_array_end(w);
+}
+
 static void package(struct hf_jw *w, const struct hf_scan *s, const struct hf_scan_package *p)
 {
     hf_jw_object(w);
@@ -64,8 +109,7 @@ static void package(struct hf_jw *w, const struct hf_scan *s, const struct hf_sc
     hf_jw_kstr_opt(w, "checksum", p->p.checksum);
     if (p->p.flags & HF_PKG_DEV)
         hf_jw_kbool(w, "dev", true);
-    if (p->owner)
-        hf_jw_kstr(w, "owned_by", p->owner->name);
+    for_matching(w, p);
     hf_jw_kstr_opt(w, "unmatched", p->p.unmatched_why);
     hf_jw_kstrs(w, "licenses", p->p.licenses, p->p.n_licenses);
     hf_jw_key(w, "locations");
@@ -113,7 +157,23 @@ static void scores(struct hf_jw *w, const struct hf_vuln *v)
     }
 }
 
-static void vulnerability(struct hf_jw *w, const struct hf_scan *s, const struct hf_vuln *v)
+static void in_use(struct hf_jw *w, const struct hf_vuln *v)
+{
+    static const char *const names[] = {NULL, "act_now", "reachable", "used", "never"};
+    if (v->use == HF_USE_UNKNOWN)
+        return;
+    hf_jw_key(w, "in_use");
+    hf_jw_object(w);
+    hf_jw_kstrz(w, "state", names[v->use]);
+    if (v->use != HF_USED_NEVER) {
+        hf_jw_kbool(w, "root", v->use_root);
+        when(w, "first", v->use_first_unix);
+        when(w, "last", v->use_last_unix);
+    }
+    hf_jw_object_end(w);
+}
+
+void hf_report_vulnerability(struct hf_jw *w, const struct hf_scan *s, const struct hf_vuln *v)
 {
     const struct hf_scan_package *p = &s->packages[v->package];
     hf_jw_object(w);
@@ -133,6 +193,7 @@ static void vulnerability(struct hf_jw *w, const struct hf_scan *s, const struct
     hf_jw_kstrs(w, "urls", v->urls, v->n_urls);
     if (v->collapsed)
         hf_jw_kbool(w, "kernel_class", true);
+    in_use(w, v);
     hf_jw_kstr_opt(w, "ignored", v->ignored_by);
     hf_jw_key(w, "why");
     hf_jw_array(w);
@@ -181,6 +242,17 @@ static void tail(struct hf_jw *w, const struct hf_scan *s, const struct hf_repor
     }
     hf_jw_array_end(w);
     hf_jw_kstrs(w, "warnings", s->warnings, s->n_warnings);
+    if (s->n_marks) {
+        hf_jw_key(w, "marks");
+        hf_jw_array(w);
+        for (size_t i = 0; i < s->n_marks; i++) {
+            hf_jw_object(w);
+            hf_jw_kstr(w, "key", s->marks[i].key);
+            hf_jw_kstr(w, "text", s->marks[i].text);
+            hf_jw_object_end(w);
+        }
+        hf_jw_array_end(w);
+    }
     hf_jw_key(w, "feeds");
     hf_jw_array(w);
     for (size_t i = 0; i < s->n_feeds; i++) {
@@ -228,7 +300,7 @@ static int write_json(const struct hf_scan *s, const struct hf_report_opts *o, h
     for (size_t i = 0; i < s->n_vulns && rc >= 0; i++) {
         if (o->only_fixed && !s->vulns[i].n_fixed_in)
             continue;
-        vulnerability(&w, s, &s->vulns[i]);
+        hf_report_vulnerability(&w, s, &s->vulns[i]);
         rc = hf_report_flush(&out, false, sink, ctx);
     }
     hf_jw_array_end(&w);

@@ -22,5 +22,8 @@ int hf_report_flush(struct hf_buf *b, bool last, hf_report_sink sink, void *ctx)
 const char *hf_report_time(uint64_t unix_time, char out[32]);
 /* Diff id (or digest) of a layer as text; empty without layers. */
 struct hf_span hf_report_layer(const struct hf_scan *s, uint32_t layer);
+/* One of "vulnerabilities" of holdfast.scan/1, as an object. */
+struct hf_jw;
+void hf_report_vulnerability(struct hf_jw *w, const struct hf_scan *s, const struct hf_vuln *v);
 /* Whether a vulnerability counts under the options. */
 bool hf_report_shows(const struct hf_vuln *v, const struct hf_report_opts *o);

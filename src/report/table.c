@@ -39,11 +39,20 @@ static struct hf_span source_of(const struct hf_package *p)
     return p->source_name.n ? p->source_name : p->name;
 }
 
-/* Exploited first, then how bad, how likely, and whether a fix is there. */
+/* What runs and can be reached, then what runs, what is not known, and what never ran. */
+static int use_rank(const struct hf_vuln *v)
+{
+    static const int ranks[] = {[HF_USE_UNKNOWN] = 3, [HF_USED_NOW] = 0, [HF_USED_REACHABLE] = 1, [HF_USED] = 2, [HF_USED_NEVER] = 4};
+    return ranks[v->use];
+}
+
+/* Where it is known what is used, that first; exploited first, then how bad, how likely, and whether a fix is there. */
 static int what_first(const void *a, const void *b, void *ctx)
 {
     const struct hf_scan *s = ctx;
     const struct hf_vuln *x = *(const struct hf_vuln *const *)a, *y = *(const struct hf_vuln *const *)b;
+    if (use_rank(x) != use_rank(y))
+        return use_rank(x) - use_rank(y);
     if (x->has_kev != y->has_kev)
         return x->has_kev ? -1 : 1;
     if (x->severity != y->severity)
@@ -62,7 +71,7 @@ static int what_first(const void *a, const void *b, void *ctx)
 static bool same_line(const struct hf_scan *s, const struct hf_vuln *x, const struct hf_vuln *y)
 {
     const struct hf_package *p = &s->packages[x->package].p, *q = &s->packages[y->package].p;
-    return hf_span_eq(x->id, y->id) && p->type == q->type && hf_span_eq(source_of(p), source_of(q)) && hf_span_eq(p->version, q->version) && x->severity == y->severity &&
+    return hf_span_eq(x->id, y->id) && x->use == y->use && p->type == q->type && hf_span_eq(source_of(p), source_of(q)) && hf_span_eq(p->version, q->version) && x->severity == y->severity &&
             x->status == y->status && (x->n_fixed_in != 0) == (y->n_fixed_in != 0) && (!x->n_fixed_in || hf_span_eq(x->fixed_in[0], y->fixed_in[0]));
 }
 
@@ -171,6 +180,9 @@ static void row(struct table *t, const struct line *l, const size_t width[4])
         hf_buf_addf(t->out, "%5.1f%%", v->epss.score * 100);
     else
         hf_buf_addz(t->out, "      ");
+    static const char *const uses[] = {"", "act now", "reachable", "in use", "never used"};
+    if (t->s->used_since_unix)
+        hf_buf_addf(t->out, "  %-10s", uses[v->use]);
     if (v->has_kev) {
         color(t, "\033[1;31m");
         hf_buf_addz(t->out, "  exploited");
@@ -195,7 +207,7 @@ static void row(struct table *t, const struct line *l, const size_t width[4])
 
 static void widths(struct table *t, size_t shown, size_t width[4])
 {
-    size_t max[4] = {24, 40, 34, 34}, total = 10 + 2 + 5 * 2 + 6 + 11;
+    size_t max[4] = {24, 40, 34, 34}, total = 10 + 2 + 5 * 2 + 6 + 11 + (t->s->used_since_unix ? 12 : 0);
     hf_autobuf name = HF_BUF_INIT(1024);
     width[0] = 13, width[1] = 7, width[2] = 9, width[3] = 8;
     for (size_t i = 0; i < shown; i++) {
@@ -228,7 +240,7 @@ static int rows(struct table *t, hf_report_sink sink, void *ctx)
     cell(t, HF_S("SEVERITY"), 10);
     for (unsigned k = 0; k < 4; k++)
         cell(t, hf_span_z(titles[k]), width[k]);
-    hf_buf_addz(t->out, "  EPSS\n");
+    hf_buf_addz(t->out, t->s->used_since_unix ? "  EPSS  USE\n" : "  EPSS\n");
     color(t, "\033[0m");
     for (size_t i = 0; i < shown; i++) {
         row(t, &t->lines[i], width);

@@ -35,6 +35,8 @@ struct hf_why { /* R-n trace, for --why */
     struct hf_span installed, compared; /* versions compared; compared says "< 1.2-3" or "in versions[]" */
     struct hf_span text;     /* one plain sentence */
 };
+/* Whether the package ran or was loaded in containers of the image: what to do first, and what can wait. */
+enum hf_vuln_use { HF_USE_UNKNOWN, HF_USED_NOW /* loaded, reachable from the network, as root */, HF_USED_REACHABLE, HF_USED, HF_USED_NEVER };
 struct hf_vuln {
     struct hf_span id;              /* CVE when exactly one, else the native id (R24) */
     const struct hf_span *aliases;
@@ -56,6 +58,9 @@ struct hf_vuln {
     const struct hf_why *why;
     size_t n_why;
     bool collapsed;                 /* R30: kernel headers and the like; counted apart */
+    enum hf_vuln_use use;
+    bool use_root;
+    uint64_t use_first_unix, use_last_unix; /* 0: not */
     struct hf_span ignored_by;      /* reason of the ignore rule that took it out; empty: counts */
 };
 struct hf_finding { /* kind: secret, malware, sensitive-data, config, size, license, trust, drift */
@@ -69,6 +74,7 @@ struct hf_finding { /* kind: secret, malware, sensitive-data, config, size, lice
 struct hf_incomplete {
     struct hf_span path, reason;
     uint32_t layer;
+    bool unlisted; /* what is at path, or below it, is not even in the list of files */
 };
 struct hf_mark { /* an observation of a cataloger: "apk-repositories", "ubuntu-pro", "rhel-content-set", "java-unnamed" */
     struct hf_span key, text;
@@ -77,6 +83,7 @@ struct hf_scan {
     struct hf_arena arena;
     struct hf_span target;          /* as the user gave it, with the scheme it resolved to */
     struct hf_span digest, os, arch, created; /* image; empty for directories and SBOMs */
+    struct hf_span index, config;             /* other digests it is known by: of the image index its manifest is from, of its config; may be empty */
     const struct hf_layer_info *layers;
     size_t n_layers;
     struct hf_os_release release;   /* of the content; id empty: none found */
@@ -98,6 +105,7 @@ struct hf_scan {
     size_t n_marks, cap_marks;
     struct hf_span *warnings;       /* stale feed, no data for this release, demonstration data, EOL: plain sentences */
     size_t n_warnings;
+    uint64_t used_since_unix;       /* since when it is known which packages are used; 0: it is not */
     uint64_t files, bytes;          /* looked at */
     uint64_t started_unix, elapsed_ns;
 };

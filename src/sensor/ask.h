@@ -25,7 +25,8 @@
         1ull << HF_EV_IO_URING | 1ull << HF_EV_RENAME | HF_SET_RATE)
 
 #define HF_ASK_COSTS 0x1u /* measure the run time of every hook all the time, not now and then */
-#define HF_ASK_FLAGS 0x1u
+#define HF_ASK_PACE 0x2u  /* the guard is to hash large files slowly, where nobody waits for a verdict: later, but not less */
+#define HF_ASK_FLAGS 0x3u
 
 /* Containers whose ordinary events may be limited to fewer a second than usual, and how few at least. */
 #define HF_ASK_LIMITS 4u

@@ -68,6 +68,9 @@ const struct hf_capability hf_capabilities[] = {
         {"file-open", "sensitive files read, watched files written", false, "files that are opened",
                 {SECURITY("file_open"),
                         FANOTIFY("whether a file was opened for reading or writing when it was closed at once; for some ms, what is read of a file that replaces a watched one; folders nobody watches; on overlay file systems before Linux 6.6 nothing")}},
+        {"device-open", "devices and terminals of others opened", false, "devices that are opened, and terminals of other sessions",
+                {SECURITY("file_open"), GROUP("hf_device", "device", NULL),
+                        FANOTIFY("terminals of other sessions; devices of names that are not watched; who opened it is gone when it was closed at once")}},
         {"file-create", "watched files made", false, "files that are made", {SECURITY("path_mknod"), FANOTIFY(NULL)}},
         {"file-unlink", "watched files removed", false, "files that are removed", {SECURITY("path_unlink"), FANOTIFY(NULL)}},
         {"file-rename", "watched files renamed", false, "files that are renamed", {SECURITY("path_rename"), FANOTIFY(NULL)}},
@@ -77,7 +80,7 @@ const struct hf_capability hf_capabilities[] = {
         {"file-rmdir", "watched folders removed", false, "folders that are removed", {SECURITY("path_rmdir"), FANOTIFY(NULL)}},
         {"file-mode", "mode of watched files", false, "changes of mode", {SECURITY("path_chmod"), FANOTIFY("the old mode, for files watched through their folder")}},
         {"file-owner", "owner of watched files", false, "changes of owner", {SECURITY("path_chown"), FANOTIFY(NULL)}},
-        /* the network: bpf/net*.bpf.c, cgroup programs at the root of the unified hierarchy */
+        /* the network: bpf/net*.bpf.c, cgroup programs at the root of the unified hierarchy; those of packets where containers are (packets.c) */
         {"tcp", "TCP connections and listeners", false, "TCP connections and listeners",
                 {TP("hf_set_state", "inet_sock_set_state", NULL),
                         GROUP("hf_sockops", "sock_ops", NULL)}},
@@ -134,7 +137,7 @@ uint64_t hf_program_types(const char *program)
     static const struct {
         const char *name;
         uint64_t types;
-    } rows[] = {{"exec", T(EXEC)}, {"fork", T(FORK)}, {"exit", T(EXIT)}, {"rename", T(RENAME)}, {"cgroup_", T(CGROUP)}, {"egress", T(PAYLOAD) | HF_SET_RATE},
+    } rows[] = {{"exec", T(EXEC)}, {"fork", T(FORK)}, {"exit", T(EXIT)}, {"rename", T(RENAME)}, {"cgroup_", T(CGROUP)}, {"device", T(FILE)}, {"egress", T(PAYLOAD) | HF_SET_RATE},
             {"ingress", T(PAYLOAD) | HF_SET_RATE}, {"connect_unix", T(FILE)}, {"unix_stream_connect", T(FILE)}, {"file_mprotect", T(MEM)}, {"file_", T(FILE)}, {"path_", T(FILE)}, {"set_state", T(NET)},
             {"sockops", T(NET)}, {"connect", T(NET)}, {"sendmsg", T(NET)}, {"post_bind", T(NET)}, {"sock_release", T(NET)}, {"raw_create", T(SOCKET)}, {"socket_create", T(SOCKET)},
             {"sock_create", T(NET) | HF_SET_RATE}, {"ptrace", T(PTRACE)}, {"sb_mount", T(MOUNT)}, {"move_mount", T(MOUNT)}, {"sb_pivotroot", T(MOUNT)},

@@ -19,6 +19,8 @@
 #include "sensor/files/files.h"
 #include "sensor/kernel-internal.h"
 #include "sensor/on-demand.h"
+#include "sensor/packets.h"
+#include "sensor/tracepoint.h"
 
 #define MAX_PROGRAMS 160
 #define MAX_FEATURES 80
@@ -42,6 +44,7 @@ struct hf_kernel {
     struct hf_feature features[MAX_FEATURES];
     size_t n_features, n_always; /* the first n_always are not attached on demand */
     struct hf_on_demand *demand;
+    struct hf_packets *packets;
     bool lsm, fentry, kprobe, fanotify;
     char lsm_why[160], fentry_why[160], kprobe_why[160], fanotify_why[160];
     int stats_fd;
@@ -145,11 +148,10 @@ static void probe_kinds(struct hf_kernel *k)
 
 static const char *no_call_trace(const char *targets)
 {
-    char path[128];
-    snprintf(path, sizeof path, "/sys/kernel/tracing/events/syscalls/%.*s/id", (int)strcspn(targets, ","), targets);
-    if (access(path, R_OK) == 0)
-        return NULL;
-    return access("/sys/kernel/tracing/events", R_OK) == 0 ? "this kernel has no such tracepoint" : "tracefs is not mounted at /sys/kernel/tracing";
+    char first[64];
+    snprintf(first, sizeof first, "%.*s", (int)strcspn(targets, ","), targets);
+    int id = hf_tracepoint_id("syscalls", first);
+    return id >= 0 ? NULL : id == -ENOENT ? "this kernel has no such tracepoint" : "tracefs, which has the tracepoints' numbers, cannot be had";
 }
 
 /* Whether the kernel's types have this name.  libbpf's own search would parse them anew each time. */
@@ -328,8 +330,26 @@ static int load(struct hf_kernel *k, struct hf_err *err)
 static void attach_one(struct hf_kernel *k, struct program *p)
 {
     enum bpf_prog_type type = bpf_program__type(p->prog);
-    bool in_group = type == BPF_PROG_TYPE_CGROUP_SKB || type == BPF_PROG_TYPE_CGROUP_SOCK || type == BPF_PROG_TYPE_CGROUP_SOCK_ADDR || type == BPF_PROG_TYPE_SOCK_OPS;
+    bool in_group = type == BPF_PROG_TYPE_CGROUP_SKB || type == BPF_PROG_TYPE_CGROUP_SOCK || type == BPF_PROG_TYPE_CGROUP_SOCK_ADDR || type == BPF_PROG_TYPE_SOCK_OPS ||
+            type == BPF_PROG_TYPE_CGROUP_DEVICE;
     p->link = in_group ? bpf_program__attach_cgroup(p->prog, k->o.v2_root_fd) : bpf_program__attach(p->prog);
+}
+
+/* Programs that are attached where containers are, by packets.c. */
+static bool is_of_packets(const struct program *p)
+{
+    return bpf_program__type(p->prog) == BPF_PROG_TYPE_CGROUP_SKB;
+}
+
+static int attach_packets(struct hf_kernel *k, struct hf_err *err)
+{
+    const struct program *out = program(k, "hf_egress"), *in = program(k, "hf_ingress");
+    struct hf_packets_opts o = {.root_fd = k->o.v2_root_fd, .progs = {-1, -1}, .by_group = k->o.v1_subsys < 0, .host = k->o.settings.host_types & (1ull << HF_EV_PAYLOAD)};
+    if (out && out->wanted)
+        o.progs[0] = bpf_program__fd(out->prog);
+    if (in && in->wanted)
+        o.progs[1] = bpf_program__fd(in->prog);
+    return o.progs[0] < 0 && o.progs[1] < 0 ? 0 : hf_packets_new(&k->packets, &o, err);
 }
 
 static int attach(struct hf_kernel *k, struct hf_err *err)
@@ -337,7 +357,7 @@ static int attach(struct hf_kernel *k, struct hf_err *err)
     bool lost = false;
     for (size_t i = 0; i < k->n_programs; i++) {
         struct program *p = &k->programs[i];
-        if (!p->wanted)
+        if (!p->wanted || is_of_packets(p))
             continue;
         attach_one(k, p);
         if (!p->link) {
@@ -351,7 +371,7 @@ static int attach(struct hf_kernel *k, struct hf_err *err)
         if (k->features[i].needed && !k->features[i].hook)
             return hf_fail(err, HF_E_UNSUPPORTED, "this kernel cannot show %s (%s: %s); \"holdfast sensor features\" says what it offers",
                     k->features[i].title, k->features[i].refused, k->features[i].why);
-    return 0;
+    return attach_packets(k, err);
 }
 
 void hf_kernel_default_settings(struct hf_settings *s)
@@ -427,6 +447,7 @@ void hf_kernel_close(struct hf_kernel *k)
         return;
     hf_kernel_stats_on(k, false);
     hf_on_demand_free(k->demand);
+    hf_packets_free(k->packets);
     for (size_t i = 0; i < k->n_programs; i++)
         bpf_link__destroy(k->programs[i].link);
     hf_closep(&k->o.v2_root_fd);
@@ -492,6 +513,12 @@ bool hf_kernel_needs_fanotify(const struct hf_kernel *k)
     return false;
 }
 
+bool hf_kernel_tells_devices(struct hf_kernel *k)
+{
+    const struct program *p = program(k, "hf_device");
+    return p && p->link;
+}
+
 int hf_kernel_watched_fd(struct hf_kernel *k, volatile uint64_t **ret_bits)
 {
     *ret_bits = (volatile uint64_t *)k->skel->bss->hf_file_bits;
@@ -512,7 +539,12 @@ int hf_kernel_policy_set(struct hf_kernel *k, uint64_t cgroup_id, uint64_t conta
     p.critical = k->o.settings.container_critical;
     if (bpf_map_update_elem(fd, &cgroup_id, &p, BPF_ANY) < 0)
         return hf_fail(err, -errno, "the policy of a container could not be set");
-    return 0;
+    return cgroup_id == container_id ? hf_packets_add(k->packets, cgroup_id, err) : 0;
+}
+
+int hf_kernel_tick(struct hf_kernel *k, struct hf_err *err)
+{
+    return hf_packets_tick(k->packets, err);
 }
 
 void hf_kernel_each_loss(struct hf_kernel *k, void (*fn)(void *ctx, uint64_t cgroup_id, const struct hf_policy *p), void *ctx)
@@ -532,6 +564,7 @@ void hf_kernel_each_loss(struct hf_kernel *k, void (*fn)(void *ctx, uint64_t cgr
 void hf_kernel_policy_delete(struct hf_kernel *k, uint64_t cgroup_id)
 {
     bpf_map_delete_elem(bpf_map__fd(k->skel->maps.hf_policies), &cgroup_id);
+    hf_packets_remove(k->packets, cgroup_id);
 }
 
 void hf_kernel_limit(struct hf_kernel *k, uint64_t container_id, uint64_t per_s)
@@ -558,7 +591,10 @@ int hf_kernel_leave_out(struct hf_kernel *k, uint64_t types, struct hf_err *err)
         struct program *p = &k->programs[i];
         uint64_t own = hf_program_types(p->name);
         bool out = own && !(own & ~(types & never_urgent));
-        if (out && p->link) {
+        if (is_of_packets(p)) {
+            int done = p->wanted ? hf_packets_off(k->packets, out, err) : 0;
+            rc = rc < 0 ? rc : done;
+        } else if (out && p->link) {
             bpf_link__destroy(p->link);
             p->link = NULL;
             p->left_out = true;
@@ -636,9 +672,10 @@ size_t hf_kernel_costs(struct hf_kernel *k, struct hf_hook_cost *out, size_t max
     for (size_t i = 0; i < k->n_programs && n < max; i++) {
         struct bpf_prog_info info = {0};
         uint32_t len = sizeof info;
-        if ((!k->programs[i].link && !k->programs[i].left_out) || bpf_obj_get_info_by_fd(bpf_program__fd(k->programs[i].prog), &info, &len) < 0)
+        const struct program *p = &k->programs[i];
+        if ((!p->link && !p->left_out && !(p->wanted && is_of_packets(p))) || bpf_obj_get_info_by_fd(bpf_program__fd(p->prog), &info, &len) < 0)
             continue;
-        out[n++] = (struct hf_hook_cost){k->programs[i].name, hf_program_types(k->programs[i].name), info.run_cnt, info.run_time_ns, info.verified_insns};
+        out[n++] = (struct hf_hook_cost){p->name, hf_program_types(p->name), info.run_cnt, info.run_time_ns, info.verified_insns};
     }
     return n + hf_on_demand_costs(k->demand, out + n, max - n);
 }
@@ -671,7 +708,7 @@ uint64_t hf_kernel_memory(struct hf_kernel *k)
     struct bpf_map *m;
     bpf_object__for_each_map(m, k->skel->obj) total += charged(bpf_map__fd(m));
     for (size_t i = 0; i < k->n_programs; i++)
-        if (k->programs[i].link)
+        if (k->programs[i].link || (k->programs[i].wanted && is_of_packets(&k->programs[i])))
             total += charged(bpf_program__fd(k->programs[i].prog));
     hf_on_demand_each_fd(k->demand, add_charged, &total);
     return total;

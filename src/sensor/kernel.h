@@ -59,11 +59,16 @@ void hf_kernel_measure_demand(struct hf_kernel *k);
 /* Whether files are to be seen from user space (files/files.h), because no hook of the kernel half serves some capability. */
 bool hf_kernel_needs_fanotify(const struct hf_kernel *k);
 
+/* Whether the kernel half tells of opened devices without its file hooks, so that fanotify need not. */
+bool hf_kernel_tells_devices(struct hf_kernel *k);
+
 /* The file hooks' map of watched inodes and its bits (policy-map.h); -1 when none of them serves. */
 int hf_kernel_watched_fd(struct hf_kernel *k, volatile uint64_t **ret_bits);
 
 /* A group of the containers' hierarchy becomes (part of) a container; also refreshes one that is known. */
 HF_MUSTUSE int hf_kernel_policy_set(struct hf_kernel *k, uint64_t cgroup_id, uint64_t container_id, struct hf_err *err);
+/* Once a second: what could not be done for a group that was only being made (programs attached to it). */
+HF_MUSTUSE int hf_kernel_tick(struct hf_kernel *k, struct hf_err *err);
 void hf_kernel_policy_delete(struct hf_kernel *k, uint64_t cgroup_id);
 /* The groups that lost events since they are known. */
 void hf_kernel_each_loss(struct hf_kernel *k, void (*fn)(void *ctx, uint64_t cgroup_id, const struct hf_policy *p), void *ctx);

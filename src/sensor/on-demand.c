@@ -16,6 +16,7 @@
 #include "mem.skel.h"
 #include "sensor/capabilities.h"
 #include "sensor/kernel-internal.h"
+#include "sensor/tracepoint.h"
 #include "trace.skel.h"
 
 #define ROWS_MAX 16u /* of the table of capabilities on demand */
@@ -200,7 +201,7 @@ static bool attach_calls(struct attached *a, const char *targets)
             rest.n = 0;
         }
         snprintf(name, sizeof name, "%.*s", HF_SPAN_ARG(one));
-        a->links[i] = bpf_program__attach_tracepoint(a->prog, "syscalls", name);
+        a->links[i] = hf_tracepoint_attach(a->prog, "syscalls", name);
         if (!a->links[i])
             return false;
     }
@@ -286,8 +287,15 @@ static void set_family(struct hf_on_demand *d, struct family *f, uint64_t classe
         }
         if (same(f, rungs, n))
             return;
-        unload(f);
+        struct family before = *f; /* goes on until the new ones are attached: what both see is told twice, nothing is missed */
+        f->obj = NULL;
+        f->n = 0;
         int rc = n ? load(d, f, rungs, n) : 1;
+        if (rc <= 0 && before.obj && attempt + 1 < REFUSED_MAX && rc == 0) { /* chosen again: the old ones stay meanwhile */
+            *f = before;
+            continue;
+        }
+        unload(&before);
         if (rc > 0)
             return;
         if (rc < 0)

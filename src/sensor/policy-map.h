@@ -7,6 +7,7 @@
 #define HF_RING_BULK_BYTES (4u * 1024 * 1024)
 #define HF_MAX_CGROUPS 4096u
 #define HF_COUNTER_TYPES 64u
+#define HF_DEVICES_TOLD 1024u
 #define HF_PATH_BYTES 4096u
 #define HF_SCRATCH_BYTES 24576u /* with the path below 32 KiB: the largest value of a per-processor array */
 #define HF_ARGS_BYTES 8192u
@@ -26,7 +27,6 @@ struct hf_policy {
 };
 #define HF_POLICY_NO_BUDGET 0x1u
 #define HF_POLICY_MAYBE 0x4u /* a runtime made the group; whether it is a container's user space has not said yet */
-#define HF_POLICY_PAYLOAD_ACCEPT 0x2u /* first bytes of incoming connections too, not only of outgoing ones */
 
 struct hf_settings {
     __u64 host_types;    /* types that are sent for processes outside containers */
@@ -62,6 +62,13 @@ struct hf_file_watch {
     __u32 watch; /* HF_WATCH_*; 0: it only leads to a watched one */
 };
 #define HF_WATCH_ITSELF 0x80000000u /* in a record's `watch` until it is judged: the file is watched, not only its folder */
+/* Devices that say nothing of who opens them: null, zero, full, random, urandom; tty and ptmx, which are the process's own. */
+static inline int hf_usual_device(int is_char, __u32 major_no, __u32 minor_no)
+{
+    if (!is_char)
+        return 0;
+    return (major_no == 1 && (minor_no == 3 || minor_no == 5 || minor_no == 7 || minor_no == 8 || minor_no == 9)) || (major_no == 5 && (minor_no == 0 || minor_no == 2));
+}
 static inline __u32 hf_file_bit(__u64 inode)
 {
     return (__u32)(inode * 0x9e3779b97f4a7c15ull >> 48) & (HF_FILE_BITS - 1);

@@ -19,6 +19,7 @@
 #include "sensor/files/files.h"
 #include "sensor/files/watch.h"
 #include "sensor/frames.h"
+#include "sensor/guarded.h"
 #include "sensor/kernel.h"
 #include "sensor/net/rates.h"
 #include "sensor/snapshot/env-names.h"
@@ -26,12 +27,13 @@
 
 #define AHEAD (-10)             /* nice, of all threads */
 #define POLL_MS 6               /* while events come: longer than the kernel half leaves the reader asleep (bpf/emit.h) */
-#define STATUS_NS 1000000000ull
+#define STATUS_NS HF_RATE_NS
 #define BULK_BEFORE_CRITICAL 1024u /* older bulk records that a critical one waits for */
 #define COSTS_EVERY 10u         /* statistics are on for one of so many status intervals */
 #define HOOKS_MAX 160u
 #define LOSERS_MAX 64u
 #define FILE_RECORDS_MAX (8u << 20)
+#define GUARD_FIRST_MS 10000 /* so long the sensor waits for it; later what it kills is not marked as killed */
 #define DEMAND_EVERY_NS 2000000000ull /* hooks are attached and detached so often at most: it takes a tenth of a second, and who asks is not trusted */
 #define ASKS_AT_ONCE 16u /* messages that are looked at before the rings are */
 
@@ -44,12 +46,15 @@ struct sensor {
     struct hf_kernel *kernel;
     struct hf_hierarchy hierarchy;
     struct hf_containers *containers;
+    size_t left_out_told;
     struct hf_rates *rates;    /* NULL: this kernel counts no packets for us */
     struct hf_files *files;    /* NULL: the kernel half sees files itself, or nobody does */
     struct hf_buf file_records; /* wait until the rings are read: they name the processes */
     uint32_t own_mnt_ns;
     bool walking;              /* containers that were there before are being told */
     struct hf_frames frames;
+    struct hf_guarded guard;
+    uint64_t guard_told[HF_GUARDED_COSTS], guard_hooks_ns;
     struct hf_buf record;
     int epoll;
     uint64_t now_ns, status_ns, started_ns, cpu_ns, loop_cpu_ns, ticks; /* cpu_ns: of all threads; loop_cpu_ns: of this one */
@@ -74,9 +79,12 @@ static void container_record(void *ctx, struct hf_span record)
     struct sensor *s = ctx;
     struct hf_wire_pairs p;
     hf_frames_add(&s->frames, record);
-    if (!s->files || record.n < sizeof p.h)
+    if (record.n < sizeof p.h)
         return;
     memcpy(&p, record.p, HF_MIN(record.n, sizeof p));
+    hf_guarded_send(&s->guard, record, p.h.cgroup_id, s->now_ns);
+    if (!s->files)
+        return;
     if (p.h.type == HF_EV_CONTAINER_END)
         hf_files_gone(s->files, p.h.cgroup_id);
     else if (record.n >= sizeof p)
@@ -138,6 +146,29 @@ static void group_event(struct sensor *s, struct hf_span record)
         s->wait_containers_ns = 0;
 }
 
+/* The guard has checks run in a group of their own below a container's.  How far above a process of such a group it is, by whose children they are: its own
+ * (who starts all checks, who waits for one), ENTERS (who goes into the container), RUNS (the program); 0: it is not. */
+enum { ENTERS = 2, RUNS = 3 };
+static unsigned below_guard(const struct sensor *s, const struct hf_wire_hdr *h)
+{
+    uint64_t container = hf_containers_of(s->containers, h->cgroup_id);
+    uint32_t pid = h->ppid;
+    if (!s->o.guard_pid || !container || container == h->cgroup_id)
+        return 0;
+    for (unsigned i = 0; i <= RUNS && pid > 1; i++, pid = hf_parent_of(pid))
+        if (pid == s->o.guard_pid)
+            return i;
+    return 0;
+}
+
+/* Acts of our own are no events.  A name can be taken by anybody, a parent not. */
+static bool is_own(const struct sensor *s, const struct hf_wire_hdr *h)
+{
+    if (h->pid == s->o.peer_pid || (s->o.guard_pid && (h->pid == s->o.guard_pid || h->ppid == s->o.guard_pid)))
+        return h->type != HF_EV_EXIT;
+    return !memcmp(h->comm, "holdfast-check", sizeof "holdfast-check") && below_guard(s, h) == ENTERS;
+}
+
 /* The environment leaves this process only as far as it matters. */
 static void exec_event(struct sensor *s, struct hf_span record)
 {
@@ -153,6 +184,8 @@ static void exec_event(struct sensor *s, struct hf_span record)
         hf_containers_runtime(s->containers, e.h.pid, hf_span_sub(record, before - e.args_len, e.args_len));
     if (s->files && e.h.mnt_ns != s->own_mnt_ns)
         hf_files_look_again(s->files, hf_containers_of(s->containers, e.h.cgroup_id), e.h.pid);
+    if (below_guard(s, &e.h) == RUNS)
+        e.h.flags |= HF_F_CHECK;
     hf_buf_clear(&s->record);
     hf_buf_adds(&s->record, hf_span_sub(record, 0, before));
     hf_env_filter(hf_span_sub(record, before, e.env_len), HF_ENV_BYTES, &s->record);
@@ -164,12 +197,14 @@ static void exec_event(struct sensor *s, struct hf_span record)
     e.h.len = (uint32_t)s->record.n;
     memcpy(s->record.p, &e, sizeof e);
     hf_frames_add(&s->frames, hf_buf_span(&s->record));
+    hf_guarded_send(&s->guard, hf_buf_span(&s->record), hf_containers_of(s->containers, e.h.cgroup_id), s->now_ns);
 }
 
 /* The file hooks tell of whatever is done to watched inodes and in watched folders; the rows of their paths decide. */
 static void file_event(struct sensor *s, struct hf_span record)
 {
     struct hf_wire_file e;
+    uint64_t of = 0;
     if (record.n < sizeof e)
         return;
     memcpy(&e, record.p, sizeof e);
@@ -179,14 +214,30 @@ static void file_event(struct sensor *s, struct hf_span record)
         e.h.cgroup_id = container;
         bool told = s->files && hf_files_judge(s->files, &e, path, path2);
         e.h.cgroup_id = own;
+        of = container;
         if (!told)
             return;
     }
     hf_buf_clear(&s->record);
     hf_buf_add(&s->record, &e, sizeof e);
     hf_buf_adds(&s->record, hf_span_from(record, sizeof e));
-    if (hf_buf_ok(&s->record))
-        hf_frames_add(&s->frames, hf_buf_span(&s->record));
+    if (!hf_buf_ok(&s->record))
+        return;
+    hf_frames_add(&s->frames, hf_buf_span(&s->record));
+    if (s->o.guard_files && e.op != HF_FILE_OPEN)
+        hf_guarded_send(&s->guard, hf_buf_span(&s->record), of, s->now_ns);
+}
+
+/* The kernel half says that packets of a container come fast. */
+static void fast_packets(struct sensor *s, uint64_t container)
+{
+    struct hf_wire_rate r;
+    struct hf_err err = HF_ERR_INIT;
+    int rc = s->rates ? hf_rates_early(s->rates, container, hf_boot_ns(), &r, &err) : 0;
+    if (rc < 0)
+        tell_error(s, container, &err);
+    if (rc > 0)
+        hf_frames_add(&s->frames, hf_span((const char *)&r, sizeof r));
 }
 
 static void take(struct sensor *s, struct hf_span record)
@@ -195,7 +246,7 @@ static void take(struct sensor *s, struct hf_span record)
     if (record.n < sizeof h)
         return;
     memcpy(&h, record.p, sizeof h);
-    if (h.pid == s->o.peer_pid && h.type != HF_EV_EXIT)
+    if (is_own(s, &h))
         return;
     switch (h.type) {
     case HF_EV_EXEC:
@@ -207,6 +258,14 @@ static void take(struct sensor *s, struct hf_span record)
     case HF_EV_CGROUP:
         hf_frames_add(&s->frames, record);
         group_event(s, record);
+        break;
+    case HF_EV_MEM:
+    case HF_EV_NET:
+        hf_guarded_send(&s->guard, record, hf_containers_of(s->containers, h.cgroup_id), s->now_ns);
+        hf_frames_add(&s->frames, record);
+        break;
+    case HF_EV_RATE:
+        fast_packets(s, h.cgroup_id);
         break;
     default:
         hf_frames_add(&s->frames, record);
@@ -240,12 +299,16 @@ static void send_files(struct sensor *s)
     while (rest.n >= sizeof(struct hf_wire_hdr)) {
         struct hf_wire_hdr h;
         memcpy(&h, rest.p, sizeof h);
-        if (h.type != HF_EV_FILE || hf_files_running(s->files, h.cgroup_id))
+        if (h.type != HF_EV_FILE || hf_files_running(s->files, h.cgroup_id)) {
             hf_frames_add(&s->frames, hf_span_sub(rest, 0, h.len));
+            if (s->o.guard_files)
+                hf_guarded_send(&s->guard, hf_span_sub(rest, 0, h.len), hf_containers_of(s->containers, h.cgroup_id), s->now_ns);
+        }
         rest = hf_span_from(rest, h.len);
     }
     hf_buf_clear(&s->file_records);
     hf_frames_flush(&s->frames);
+    hf_guarded_flush(&s->guard);
 }
 
 /* Both rings, merged by time.  A critical record waits for at most BULK_BEFORE_CRITICAL older ones; bulk records stay in the kernel while
@@ -273,6 +336,7 @@ static size_t drain(struct sensor *s)
         }
         n++;
     }
+    hf_guarded_flush(&s->guard);
     hf_frames_flush(&s->frames);
     return n;
 }
@@ -434,6 +498,19 @@ static void send_rate(void *ctx, const struct hf_wire_rate *r)
     hf_frames_add(&s->frames, hf_span((const char *)r, sizeof *r));
 }
 
+/* The guard's share of the cost, as far as it has told. */
+static void guard_cost(struct sensor *s, uint64_t interval_ns, struct hf_buf *out)
+{
+    static const char *const names[HF_GUARDED_COSTS] = {"guard_cpu_ns_per_s", "guard_hash_ns_per_s", "guard_large_ns_per_s", "guard_hooks_ns_per_s", "guard_hashed_bytes_per_s", "guard_verdicts_per_s"};
+    for (size_t i = 0; i < HF_GUARDED_COSTS && s->o.guard_fd >= 0; i++) {
+        uint64_t more = s->guard.cost[i] - s->guard_told[i], rate = per_s(more, interval_ns);
+        if (i == HF_GUARDED_KERNEL) /* measured now and then, as the sensor's own */
+            rate = s->guard_hooks_ns = more ? rate : s->guard_hooks_ns;
+        hf_pairs_addf(out, names[i], "%llu", (unsigned long long)rate);
+        s->guard_told[i] = s->guard.cost[i];
+    }
+}
+
 static void status(struct sensor *s)
 {
     uint64_t interval = s->now_ns - s->status_ns, cpu = own_cpu_ns(CLOCK_PROCESS_CPUTIME_ID), loop_cpu = own_cpu_ns(CLOCK_THREAD_CPUTIME_ID), cpu_per_s, records = s->frames.records;
@@ -449,9 +526,18 @@ static void status(struct sensor *s)
     struct hf_err rates = HF_ERR_INIT;
     if (s->rates && hf_rates_read(s->rates, s->now_ns, send_rate, s, &rates) < 0)
         hf_pairs_add(&b, "error", hf_span_z(rates.msg));
+    struct hf_err kernel = HF_ERR_INIT;
+    if (hf_kernel_tick(s->kernel, &kernel) < 0)
+        hf_pairs_add(&b, "error", hf_span_z(kernel.msg));
     struct hf_err files = HF_ERR_INIT;
     if (s->files && hf_files_tick(s->files, s->now_ns, &files) < 0)
         hf_pairs_add(&b, "error", hf_span_z(files.msg));
+    size_t left_out = hf_containers_left_out(s->containers);
+    if (left_out && left_out != s->left_out_told) {
+        hf_pairs_add(&b, "error", HF_S("more daemons of containers run here than are read: containers of some of them may stay without names"));
+        hf_pairs_addf(&b, "runtimes_left_out", "%zu", left_out);
+    }
+    s->left_out_told = left_out;
     hf_pairs_addf(&b, "state", "running");
     hf_pairs_addf(&b, "uptime_s", "%llu", (unsigned long long)((s->now_ns - s->started_ns) / 1000000000u));
     hf_pairs_addf(&b, "records", "%llu", (unsigned long long)records);
@@ -463,6 +549,7 @@ static void status(struct sensor *s)
     hf_pairs_addf(&b, "sensor_cpu_ns_per_s", "%llu", (unsigned long long)cpu_per_s);
     hf_pairs_addf(&b, "sensor_files_ns_per_s", "%llu", (unsigned long long)per_s(all - loop, interval ? interval : 1)); /* of the thread that marks files */
     hf_pairs_addf(&b, "hooks_ns_per_s", "%llu", (unsigned long long)hooks);
+    guard_cost(s, interval ? interval : 1, &b);
     hf_pairs_addf(&b, "sensor_rss_kib", "%llu", (unsigned long long)rss_kib());
     if (s->files) {
         size_t objects;
@@ -521,6 +608,7 @@ static void take_ask(struct sensor *s, const struct hf_ask *a)
     struct hf_ask before = s->asked, now_asked = *a; /* which may be s->asked */
     s->asked = now_asked;
     limits_in_force(s, &before);
+    hf_guarded_pace(&s->guard, s->asked.flags & HF_ASK_PACE);
     hf_pairs_begin(&b, HF_EV_STATUS, 0);
     hf_pairs_addf(&b, "asked", "%llu", (unsigned long long)a->seq);
     if (settings_in_force(s, &err) < 0)
@@ -608,6 +696,8 @@ static void foresee(void *ctx, struct hf_kernel *k)
     struct hf_ask a;
     struct hf_err ignored = HF_ERR_INIT;
     char bytes[2 * sizeof a];
+    if (s->o.guard_first)
+        hf_guarded_wait(&s->guard, GUARD_FIRST_MS);
     ssize_t n = recv(s->o.out_fd, bytes, sizeof bytes, MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC);
     if (n != (ssize_t)sizeof a || hf_ask_read(hf_span(bytes, sizeof a), &a, &ignored) < 0)
         return;
@@ -650,8 +740,46 @@ static int open_kernel(struct sensor *s, struct hf_err *err)
 static void was_there(void *ctx, struct hf_span record, struct hf_span cgroup_path)
 {
     struct sensor *s = ctx;
+    struct hf_wire_hdr h;
     (void)cgroup_path;
     hf_frames_add(&s->frames, record);
+    if (record.n < sizeof h)
+        return;
+    memcpy(&h, record.p, sizeof h);
+    hf_guarded_send(&s->guard, record, hf_containers_of(s->containers, h.cgroup_id), s->now_ns);
+}
+
+static void guard_record(void *ctx, struct hf_span record)
+{
+    struct sensor *s = ctx;
+    hf_frames_add(&s->frames, record);
+}
+
+/* What the guard says goes out at once; its end is told once, and so is what it was too slow for. */
+static void read_guard(struct sensor *s)
+{
+    hf_guarded_read(&s->guard, s->now_ns, guard_record, s);
+    hf_frames_flush(&s->frames);
+}
+
+static void check_guard(struct sensor *s)
+{
+    if (s->guard.frames.lost > s->guard.lost_told) {
+        tell_loss(s, 0, HF_EV_VERDICT, HF_LOSS_QUEUE, s->guard.frames.lost - s->guard.lost_told);
+        s->guard.lost_told = s->guard.frames.lost;
+    }
+    if (!s->guard.gone || s->guard.gone_told)
+        return;
+    s->guard.gone_told = true;
+    (void)epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->o.guard_fd, NULL);
+    hf_autobuf b = HF_BUF_INIT(1024);
+    hf_pairs_begin(&b, HF_EV_STATUS, 0);
+    hf_pairs_add(&b, "guard", HF_S("gone"));
+    hf_pairs_add(&b, "error", HF_S("the guard has ended: programs are not held against the seals of their images any more"));
+    struct hf_span record = hf_pairs_end(&b);
+    if (record.n)
+        hf_frames_add(&s->frames, record);
+    hf_frames_flush(&s->frames);
 }
 
 static int open_files(struct sensor *s, struct hf_err *err)
@@ -659,7 +787,8 @@ static int open_files(struct sensor *s, struct hf_err *err)
     struct stat st;
     struct hf_files_opts o = {.fanotify = hf_kernel_needs_fanotify(s->kernel), .tell = file_record, .ctx = s, .watch = s->o.watch};
     o.map_fd = hf_kernel_watched_fd(s->kernel, &o.bits);
-    if (!o.fanotify && o.map_fd < 0)
+    o.devices = hf_kernel_tells_devices(s->kernel);
+    if (!o.fanotify && !o.devices && o.map_fd < 0)
         return 0;
     s->o.watch = NULL;
     int rc = hf_files_new(&s->files, &o, err);
@@ -676,6 +805,9 @@ static int start(struct sensor *s, struct hf_err *err)
 {
     s->started_ns = s->now_ns = s->status_ns = hf_boot_ns();
     hf_frames_init(&s->frames, s->o.out_fd);
+    int guard_rc = hf_guarded_init(&s->guard, s->o.guard_fd, err);
+    if (guard_rc < 0)
+        return guard_rc;
     hf_buf_init(&s->record, HF_WIRE_MAX);
     hf_buf_init(&s->file_records, FILE_RECORDS_MAX);
     int rc = open_kernel(s, err);
@@ -690,6 +822,9 @@ static int start(struct sensor *s, struct hf_err *err)
         if (s->epoll < 0 || epoll_ctl(s->epoll, EPOLL_CTL_ADD, fds[i], &e) < 0)
             return hf_fail(err, -errno, "the rings could not be waited for");
     }
+    struct epoll_event from_guard = {.events = EPOLLIN, .data.fd = s->o.guard_fd};
+    if (s->o.guard_fd >= 0 && epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->o.guard_fd, &from_guard) < 0)
+        return hf_fail(err, -errno, "the guard could not be waited for");
     rc = open_files(s, err);
     if (rc < 0)
         return rc;
@@ -705,6 +840,7 @@ static int start(struct sensor *s, struct hf_err *err)
     if (rates_fd >= 0 && (more = hf_rates_new(&s->rates, rates_fd, err)) < 0)
         return more;
     first_status(s);
+    hf_guarded_flush(&s->guard);
     hf_frames_flush(&s->frames);
     return 0;
 }
@@ -729,6 +865,8 @@ static void loop(struct sensor *s)
         for (int i = 0; i < n; i++) {
             if (events[i].data.fd == s->o.out_fd)
                 read_asks(s);
+            else if (events[i].data.fd == s->o.guard_fd)
+                read_guard(s);
             else if (s->files && events[i].data.fd == hf_files_fd(s->files))
                 hf_files_read(s->files);
         }
@@ -738,10 +876,15 @@ static void loop(struct sensor *s)
         if (s->now_ns >= s->wait_containers_ns) {
             uint64_t in = hf_containers_tick(s->containers, s->now_ns);
             s->wait_containers_ns = in == UINT64_MAX ? UINT64_MAX : s->now_ns + in;
+            hf_guarded_flush(&s->guard);
             hf_frames_flush(&s->frames);
         }
-        if (s->now_ns - s->status_ns >= STATUS_NS)
+        if (s->guard.gone && !s->guard.gone_told)
+            check_guard(s);
+        if (s->now_ns - s->status_ns >= STATUS_NS) {
             status(s);
+            check_guard(s);
+        }
         if ((s->asked.demand != s->demand || s->asked.demand_cheap != s->demand_cheap) && s->now_ns - s->demand_ns >= DEMAND_EVERY_NS)
             take_ask(s, &s->asked);
     }
@@ -771,6 +914,7 @@ static void finish(struct sensor *s)
     hf_containers_free(s->containers);
     hf_kernel_close(s->kernel);
     hf_frames_done(&s->frames);
+    hf_guarded_done(&s->guard);
     hf_buf_done(&s->record);
     hf_buf_done(&s->file_records);
     hf_closep(&s->epoll);
@@ -795,6 +939,7 @@ int hf_sensor_run(const struct hf_sensor_opts *o, struct hf_err *err)
 int hf_sensor_probe(struct hf_kernel **ret, struct hf_err *err)
 {
     struct sensor s = {.o = {.host = true}, .epoll = -1};
+    s.o.guard_fd = -1;
     int rc = open_kernel(&s, err);
     if (rc < 0)
         return rc;

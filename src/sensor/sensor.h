@@ -10,6 +10,10 @@
 struct hf_sensor_opts {
     int out_fd;             /* SOCK_SEQPACKET, to the unprivileged process */
     uint32_t peer_pid;      /* of that process: its own acts are no events either */
+    int guard_fd;           /* SOCK_SEQPACKET, to the guard (guarded.h); -1: there is none */
+    uint32_t guard_pid;     /* its acts are no events either */
+    bool guard_first;       /* its programs are attached before the sensor's own: what they kill is seen to be killed */
+    bool guard_files;       /* the guard wants to know what is written in containers, of the files that are watched */
     struct hf_watch_list *watch; /* files that are watched (files/watch.h); taken over.  NULL: the built-in rows */
     bool host;              /* events of processes outside containers too */
     volatile const int *stop; /* becomes non-zero when it is to end */

@@ -73,7 +73,7 @@ static void refused(void)
     a.reserved = 1;
     OK(reads(&a, &err) == HF_E_FORMAT);
     a = good();
-    a.flags = 2;
+    a.flags = 4;
     OK(reads(&a, &err) == HF_E_FORMAT);
     a = good();
     a.size--;

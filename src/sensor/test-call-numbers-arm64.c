@@ -3,6 +3,7 @@
 #undef __TARGET_ARCH_x86
 #define __TARGET_ARCH_arm64
 #include "sensor/call-numbers.h"
+#include "sensor/guard-calls.h"
 
 const volatile __u8 *arm64_native(void);
 const volatile __u8 *arm64_compat(void);
@@ -15,4 +16,17 @@ const volatile __u8 *arm64_native(void)
 const volatile __u8 *arm64_compat(void)
 {
     return hf_calls_compat;
+}
+
+const volatile __u8 *arm64_guard_native(void);
+const volatile __u8 *arm64_guard_compat(void);
+
+const volatile __u8 *arm64_guard_native(void)
+{
+    return hf_guard_native;
+}
+
+const volatile __u8 *arm64_guard_compat(void)
+{
+    return hf_guard_compat;
 }

@@ -3,6 +3,7 @@
  * everywhere; its numbers can be held anywhere. */
 #define __TARGET_ARCH_x86
 #include "sensor/call-numbers.h"
+#include "sensor/guard-calls.h"
 
 #include <seccomp.h>
 
@@ -10,6 +11,8 @@
 
 const volatile __u8 *arm64_native(void);
 const volatile __u8 *arm64_compat(void);
+const volatile __u8 *arm64_guard_native(void);
+const volatile __u8 *arm64_guard_compat(void);
 
 static const struct {
     const char *name;
@@ -47,8 +50,42 @@ static void holds(const char *of, const volatile __u8 *numbers, uint32_t arch, b
     EQ_U(listed, known); /* and no number that is none of these */
 }
 
+/* Of what a policy may forbid: all that have a number, in all four. */
+static const struct {
+    const char *name;
+    int what;
+} uses[] = {
+        {"init_module", HF_GC_MODULES}, {"finit_module", HF_GC_MODULES}, {"bpf", HF_GC_BPF}, {"mount", HF_GC_MOUNT}, {"umount2", HF_GC_MOUNT}, {"umount", HF_GC_MOUNT}, {"pivot_root", HF_GC_MOUNT},
+        {"move_mount", HF_GC_MOUNT}, {"fsopen", HF_GC_MOUNT}, {"fsconfig", HF_GC_MOUNT}, {"fsmount", HF_GC_MOUNT}, {"mount_setattr", HF_GC_MOUNT}, {"ptrace", HF_GC_TRACE},
+        {"process_vm_readv", HF_GC_PTRACE}, {"process_vm_writev", HF_GC_PTRACE}, {"pidfd_getfd", HF_GC_PTRACE}, {"unshare", HF_GC_USERNS}, {"clone", HF_GC_USERNS}, {"clone3", HF_GC_CLONE3},
+};
+
+static void guards(const char *of, const volatile __u8 *numbers, const volatile uint32_t *archs)
+{
+    unsigned listed = 0, known = 0;
+    printf("# %s\n", of);
+    for (; *archs; archs++)
+        for (size_t i = 0; i < HF_ARRAY_LEN(uses); i++) {
+            int nr = seccomp_syscall_resolve_name_arch(*archs, uses[i].name);
+            nr = *archs == SCMP_ARCH_X32 && nr >= 0x40000000 ? nr - 0x40000000 : nr;
+            if (nr < 0 || nr >= (int)HF_GUARD_CALLS)
+                continue;
+            if (!OK(numbers[nr] == uses[i].what))
+                printf("# %s is %d: %u\n", uses[i].name, nr, numbers[nr]);
+            known += *archs != SCMP_ARCH_X32 || nr >= 512;
+        }
+    for (unsigned i = 0; i < HF_GUARD_CALLS; i++)
+        listed += numbers[i] != 0;
+    EQ_U(listed, known);
+}
+
 int main(void)
 {
+    static const volatile uint32_t x86[] = {SCMP_ARCH_X86_64, SCMP_ARCH_X32, 0}, i386[] = {SCMP_ARCH_X86, 0}, arm64[] = {SCMP_ARCH_AARCH64, 0}, arm[] = {SCMP_ARCH_ARM, 0};
+    guards("guard, x86-64 and x32", hf_guard_native, x86);
+    guards("guard, i386", hf_guard_compat, i386);
+    guards("guard, arm64", arm64_guard_native(), arm64);
+    guards("guard, arm", arm64_guard_compat(), arm);
     holds("x86-64", hf_calls_native, SCMP_ARCH_X86_64, true);
     holds("i386", hf_calls_compat, SCMP_ARCH_X86, false);
     holds("arm64", arm64_native(), SCMP_ARCH_AARCH64, true);

@@ -35,7 +35,13 @@ RULES = """
   priority: HIGH
   once: 1s
 """
-RULES = RULES.replace("GLOBS", " or ".join(f'proc.cmdline glob "*b*n*t*e*{i}"' for i in range(300)))
+
+
+def rules(globs):
+    """With so many patterns, which is what makes the rule dear."""
+    return RULES.replace("GLOBS", " or ".join(f'proc.cmdline glob "*b*n*t*e*{i}"' for i in range(globs)))
+
+
 LOOP = "i=0; while :; do /bin/true; /bin/true; done"
 
 
@@ -50,7 +56,7 @@ def test_json(watch, busybox):  # noqa: F811
     assert docker(busybox, "rm", "-f", "busy").returncode == 0
     assert {l["type"] for l in w.lines()} == {"status"}
     assert full["budget_pct"] == 0 and full["rules_given_up"] == 0
-    assert abs(full["core_pct"] - full["sensor_pct"] - full["engine_pct"] - full["hooks_pct"]) < 0.01
+    assert abs(full["core_pct"] - full["sensor_pct"] - full["engine_pct"] - full["hooks_pct"] - full["guard_pct"] - full["guard_hooks_pct"]) < 0.01
     assert full["sensor_rss_kib"] > 1000 and full["engine_rss_kib"] > 1000 and full["kernel_bytes"] > 1 << 20
     hooks = {h["name"]: h for h in full["hooks"]}
     assert hooks["hf_exec"]["events"] == ["exec"] and hooks["hf_exec"]["runs_per_s"] > 0 and hooks["hf_exec"]["ns_each"] > 0 and hooks["hf_exec"]["rules"] > 5
@@ -92,7 +98,8 @@ def test_tables_in_a_file(binary, tmp_path):
     assert [h.split()[0] for h in headings if h.split()[0] in ("HOOK", "RULE")] == ["HOOK", "RULE"]
     assert all(len(line) <= 100 for line in found[-1].splitlines()), "columns"
     rows = found[-1].split("\nRULE", 1)[1].splitlines()[1:]
-    assert [r.split("  ")[0] for r in rows[:4]] == ["(reading, joining, output)", "(finding the watched files)", "(process tree)", "(record and display)"]
+    assert [r.split("  ")[0] for r in rows[:6]] == ["(reading, joining, output)", "(finding the watched files)", "(process tree)", "(record and display)", "(guard: digests)",
+                                                     "(guard: verdicts, policies)"]
     assert any(r.startswith("Password hashes read") for r in rows), "without a terminal every rule has its line"
 
 
@@ -128,7 +135,7 @@ def test_on_a_terminal(binary, columns):
 
 
 def test_flood_is_limited_then_the_least_is_given_up(watch, busybox, tmp_path):  # noqa: F811
-    (tmp_path / "rules.yaml").write_text(RULES)
+    (tmp_path / "rules.yaml").write_text(rules(300))
     w = watch("--json", "--type", "status", "--rules", tmp_path / "rules.yaml", "--budget", "0.01")
     docker(busybox, "run", "-d", "--name", "flooder", "--network", "none", "box:1", "/bin/sh", "-c", f"({LOOP}) & {LOOP}")
     limited = w.wait_for(lambda l: l["type"] == "status" and l["status"].get("state") == "limited" and l["status"]["container"] == "flooder", 60)[0]
@@ -157,6 +164,32 @@ def test_flood_is_limited_then_the_least_is_given_up(watch, busybox, tmp_path): 
     assert [l for l in w.lines() if l["type"] == "status" and l["status"].get("state") == "shed" and "Program from" in l["status"].get("rules", "")] == []
 
 
+def test_what_was_given_up_comes_back(watch, busybox, tmp_path):  # noqa: F811
+    """A load sheds a rule; when it is gone the rule is back, sees again what it did not see meanwhile, and the kernel half is told."""
+    (tmp_path / "rules.yaml").write_text(rules(3000))  # so dear that what other containers of this machine cost is little beside it
+    w = watch("--json", "--type", "status", "--rules", tmp_path / "rules.yaml", "--budget", "6")
+
+    def told(state, text, seconds):
+        return w.wait_for(lambda l: l["type"] == "status" and l["status"].get("state") == state and text in l["status"]["what"], seconds)[0]["status"]
+
+    def one(name):  # a program that the rule is about
+        docker(busybox, "run", "--rm", "--name", name, "--network", "none", "box:1", "/bin/true", "b-n-t-e-1")
+
+    docker(busybox, "run", "-d", "--name", "load", "--network", "none", "box:1", "/bin/sh", "-c", f"({LOOP}) & {LOOP}")
+    told("shed", "rule given up: Dear", 120)
+    w.wait_for(lambda l: l.get("cost", {}).get("rules_given_up"))
+    one("unseen")
+    assert docker(busybox, "rm", "-f", "load").returncode == 0
+    back = told("restored", "rule back: Dear; events told again: ", 300)
+    assert float(back["cost_pct"]) < float(back["budget_pct"]) == 6
+    told("restored", "ordinary events of load not limited any more", 300)
+    assert w.wait_for(lambda l: "left_out.containers" in l.get("status", {}))[-1]["status"]["left_out.containers"] == "none"
+    one("seen")
+    w.wait_for(lambda l: l["type"] == "alert" and l["rule"] == "Dear" and l["container"]["name"] == "seen")
+    assert not [l for l in w.lines() if l["type"] == "alert" and l["rule"] == "Dear" and l["container"]["name"] == "unseen"]
+    assert w.end()[0] in (0, 4)
+
+
 def test_recordings_are_whole(watch, tmp_path):  # noqa: F811
     w = watch("--json", "--type", "status", "--no-rules", "--budget", "0.01", "--record", tmp_path / "a.hfrec")
     said = w.wait_for(lambda l: l["type"] == "status" and l["status"].get("state") == "over_budget", 60)[0]["status"]
@@ -170,3 +203,20 @@ def test_wrong_use(run):
     for args in (("--cost", "--map"), ("--cost", "--tree"), ("--cost", "--replay", "x"), ("--cost", "--type", "exec"), ("--budget", "much"), ("--budget", "1.234"), ("--budget", "-1")):
         code, _, err = run("watch", *args)
         assert code == 2 and ("--cost" in err or "--budget" in err)
+
+
+def test_large_files_are_hashed_slowly_before_anything_is_given_up(watch, busybox):  # noqa: F811
+    """The guard's work is a part of the cost; when large files make it too much they are taken slowly, small ones are not."""
+    w = watch("--json", "--type", "status,verdict", "--budget", "2")
+    docker(busybox, "run", "-d", "--name", "large", "--network", "none", "box:1", "/bin/sh", "-c", "/bin/sleep 300")
+    script = "for i in 1 2 3 4 5 6 7 8 9; do mkdir /tmp/large$i; cp /bin/sleep /tmp/large$i/sleep; truncate -s 3G /tmp/large$i/sleep; /tmp/large$i/sleep 0; done"
+    assert docker(busybox, "exec", "large", "/bin/sh", "-c", script).returncode == 0
+    paced = w.wait_for(lambda l: l["type"] == "status" and l["status"].get("state") in ("paced", "shed", "left_out"), 60)[0]["status"]
+    assert paced["state"] == "paced" and "slowly" in paced["what"] and float(paced["saves_pct"]) > 1 and "rules" not in paced
+    cost = w.wait_for(lambda l: l.get("cost", {}).get("guard_paced"))[0]["cost"]
+    assert cost["guard_pct"] * 1.1 > cost["guard_hash_pct"] > 0  # read one after the other
+    w.wait_for(lambda l: l.get("cost", {}).get("guard_paced") and l["cost"]["guard_hash_pct"] < 1.5)
+    assert docker(busybox, "exec", "large", "/bin/sh", "-c", "mkdir /tmp/small; cp /bin/sleep /tmp/small/sleep; echo >>/tmp/small/sleep; /tmp/small/sleep 0").returncode == 0
+    w.wait_for(lambda l: l["type"] == "verdict" and l["verdict"]["path"] == "/tmp/small/sleep" and l["verdict"]["result"] == "foreign", 20)
+    assert len({l["verdict"]["path"] for l in w.lines() if l["type"] == "verdict" and "large" in l["verdict"]["path"]}) < 9, "they are still waited for"
+    docker(busybox, "rm", "-f", "large")

@@ -107,13 +107,13 @@ def started(driver, before=()):
         shutil.rmtree(root, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def overlay():
     with started("overlay2") as daemon:
         yield daemon
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def vfs():
     with started("vfs") as daemon:
         yield daemon
@@ -143,7 +143,7 @@ FILES = {
 NAMES = {"openssl", "libc6", "requests", "lodash", "new"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def context(tmp_path_factory):
     path = tmp_path_factory.mktemp("context")
     p = subprocess.run(["gcc", "-static", "-O1", "-o", path / "tool", TOOLS / "container-tool.c"], capture_output=True, text=True)
@@ -155,20 +155,20 @@ def context(tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def image(overlay, context):
     overlay("build", "-q", "--network", "none", "-t", "hf/app:1", context)
     return overlay
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def archive(image, tmp_path_factory):
     path = tmp_path_factory.mktemp("saved") / "image.tar"
     image("save", "-o", path, "hf/app:1")
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def copied(vfs, archive):
     """The same image behind a driver whose store is not read."""
     vfs("load", "-i", archive)

@@ -36,6 +36,7 @@ CANNOT_RUN = {
     "holdfast scan docker:": "needs a docker daemon",
     "holdfast scan container:": "needs a docker daemon",
     "holdfast watch": "runs until Ctrl-C; test_watch.py runs it",
+    "holdfast protect": "needs root and the state of a watch with policies; test_protect.py runs it",
     "holdfast sensor": "loads programs into the kernel; test_watch.py runs it",
     "sudo ": "changes the machine",
     "apt-get ": "changes the machine",
@@ -68,6 +69,7 @@ def help_options(text):
     """{long name: (letter, placeholder)} and the choices named in a --help."""
     options = {m[2]: (m[1] or "", m[3] or "") for m in re.finditer(r"^  (?:-(\w), |    )--([a-z-]+)(?: ([^ ]+))?  ", text, re.M)}
     options.update({m[2]: (m[1] or "", m[3] or "") for m in re.finditer(r"^  (?:-(\w), |    )--([a-z-]+) (\S+) (?! )", text, re.M) if m[2] not in options})
+    options.update({m[1]: ("", m[2]) for m in re.finditer(r"^      --([a-z-]+)(\[=[A-Z]+\]) ", text, re.M)})
     choices = {c for m in re.finditer(r"^ {20,}\(([a-z|]+)\)$", text, re.M) for c in m[1].split("|")}
     options.setdefault("help", ("h", ""))  # a command without options of its own has no table
     return options, choices
@@ -75,7 +77,7 @@ def help_options(text):
 
 def page_options(text):
     """The same from the definitions of a page: lines that begin with *-."""
-    return {m[2]: (m[1] or "", plain(m[3] or "")) for m in re.finditer(r"^(?:\*-(\w)\*, )?\*--([a-z-]+)\*(?: (.+))?$", text, re.M)}
+    return {m[2]: (m[1] or "", plain(m[3] or m[4] or "")) for m in re.finditer(r"^(?:\*-(\w)\*, )?\*--([a-z-]+)\*(?: (.+)|(\[=.+\]))?$", text, re.M)}
 
 
 def page(name):
@@ -211,7 +213,7 @@ def reason(line):
     return next((k for k in CANNOT_RUN if line == k or (line.startswith(k) and (k.endswith((" ", ":", "/")) or line[len(k)] in " \t#"))), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def kit(run, binary, tmp_path_factory):
     """A folder with what the examples speak of."""
     path = tmp_path_factory.mktemp("kit")
@@ -306,7 +308,44 @@ def test_links_and_paths_exist(path):
     assert not missing, f"{path.relative_to(ROOT)} names what is not there: {missing}"
 
 
+def test_pages_that_the_code_names_exist():
+    missing = {}
+    for source in [*(ROOT / "src").rglob("*.[ch]"), *(ROOT / "tools").iterdir()]:
+        for name in re.findall(r"\bdocs/[\w./-]+\.(?:md|json)\b", source.read_text(errors="replace")) if source.is_file() else []:
+            if not (ROOT / name).exists():
+                missing.setdefault(name, str(source.relative_to(ROOT)))
+    assert not missing
+
+
 def test_the_tour_names_every_folder():
     text = (ROOT / "docs/architecture.md").read_text()
     missing = [p.name for p in (ROOT / "src").iterdir() if p.is_dir() and f"src/{p.name}" not in text]
     assert not missing, f"docs/architecture.md does not speak of src/{missing}"
+
+
+def kind_of(text):
+    """What a YAML file of ours is: the command that says whether it is right."""
+    first = re.sub(r"^#.*\n", "", text)
+    if re.match(r"- policy: ", first):
+        return ("policy", "check")
+    if re.match(r"- (channel|route|settings): ?", first):
+        return ("notify", "check", "--no-secrets", "--config")
+    if re.match(r"(scan|db|store|docker|inventory|daemon|console):\n", first) or re.match(r"[a-z]+\.[a-z_]+:", first):
+        return ("config", "check", "--config")
+    return None
+
+
+YAML = [(p, start, text) for p in [*MAN, *MARKDOWN] for start, language, text in blocks_of(p) if (language == "yaml" or re.match(r"# [a-z-]+\.yaml\n", text)) and kind_of(text)]
+
+
+def test_yaml_is_taken(run, tmp_path):
+    """Settings, channels and policies as documents show them are such as the program takes."""
+    assert {kind_of(t)[0] for _, _, t in YAML} == {"policy", "notify", "config"}
+    problems = []
+    for path, start, text in YAML:
+        file = tmp_path / "x.yaml"
+        file.write_text(text)
+        rc, out, err = run(*kind_of(text), file)
+        if rc:
+            problems.append(f"{path.relative_to(ROOT)}:{start}: {err.strip()}")
+    assert not problems, "\n".join(problems)

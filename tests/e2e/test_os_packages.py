@@ -197,7 +197,7 @@ def test_the_last_of_two_files_of_one_name_counts(scan):
 UBUNTU = b'ID=ubuntu\nVERSION_ID="20.04"\nNAME="Ubuntu"\n'
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def pro_db(run, tmp_path_factory):
     d = tmp_path_factory.mktemp("pro")
     def record(i, ecosystem, fixed):

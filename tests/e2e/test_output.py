@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a scan writes: the JSON contract, CycloneDX, the table, exit codes, explanations."""
 import json
+import os
 import pathlib
 import re
+import subprocess
 
 import jsonschema
 import pytest
@@ -81,6 +83,22 @@ def test_table(scan, image):
     assert any(re.match(r"high +CVE-2023-5363 +openssl +3\.0\.11-1~deb12u1 +3\.0\.11-1~deb12u2", line) for line in lines)
     assert "4 vulnerabilities: 3 high, 1 medium; 4 with a fix" in out
     assert "\033" not in out and "\033[" in scan("--color", "always", image)[1]
+
+
+@pytest.mark.parametrize("command", [["rules", "list"], ["scan"], ["db", "show", "CVE-2021-44228"], ["seal", "show"], ["policy", "check"]], ids=lambda c: c[0])
+def test_a_reader_that_left_needs_no_message_but_a_full_disk_does(binary, image, advdb, tmp_path, command):
+    policy, seal = tmp_path / "policy.yaml", tmp_path / "image.seal"
+    policy.write_text("- policy: web\n  match: {image: \"web*\"}\n  no_shells: true\n")
+    subprocess.run([binary, "seal", "--no-cache", "-o", seal, image], check=True, timeout=60)
+    more = {"scan": ["--db", advdb, image], "db": ["--db", advdb], "seal": [seal], "policy": [policy]}
+    args = [binary, *command, *more.get(command[0], [])]
+    r, w = os.pipe()
+    os.close(r)
+    with os.fdopen(w) as gone, open("/dev/full", "w") as full:
+        p = subprocess.run(args, stdout=gone, stderr=subprocess.PIPE, text=True, timeout=60)
+        assert (p.returncode, p.stderr) == (3, "")
+        p = subprocess.run(args, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert p.returncode == 3 and "could not be written" in p.stderr, p.stderr
 
 
 def test_several_formats_at_once(scan, image, tmp_path):

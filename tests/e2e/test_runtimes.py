@@ -443,3 +443,29 @@ def test_nested(watch, busybox, box, tmp_path):  # noqa: F811
     assert by[("/bin/true", "inner")]["id"] == inner and by[("/bin/true", "inner")]["name"] == inner[:12]
     assert by[("/bin/true", "outer")]["name"] == "outer" and by[("/bin/true", "outer")]["image"] == "nest:1"
     assert w.end() == (0, "")
+
+
+def test_more_daemons_than_are_read(watch, tmp_path):  # noqa: F811
+    """What a host has too much of is said, once, and forgotten with the daemons."""
+    script = tmp_path / "dockerd"
+    script.write_text("#!/bin/sh\nsleep 60 & trap 'kill $!' TERM\nwait\n")
+    script.chmod(0o755)
+    many = subprocess.Popen([script, *(f"--exec-root=/no/such/{i}" for i in range(200))], stdin=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 10
+        while pathlib.Path(f"/proc/{many.pid}/comm").read_text() != "dockerd\n" and time.monotonic() < until:
+            time.sleep(0.02)
+        w = watch("--json", "--no-rules", "--type", "status")
+        told = w.wait_for(lambda l: "runtimes_left_out" in l.get("status", {}))
+        assert int(told[0]["status"]["runtimes_left_out"]) >= 72 and "without names" in told[0]["status"]["error"]
+        w.wait_for(lambda l: int(l.get("status", {}).get("uptime_s", 0)) >= 4)
+        assert len([l for l in w.lines() if "runtimes_left_out" in l.get("status", {})]) == 1
+        code, err = w.end()
+        assert code == 0 and err.count("more daemons of containers") == 1
+    finally:
+        many.terminate()
+        many.wait()
+    w = watch("--json", "--no-rules", "--type", "status")
+    w.wait_for(lambda l: int(l.get("status", {}).get("uptime_s", 0)) >= 2)
+    assert not [l for l in w.lines() if "runtimes_left_out" in l.get("status", {})]
+    assert w.end() == (0, "")

@@ -325,6 +325,18 @@ def test_pod_of_podman(podman):
     assert all(e["container"].get("image") for e in podman if e["type"] == "container")
 
 
+def test_podman_from_its_store(machines, podman):
+    """The guard's seal of an image whose layers podman mounts by relative names, and a scan of it by name."""
+    def told(name):
+        text = (machines.folder / name).read_text()
+        assert text, [(machines.folder / p).read_text() for p in ("verify.err", "scan.err", "podman.log")]
+        return json.loads(text)
+    seal, = told("seals.json")["seals"]
+    image = told("scan.json")["image"]
+    assert seal["by_watch"] and seal["config"] == image["config"] and seal["manifest"] == image["digest"] == of(podman, "container", "before")[-1]["facts"]["image_digest"]
+    assert told("verify.json")["differences"] == []
+
+
 def test_network_programs(machines):
     if not machines.net:
         pytest.skip("build/tests/net-dump is not built: ninja -C build tests/net-dump")

@@ -8,14 +8,18 @@
 #include <linux/bpf.h>
 #include <linux/capability.h>
 #include <linux/io_uring.h>
+#include <linux/input.h>
 #include <linux/perf_event.h>
 #include <linux/sched.h>
+#include <linux/uinput.h>
 #include <netinet/ip_icmp.h>
 #include <sched.h>
+#include <scsi/sg.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -465,7 +469,8 @@ static int act_packet(char **a) { (void)a; return socket(AF_PACKET, SOCK_RAW, 0)
 static int act_mount(char **a) { return mount(a[0], a[1], a[2], 0, NULL) ? 1 : 0; }
 static int act_setns(char **a) { (void)a; return setns(open("/proc/self/ns/uts", O_RDONLY), 0); }
 static int act_unshare(char **a) { (void)a; return unshare(CLONE_NEWUTS); }
-static int act_mknod(char **a) { (void)a; return mknod("/tmp/null", S_IFCHR | 0600, makedev(1, 3)); }
+/* mknod [PATH MAJOR MINOR]: a character device */
+static int act_mknod(char **a) { return mknod(a[0] ? a[0] : "/tmp/null", S_IFCHR | 0600, makedev((unsigned)num(a, 1, 1), (unsigned)num(a, 2, 3))); }
 static int act_fifo(char **a) { (void)a; return mknod("/tmp/fifo", S_IFIFO | 0600, 0); }
 static int act_uffd(char **a) { (void)a; return syscall(SYS_userfaultfd, 0) < 0; }
 static int act_name(char **a)
@@ -555,6 +560,24 @@ static int act_spy(char **a)
     int fd = open(a[0], O_RDONLY | O_NOCTTY | O_NONBLOCK);
     pause_ms(50);
     return close(fd) != 0;
+}
+
+/* ask keys|make|raw PATH: of a device which keys are down; to be a keyboard; of a disk what it is.  What the driver says to it does not matter. */
+static int act_ask(char **a)
+{
+    unsigned char keys[KEY_MAX / 8 + 1], answer[96], inquiry[6] = {0x12, 0, 0, 0, sizeof answer, 0};
+    struct sg_io_hdr raw = {.interface_id = 'S', .dxfer_direction = SG_DXFER_FROM_DEV, .cmd_len = sizeof inquiry, .cmdp = inquiry, .dxfer_len = sizeof answer, .dxferp = answer, .timeout = 1000};
+    int fd = open(a[1], O_RDONLY);
+    if (fd < 0)
+        return 77;
+    if (!strcmp(a[0], "keys"))
+        ioctl(fd, EVIOCGKEY(sizeof keys), keys);
+    else if (!strcmp(a[0], "make"))
+        ioctl(fd, UI_DEV_CREATE);
+    else
+        ioctl(fd, SG_IO, &raw);
+    pause_ms(50);
+    return 0;
 }
 
 /* regain: gives up root but for the capability to take it back, and takes it back */
@@ -710,6 +733,28 @@ static int act_nest(char **a)
     return status;
 }
 
+/* terminal own|other: a session with a terminal of its own; its program, or one of another session, opens it by name */
+static int act_terminal(char **a)
+{
+    int master = posix_openpt(O_RDWR | O_NOCTTY), status = 1;
+    if (master < 0 || grantpt(master) || unlockpt(master))
+        return 77;
+    const char *name = ptsname(master);
+    int own = !strcmp(a[0], "own");
+    pid_t session = fork();
+    if (!session) {
+        setsid();
+        int fd = open(name, O_RDWR);
+        usleep(300000);
+        _exit(fd < 0 || (own && open(name, O_RDONLY) < 0));
+    }
+    usleep(150000);
+    if (!own && open(name, O_RDONLY | O_NOCTTY) < 0)
+        return 1;
+    waitpid(session, &status, 0);
+    return status;
+}
+
 static int act_unix(char **a)
 {
     struct sockaddr_un s = {.sun_family = AF_UNIX};
@@ -724,8 +769,8 @@ static const struct {
         {"ports", act_ports}, {"say", act_say}, {"onsocket", act_onsocket}, {"onunix", act_onunix}, {"below", act_below}, {"serve", act_serve}, {"after", act_after},
         {"memfd", act_memfd}, {"mem", act_mem}, {"as", act_as}, {"fail", act_fail}, {"dnsd", act_dnsd}, {"dns", act_dns}, {"flood", act_flood}, {"ptrace", act_ptrace}, {"trace-child", act_trace_child},
         {"packet", act_packet}, {"mount", act_mount}, {"setns", act_setns}, {"unshare", act_unshare}, {"mknod", act_mknod}, {"fifo", act_fifo}, {"uffd", act_uffd},
-        {"name", act_name}, {"bpf", act_bpf}, {"perf", act_perf}, {"ring", act_ring}, {"handle", act_handle}, {"traceme", act_traceme}, {"nameless", act_nameless}, {"reopen", act_reopen}, {"open", act_open}, {"regain", act_regain}, {"leak", act_leak}, {"swapon", act_swapon}, {"spy", act_spy}, {"udp", act_udp}, {"ring-connect", act_ring_connect},
-        {"pour", act_pour}, {"swallow", act_swallow}, {"answer", act_answer}, {"zeros", act_zeros}, {"spray", act_spray}, {"reuse", act_reuse}, {"nest", act_nest}, {"unix", act_unix}, {"run", act_run}, {"put", act_put}};
+        {"name", act_name}, {"bpf", act_bpf}, {"perf", act_perf}, {"ring", act_ring}, {"handle", act_handle}, {"traceme", act_traceme}, {"nameless", act_nameless}, {"reopen", act_reopen}, {"open", act_open}, {"regain", act_regain}, {"leak", act_leak}, {"swapon", act_swapon}, {"spy", act_spy}, {"ask", act_ask}, {"udp", act_udp}, {"ring-connect", act_ring_connect},
+        {"pour", act_pour}, {"swallow", act_swallow}, {"answer", act_answer}, {"zeros", act_zeros}, {"spray", act_spray}, {"reuse", act_reuse}, {"nest", act_nest}, {"unix", act_unix}, {"terminal", act_terminal}, {"run", act_run}, {"put", act_put}};
 
 int main(int argc, char **argv)
 {

@@ -90,6 +90,34 @@ static void types(void)
     }
 }
 
+/* Programs held against the seal of their image, and who wrote them. */
+static void verdicts(void)
+{
+    struct hf_wire_hdr sh = rec_hdr(101, 100, 3000, 500, 4000, "sh"), dpkg = rec_hdr(102, 101, 3500, 500, 4100, "dpkg");
+    container(500, HF_S("id\0" "8f2e1c\0" "name\0web\0image\0nginx:1.25\0"));
+    put(rec_exec(&r, sh, (struct hf_wire_exec){.argc = 1}, "/bin/sh", HF_S("sh\0-c\0x"), "/", HF_S("")));
+    put(rec_exec(&r, dpkg, (struct hf_wire_exec){.argc = 1}, "/usr/bin/dpkg", HF_S("dpkg\0-i\0a.deb"), "/", HF_S("")));
+    put(rec_file(&r, sh, (struct hf_wire_file){.op = HF_FILE_WRITE}, "/bin/ls", ""));
+    put(rec_file(&r, dpkg, (struct hf_wire_file){.op = HF_FILE_CREATE}, "/bin/tool.dpkg-new", ""));
+    put(rec_file(&r, dpkg, (struct hf_wire_file){.op = HF_FILE_RENAME}, "/bin/tool.dpkg-new", "/bin/tool"));
+    for (unsigned i = 0; i < 10; i++) {
+        struct hf_wire_verdict v = {.h = i % 2 ? sh : dpkg, .inode = 7 + i, .size = 100, .dev = 1, .verdict = i, .use = i % 5, .action = i % 5, .rung = i % 7};
+        struct hf_span texts[5] = {hf_span_z(i % 3 ? "/bin/ls" : "/bin/tool"), hf_span_z(i % 4 ? "" : "/bin/cat"), hf_span_z(i % 2 ? "coreutils 9.1-1" : ""), hf_span_z(i > 6 ? "web" : ""), hf_span_z(i > 6 ? "sealed-only" : "")};
+        v.h.time_ns += 100;
+        memset(v.got, i < 3 ? 0 : 0xab, sizeof v.got);
+        memset(v.want, i < 6 ? 0 : 0xcd, sizeof v.want);
+        v.path_len = (__u16)texts[0].n;
+        v.sealed_path_len = (__u16)texts[1].n;
+        v.package_len = (__u16)texts[2].n;
+        v.policy_len = (__u16)texts[3].n;
+        v.clause_len = (__u16)texts[4].n;
+        rec_begin(&r, &v, sizeof v, HF_EV_VERDICT);
+        for (unsigned j = 0; j < 5; j++)
+            rec_text(&r, texts[j]);
+        put(rec_end(&r));
+    }
+}
+
 static void payloads(void)
 {
     struct hf_wire_hdr h = rec_hdr(100, 1, 1000, 500, 2000, "prog");
@@ -100,8 +128,8 @@ static void payloads(void)
 
 int main(int argc, char **argv)
 {
-    static void (*const all[])(void) = {story, types, payloads, memory};
-    static const char *const names[] = {"story", "types", "payloads", "memory"};
+    static void (*const all[])(void) = {story, types, payloads, memory, verdicts};
+    static const char *const names[] = {"story", "types", "payloads", "memory", "verdicts"};
     if (argc != 2)
         return 2;
     for (size_t i = 0; i < HF_ARRAY_LEN(all); i++) {

@@ -2,30 +2,38 @@
 # SPDX-License-Identifier: Apache-2.0
 # In the VM (tests/e2e/test_acceptance_vm.py): a dockerd of its own, `watch` with the rules that come with the program, one container for each act.
 # Usage: acceptance.sh HOLDFAST RULES FOLDER, which has image.tar and acts/NAME (a script for the container, its options in acts/NAME.options) and
-# gets what was told (told.json, told.err) and each container's exit status (NAME.code).
+# gets what was told (told.json, told.err; lower.json, lower.err: without security hooks), each container's exit status (NAME.code), and which
+# programs were attached to control groups while a container was there (groups-with.txt) and while none was (groups-without.txt).
 program=$1 rules=$2 folder=$3
 
-mkdir -p /run/vm/data /run/vm/out
-mount -t tmpfs -o size=60% docker /run/vm/data
-cd /run/vm/out || exit 1
-modprobe evdev 2>/dev/null
-dockerd --data-root /run/vm/data --exec-root /run/vm/exec --pidfile /run/vm/pid -H unix:///run/vm/sock --iptables=false --bridge=none >dockerd.log 2>&1 &
-export DOCKER_HOST=unix:///run/vm/sock
-n=0
-until docker version >/dev/null 2>&1; do
-    n=$((n + 1))
-    [ $n -lt 300 ] || { tail -n 20 dockerd.log >&2; exit 1; }
-    sleep 0.3
-done
-docker import "$folder/image.tar" box:1 >/dev/null || exit 1
-"$program" watch --json --budget 0 --rules "$rules" >told.json 2>told.err &
-watcher=$!
-n=0
-until grep -q '"started"' told.json; do
-    n=$((n + 1))
-    [ $n -lt 300 ] || { echo "watch did not start" >&2; cat told.err >&2; break; }
-    sleep 0.3
-done
+# shellcheck source=tests/vm/common.sh
+. "$(dirname "$0")/common.sh"
+out_folder
+modprobe brd rd_nr=1 2>/dev/null
+start_docker "$folder/image.tar"
+watch() { # NAME HOOKS: HF_HOOKS, empty for all
+    HF_HOOKS=$2 "$program" watch --json --budget 0 --state "/run/vm/state-$1" --rules "$rules" >"$1.json" 2>"$1.err" &
+    watchers="$watchers $!"
+    watch_started "$1"
+}
+watchers=
+watch told ""
+watch lower fanotify
+told() { # TYPE: both have told of the bystander's
+    n=0
+    until grep '"type":"'"$1"'"' told.json | grep -q bystander && grep '"type":"'"$1"'"' lower.json | grep -q bystander; do
+        n=$((n + 1))
+        [ $n -lt 100 ] || return
+        sleep 0.3
+    done
+    sleep 1
+}
+docker run -d --network none --name bystander box:1 /bin/sleep 600 >/dev/null
+told container
+bpftool cgroup tree >groups-with.txt 2>&1
+docker rm -f bystander >/dev/null
+told container_end
+bpftool cgroup tree >groups-without.txt 2>&1
 for act in "$folder"/acts/*.options; do
     name=$(basename "$act" .options)
     # shellcheck disable=SC2046 # a list of options
@@ -33,6 +41,8 @@ for act in "$folder"/acts/*.options; do
     echo $? >"$name.code"
 done
 sleep 2 # for what waits in a ring
-kill -INT $watcher
-wait $watcher
+# shellcheck disable=SC2086 # a list of processes
+kill -INT $watchers
+# shellcheck disable=SC2086
+wait $watchers
 cp /run/vm/out/* "$folder"

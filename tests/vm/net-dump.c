@@ -54,6 +54,19 @@ static void ends(const uint8_t *local, uint16_t lport, const uint8_t *peer, uint
             family, protocol, cookie);
 }
 
+static struct hf_rates *rates;
+
+static void show_rate(void *ctx, const struct hf_wire_rate *r)
+{
+    (void)ctx;
+    printf("{\"type\":\"rate\",\"cgroup\":%" PRIu64 ",\"net_ns\":%u,\"interval\":%" PRIu64 ",\"tcp_syn_out\":%" PRIu64 ",\"tcp_syn_in\":%" PRIu64
+           ",\"tcp_accepted\":%" PRIu64 ",\"udp_out\":%" PRIu64 ",\"udp_in\":%" PRIu64 ",\"icmp_out\":%" PRIu64 ",\"packets_out\":%" PRIu64 ",\"packets_in\":%" PRIu64
+           ",\"bytes_out\":%" PRIu64 ",\"bytes_in\":%" PRIu64 ",\"early\":%s}\n",
+            (uint64_t)r->h.cgroup_id, r->h.net_ns, (uint64_t)r->interval_ns, (uint64_t)r->tcp_syn_out, (uint64_t)r->tcp_syn_in, (uint64_t)r->tcp_accepted,
+            (uint64_t)r->udp_out, (uint64_t)r->udp_in, (uint64_t)r->icmp_out, (uint64_t)r->packets_out, (uint64_t)r->packets_in, (uint64_t)r->bytes_out,
+            (uint64_t)r->bytes_in, r->h.flags & HF_F_EARLY ? "true" : "false");
+}
+
 static void show(struct hf_span rec)
 {
     static const char *const ops[] = {"?", "connect", "established", "accept", "listen", "bind", "send", "close", "failed"};
@@ -67,6 +80,13 @@ static void show(struct hf_span rec)
     memcpy(&u, rec.p, rec.n < sizeof u ? rec.n : sizeof u);
     n_all++;
     n_net += u.h.type == HF_EV_NET;
+    if (u.h.type == HF_EV_RATE) {
+        struct hf_wire_rate r;
+        struct hf_err err = HF_ERR_INIT;
+        if (shown_types && hf_rates_early(rates, u.h.cgroup_id, boot_ns(), &r, &err) > 0)
+            show_rate(NULL, &r);
+        return;
+    }
     if (!(shown_types & 1ull << u.h.type))
         return;
     switch (u.h.type) {
@@ -79,7 +99,7 @@ static void show(struct hf_span rec)
     case HF_EV_PAYLOAD:
         head(&u.h, "payload");
         ends(u.pay.local, u.pay.local_port, u.pay.peer, u.pay.peer_port, u.pay.family, u.pay.protocol, u.pay.cookie);
-        printf(",\"direction\":\"%s\",\"data\":\"", u.pay.direction == HF_PAYLOAD_OUT ? "out" : "in");
+        printf(",\"accepted\":%s,\"direction\":\"%s\",\"data\":\"", u.pay.payload_flags & HF_PAYLOAD_ACCEPTED ? "true" : "false", u.pay.direction == HF_PAYLOAD_OUT ? "out" : "in");
         for (size_t i = 0; i < u.pay.data_len; i++)
             printf("%02x", (unsigned char)rec.p[sizeof u.pay + i]);
         printf("\"");
@@ -115,17 +135,6 @@ static void drain(struct hf_kernel *k)
     }
 }
 
-static void show_rate(void *ctx, const struct hf_wire_rate *r)
-{
-    (void)ctx;
-    printf("{\"type\":\"rate\",\"cgroup\":%" PRIu64 ",\"net_ns\":%u,\"interval\":%" PRIu64 ",\"tcp_syn_out\":%" PRIu64 ",\"tcp_syn_in\":%" PRIu64
-           ",\"tcp_accepted\":%" PRIu64 ",\"udp_out\":%" PRIu64 ",\"udp_in\":%" PRIu64 ",\"icmp_out\":%" PRIu64 ",\"packets_out\":%" PRIu64 ",\"packets_in\":%" PRIu64
-           ",\"bytes_out\":%" PRIu64 ",\"bytes_in\":%" PRIu64 "}\n",
-            (uint64_t)r->h.cgroup_id, r->h.net_ns, (uint64_t)r->interval_ns, (uint64_t)r->tcp_syn_out, (uint64_t)r->tcp_syn_in, (uint64_t)r->tcp_accepted,
-            (uint64_t)r->udp_out, (uint64_t)r->udp_in, (uint64_t)r->icmp_out, (uint64_t)r->packets_out, (uint64_t)r->packets_in, (uint64_t)r->bytes_out,
-            (uint64_t)r->bytes_in);
-}
-
 static void show_features(struct hf_kernel *k)
 {
     size_t n;
@@ -153,7 +162,7 @@ static uint64_t group_id(const char *path)
 }
 
 /* container DIR | seed | rates | features | stats | costs | counts | quiet | sync | quit */
-static bool command(struct hf_kernel *k, struct hf_rates *rates, char *line)
+static bool command(struct hf_kernel *k, char *line)
 {
     struct hf_err err = HF_ERR_INIT;
     int rc = 0;
@@ -219,7 +228,6 @@ int main(int argc, char **argv)
     struct hf_err err = HF_ERR_INIT;
     struct hf_kernel_opts o = {.self_pid = (uint32_t)getpid(), .v2_root_fd = -1};
     hf_cleanup(hf_kernel_closep) struct hf_kernel *k = NULL;
-    hf_cleanup(hf_rates_freep) struct hf_rates *rates = NULL;
     hf_kernel_default_settings(&o.settings);
     for (int i = 1; i < argc; i++)
         if (!strcmp(argv[i], "--host-payload"))
@@ -243,7 +251,7 @@ int main(int argc, char **argv)
     struct pollfd p = {.fd = 0, .events = POLLIN};
     setvbuf(stdin, NULL, _IONBF, 0);
     for (;;) {
-        if (poll(&p, 1, 5) > 0 && (!fgets(line, sizeof line, stdin) || !command(k, rates, line)))
+        if (poll(&p, 1, 5) > 0 && (!fgets(line, sizeof line, stdin) || !command(k, line)))
             return 0;
         drain(k);
     }

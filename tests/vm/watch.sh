@@ -5,32 +5,19 @@
 program=$1 folder=$2
 kinds="lsm fentry kprobe"
 
-mkdir -p /run/vm/data /run/vm/out
-mount -t tmpfs -o size=60% docker /run/vm/data
-cd /run/vm/out || exit 1
+# shellcheck source=tests/vm/common.sh
+. "$(dirname "$0")/common.sh"
+out_folder
 for kind in $kinds; do
     HF_HOOKS=$kind "$program" sensor features --json >"features-$kind.json" 2>"features-$kind.err"
 done
-dockerd --data-root /run/vm/data --exec-root /run/vm/exec --pidfile /run/vm/pid -H unix:///run/vm/sock --iptables=false --bridge=none >dockerd.log 2>&1 &
-export DOCKER_HOST=unix:///run/vm/sock
-n=0
-until docker version >/dev/null 2>&1; do
-    n=$((n + 1))
-    [ $n -lt 200 ] || { tail -n 20 dockerd.log >&2; exit 1; }
-    sleep 0.3
-done
-docker import "$folder/image.tar" box:1 >/dev/null || exit 1
+start_docker "$folder/image.tar"
 
 watchers=
 for kind in $kinds; do
     HF_HOOKS=$kind "$program" watch --rules "$folder/rules.yaml" --state "/run/vm/state-$kind" --budget 0 --json >"$kind.json" 2>"$kind.err" &
     watchers="$watchers $!"
-    n=0
-    until grep -q '"started"' "$kind.json"; do
-        n=$((n + 1))
-        [ $n -lt 200 ] || { echo "watch ($kind) did not start" >&2; cat "$kind.err" >&2; break; }
-        sleep 0.3
-    done
+    watch_started "$kind"
 done
 docker run --rm --network none --name files box:1 /bin/sh -c "$(cat "$folder/files.sh")" >run-files.log 2>&1 &
 one=$!

@@ -14,6 +14,8 @@ __u64 hf_last_wake = 0;
 #define PIDTYPE_PGID 2
 #define PIDTYPE_SID 3
 #define UNIX98_PTY_SLAVE_MAJOR 136
+#define SIGNAL_GROUP_EXIT 4
+#define SIGKILL 9
 
 static __always_inline void fill_stdio(struct hf_wire_stdio *out, struct task_struct *t, u32 n)
 {
@@ -106,6 +108,10 @@ static __always_inline u32 exec_flags(struct task_struct *t, struct linux_binprm
     u32 flags = hf_inode_flags(inode, BPF_CORE_READ(file, f_path.dentry));
     struct task_struct *parent = BPF_CORE_READ(t, real_parent);
     const struct cred *before = BPF_CORE_READ(parent, cred);
+    struct signal_struct *sig = BPF_CORE_READ(t, signal);
+    /* by the guard, whose program at this hook comes before ours, or by anybody else at the right moment */
+    if ((BPF_CORE_READ(sig, flags) & SIGNAL_GROUP_EXIT) && (BPF_CORE_READ(sig, group_exit_code) & 0x7f) == SIGKILL)
+        flags |= HF_X_KILLED;
     if (BPF_CORE_READ(bprm, filename) != BPF_CORE_READ(bprm, interp))
         flags |= HF_X_SCRIPT;
     if (BPF_CORE_READ(bprm, fdpath))

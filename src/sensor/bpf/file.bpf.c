@@ -4,7 +4,7 @@
  * Which files: user space resolves the names (files/marks.c) and gives their inodes; a hook looks up the inode at hand and that of its
  * folder.  What neither is in costs two bits that are looked at.  Whether the row of the file's path really asks for this act decides
  * user space (files/files.c), which knows the paths of each container. */
-#include "emit.h"
+#include "device.h"
 #include "hooks.h"
 
 volatile __u64 hf_file_bits[HF_FILE_BITS / 64];
@@ -21,6 +21,7 @@ struct {
 volatile __u64 hf_folder_made;
 #define FOLDER_NS 2000000000ull
 
+#define FMODE_READ 1
 #define FMODE_WRITE 2
 #define O_TRUNC 01000
 
@@ -107,6 +108,16 @@ static __always_inline bool of_process(struct dentry *dentry, u32 op, struct hf_
     return true;
 }
 
+static __always_inline bool of_device(struct dentry *dentry, u32 op, struct hf_file_watch *ret)
+{
+    struct inode *inode = BPF_CORE_READ(dentry, d_inode);
+    if ((op != HF_FILE_OPEN && op != HF_FILE_WRITE) || !hf_device_matters(dentry, inode))
+        return false;
+    ret->watch = HF_WATCH_DEVICE | HF_WATCH_ITSELF;
+    ret->what = HF_W_READ | HF_W_WRITE;
+    return true;
+}
+
 static __always_inline void fill(struct hf_wire_file *e, const struct act *a, struct inode *inode)
 {
     e->op = a->op;
@@ -128,6 +139,7 @@ static __always_inline void fill(struct hf_wire_file *e, const struct act *a, st
     e->nlink = BPF_CORE_READ(inode, i_nlink);
     e->fs_magic = (u32)BPF_CORE_READ(inode, i_sb, s_magic);
     e->exec_flags = hf_inode_flags(inode, a->dentry);
+    e->request = hf_is_device(inode) ? BPF_CORE_READ(inode, i_rdev) : 0;
 }
 
 static __always_inline void send(const struct act *a)
@@ -136,7 +148,7 @@ static __always_inline void send(const struct act *a)
     struct hf_file_watch w, w2;
     struct path at, root;
     u32 more = 0;
-    bool first = watched(a->dentry, a->what, &w) || of_process(a->dentry, a->op, &w);
+    bool first = watched(a->dentry, a->what, &w) || of_process(a->dentry, a->op, &w) || of_device(a->dentry, a->op, &w);
     if (!first && (!a->dentry2 || !watched(a->dentry2, a->what, &w2)))
         return;
     if (!first)
@@ -175,8 +187,8 @@ static __always_inline void send(const struct act *a)
 
 static __always_inline void opened(struct file *file, u32 source)
 {
-    u32 flags = BPF_CORE_READ(file, f_flags), write = BPF_CORE_READ(file, f_mode) & FMODE_WRITE;
-    struct act a = {.op = write ? HF_FILE_WRITE : HF_FILE_OPEN, .what = write ? HF_W_WRITE : HF_W_READ, .source = source, .open_flags = flags, .new_mode = (u32)-1};
+    u32 flags = BPF_CORE_READ(file, f_flags), mode = BPF_CORE_READ(file, f_mode), write = mode & FMODE_WRITE;
+    struct act a = {.op = write ? HF_FILE_WRITE : HF_FILE_OPEN, .what = (write ? HF_W_WRITE : HF_W_READ) | (mode & FMODE_READ ? HF_W_READ : 0), .source = source, .open_flags = flags, .new_mode = (u32)-1};
     a.mnt = BPF_CORE_READ(file, f_path.mnt);
     a.dentry = BPF_CORE_READ(file, f_path.dentry);
     send(&a);

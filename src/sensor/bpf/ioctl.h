@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0-only) */
-/* ioctl.h - requests to devices that keyloggers, injectors of input and the like make, and the record of them. */
+/* ioctl.h - requests to devices that keyloggers, injectors of input and the like make. */
 #pragma once
-#include "emit.h"
+#include "device.h"
 
 /* Names: event/names.c, hf_name_request. */
 static __always_inline bool hf_request_matters(u32 request)
@@ -31,36 +31,13 @@ static __always_inline bool hf_request_matters(u32 request)
 /* The caller has found that it matters. */
 static __always_inline void hf_send_ioctl(struct task_struct *t, struct file *file, u32 request, u32 source)
 {
-    struct hf_want want;
-    struct path at, root;
-    u32 more = 0;
-    if (!hf_wanted(hf_cgroup_here(), HF_EV_FILE, true, &want))
-        return;
-    struct hf_scratch *s = hf_scratch_get(HF_EV_FILE);
-    if (!s)
-        return;
-    struct hf_wire_file *e = (void *)s->record;
-    u32 len = sizeof *e;
-    __builtin_memset(e, 0, sizeof *e);
-    hf_fill_header(&e->h, t, HF_EV_FILE);
-    e->op = HF_FILE_IOCTL;
-    e->request = request;
-    e->source = source;
-    e->watch = HF_WATCH_DEVICE;
-    e->new_mode = e->new_uid = e->new_gid = (u32)-1;
+    struct path at = {};
+    struct hf_device_act a = {.op = HF_FILE_IOCTL, .request = request, .source = source, .watch = HF_WATCH_DEVICE};
+    a.flags = source == HF_SOURCE_SYSCALL ? HF_F_UNTRUSTED : 0; /* by descriptor, which may be another file now */
     if (file) {
-        struct inode *inode = BPF_CORE_READ(file, f_inode);
-        struct fs_struct *fs = BPF_CORE_READ(t, fs);
-        e->inode = BPF_CORE_READ(inode, i_ino);
-        e->dev = BPF_CORE_READ(inode, i_sb, s_dev);
-        e->mode = BPF_CORE_READ(inode, i_mode);
-        e->fs_magic = (u32)BPF_CORE_READ(inode, i_sb, s_magic);
-        e->open_flags = BPF_CORE_READ(file, f_flags);
-        bpf_core_read(&root, sizeof root, &fs->root);
+        a.inode = BPF_CORE_READ(file, f_inode);
+        a.open_flags = BPF_CORE_READ(file, f_flags);
         bpf_core_read(&at, sizeof at, &file->f_path);
-        e->path_len = (u16)hf_add_path(s, &len, hf_path(s, &at, &root, &more));
     }
-    e->h.flags |= more | (source == HF_SOURCE_SYSCALL ? HF_F_UNTRUSTED : 0); /* by descriptor, which may be another file now */
-    hf_send(s->record, len, &want);
-    hf_scratch_put(s);
+    hf_send_device(t, &a, &at);
 }

@@ -56,6 +56,7 @@ struct dentry {
     struct dentry *d_parent;
     struct qstr d_name;
     struct inode *d_inode;
+    void *d_fsdata;
 };
 struct vfsmount {
     struct dentry *mnt_root;
@@ -76,6 +77,9 @@ struct file {
     u32 f_flags;
     u32 f_mode;
     void *private_data;
+};
+struct nameidata { /* the walk along a path that a task is at */
+    struct path path;
 };
 struct fdtable {
     u32 max_fds;
@@ -141,11 +145,18 @@ struct tty_driver {
 struct tty_struct {
     int index;
     struct tty_driver *driver;
+    struct { /* 5.15 (5db4992821df) */
+        struct pid *session;
+    } ctrl;
+};
+struct tty_struct___old { /* before */
+    struct pid *session;
 };
 struct signal_struct {
     struct pid *pids[4];
     struct tty_struct *tty;
     int group_exit_code;
+    unsigned int flags;
     struct {
         int counter;
     } live;
@@ -190,6 +201,7 @@ struct task_struct {
     const struct cred *cred, *real_cred;
     char comm[16];
     struct fs_struct *fs;
+    struct nameidata *nameidata;
     struct files_struct *files;
     struct nsproxy *nsproxy;
     struct signal_struct *signal;
@@ -297,6 +309,7 @@ enum cgroup_subsys_id { cpuset_cgrp_id, memory_cgrp_id, pids_cgrp_id, freezer_cg
 #define S_IFSOCK 0140000
 #define S_IFREG 0100000
 #define S_IFCHR 0020000
+#define S_IFBLK 0060000
 #define S_IFIFO 0010000
 #define PF_KTHREAD 0x00200000
 #define AF_UNIX 1

@@ -4,7 +4,7 @@
  * Runs for every packet of the machine, so the first thing is to look its socket up: one that nobody asked about costs that, no more.
  * Addresses are the socket's, not the packet's, which may have been translated by then (the resolver that a runtime
  * puts at 127.0.0.11:53).  A message over loopback passes twice, out of one socket and into the other: DNS is told of by the
- * end that asks, a stream by the end that connected. */
+ * end that asks, a stream by both ends, of which user space knows which belong together (event/track-net.c). */
 #include "net-sock.h"
 
 #define ETH_P_IP 0x0800
@@ -118,7 +118,7 @@ static __attribute__((noinline)) int send_payload(struct __sk_buff *skb, struct 
     e->cookie = hs->cookie;
     e->direction = direction;
     e->protocol = p->protocol;
-    e->pad = 0;
+    e->payload_flags = hs->flags & HF_SK_ACCEPTED ? HF_PAYLOAD_ACCEPTED : 0;
     e->local_port = hs->local_port;
     e->peer_port = hs->peer_port;
     __builtin_memcpy(e->local, hs->local, 16);
@@ -147,18 +147,25 @@ static __attribute__((noinline)) int send_payload(struct __sk_buff *skb, struct 
     return 1;
 }
 
-/* A packet of a raw socket is what its header says it is. */
-static __always_inline void count_raw(struct __sk_buff *skb, struct hf_rate_counts *r)
+/* A packet of a raw socket is what its header says it is.  Its points. */
+static __always_inline u32 count_raw(struct __sk_buff *skb, struct hf_rate_counts *r)
 {
     struct packet p;
     if (!parse(skb, &p))
-        return;
-    if (p.protocol == IPPROTO_ICMP || p.protocol == IPPROTO_ICMPV6)
+        return 0;
+    if (p.protocol == IPPROTO_ICMP || p.protocol == IPPROTO_ICMPV6) {
         r->icmp_out++;
-    else if (p.protocol == IPPROTO_UDP)
+        return HF_POINTS_ICMP;
+    }
+    if (p.protocol == IPPROTO_UDP) {
         r->udp_out++;
-    else if (p.protocol == IPPROTO_TCP && (p.tcp_flags & (TCP_SYN_BIT | TCP_ACK_BIT)) == TCP_SYN_BIT)
+        return HF_POINTS_UDP;
+    }
+    if (p.protocol == IPPROTO_TCP && (p.tcp_flags & (TCP_SYN_BIT | TCP_ACK_BIT)) == TCP_SYN_BIT) {
         r->tcp_syn_out++;
+        return HF_POINTS_SYN;
+    }
+    return 0;
 }
 
 /* A datagram leaves a socket that nothing is known of yet: it was connected before the sensor was there, or is used with neither
@@ -203,10 +210,12 @@ static __always_inline void count_out(struct __sk_buff *skb, const struct hf_soc
     u32 n = packets_of(skb);
     r->packets_out += n;
     r->bytes_out += skb->len;
-    if (hs->flags & HF_SK_RAW)
-        count_raw(skb, r);
-    else if (hs->protocol == IPPROTO_UDP)
+    if (hs->flags & HF_SK_RAW) {
+        hf_rate_points(r, hs->container, count_raw(skb, r));
+    } else if (hs->protocol == IPPROTO_UDP) {
         r->udp_out += n;
+        hf_rate_points(r, hs->container, n * HF_POINTS_UDP);
+    }
 }
 
 static __always_inline struct hf_sock *not_known(struct __sk_buff *skb, u64 cookie)
@@ -281,6 +290,7 @@ static __always_inline void count_half_open(struct __sk_buff *skb)
     r->tcp_syn_in++;
     r->packets_in++;
     r->bytes_in += skb->len;
+    hf_rate_points(r, l->s.container, HF_POINTS_SYN);
 }
 
 SEC("cgroup_skb/ingress")

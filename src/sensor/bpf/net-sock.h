@@ -29,6 +29,7 @@
 #define HF_SK_DNS 0x80u    /* UDP: talks to port 53 */
 #define HF_SK_RAW 0x100u   /* packets are looked at for what they are */
 #define HF_SK_OWNED 0x200u /* h is filled */
+#define HF_SK_ACCEPTED 0x400u /* incoming connection */
 
 struct hf_sock {
     struct hf_wire_hdr h; /* of the process that last connected, listened, bound or sent */
@@ -333,6 +334,41 @@ static __always_inline struct hf_net_told *hf_net_storm(const struct hf_net_key 
     return t;
 }
 
+static const struct hf_rate_counts hf_rate_none;
+
+/* Packets come fast: user space is told at once, through the ring that wakes it. */
+static __attribute__((noinline, unused)) int hf_rate_look(struct hf_rate_counts *r, u64 container)
+{
+    if (!r)
+        return 0;
+    u64 now = bpf_ktime_get_boot_ns(), since = now - r->points_ns, points = r->points;
+    if (since < HF_FAST_NS)
+        return 0;
+    r->points = 0;
+    r->points_ns = now;
+    if (points * 1000000ull < since * HF_FAST_PER_MS)
+        return 0;
+    struct hf_wire_hdr *h = bpf_ringbuf_reserve(&hf_ring_critical, sizeof *h, 0); /* the stack has no room for it */
+    if (!h)
+        return 0; /* the next will do */
+    __builtin_memset(h, 0, sizeof *h);
+    h->len = sizeof *h;
+    h->type = HF_EV_RATE;
+    h->version = HF_WIRE_VERSION;
+    h->flags = HF_F_CRITICAL | HF_F_NO_PROC | HF_F_EARLY;
+    h->time_ns = now;
+    h->cgroup_id = container;
+    bpf_ringbuf_submit(h, BPF_RB_FORCE_WAKEUP);
+    return 1;
+}
+
+static __always_inline void hf_rate_points(struct hf_rate_counts *r, u64 container, u32 points)
+{
+    r->points += points;
+    if (r->points >= HF_FAST_POINTS)
+        hf_rate_look(r, container);
+}
+
 /* Counters of a container on this processor. */
 static __always_inline struct hf_rate_counts *hf_rate_of(u64 container, u32 net_ns)
 {
@@ -342,7 +378,9 @@ static __always_inline struct hf_rate_counts *hf_rate_of(u64 container, u32 net_
     r = bpf_map_lookup_elem(&hf_rates, &container);
     if (r)
         return r;
-    struct hf_rate_counts none = {.net_ns = net_ns};
-    bpf_map_update_elem(&hf_rates, &container, &none, BPF_NOEXIST);
-    return bpf_map_lookup_elem(&hf_rates, &container);
+    bpf_map_update_elem(&hf_rates, &container, &hf_rate_none, BPF_NOEXIST);
+    r = bpf_map_lookup_elem(&hf_rates, &container);
+    if (r)
+        r->net_ns = net_ns;
+    return r;
 }

@@ -56,6 +56,15 @@ static __always_inline void set_ends(struct hf_sock *hs, const struct ends *e)
     hs->protocol = IPPROTO_TCP;
 }
 
+static __always_inline void count_syn_out(u64 container, u32 net_ns)
+{
+    struct hf_rate_counts *r = hf_rate_of(container, net_ns);
+    if (!r)
+        return;
+    r->tcp_syn_out++;
+    hf_rate_points(r, container, HF_POINTS_SYN);
+}
+
 /* An outgoing attempt begins, in the context of its process: a new life of the socket.  NULL: not wanted, or one of a storm. */
 static __always_inline struct hf_sock *begin_out(u64 cookie, const u8 peer[16], u16 port, u32 flags)
 {
@@ -66,9 +75,7 @@ static __always_inline struct hf_sock *begin_out(u64 cookie, const u8 peer[16], 
     __builtin_memcpy(&key.b, peer + 8, 8);
     struct hf_net_told *storm = hf_net_storm(&key, HF_NET_REPEATS);
     if (storm) {
-        struct hf_rate_counts *r = hf_rate_of(storm->container, 0);
-        if (r)
-            r->tcp_syn_out++;
+        count_syn_out(storm->container, 0);
         return NULL;
     }
     if (!hf_group_here(&g) || hf_net_was_told(&key, g.container, HF_NET_REPEATS, &left_out))
@@ -100,9 +107,7 @@ static __always_inline void on_connecting(u64 cookie, struct sock *sk)
     }
     hs->flags = (hs->flags & (HF_SK_ATTEMPT | HF_SK_OWNED)) | HF_SK_OUT;
     set_ends(hs, &e);
-    struct hf_rate_counts *r = hf_rate_of(hs->container, hs->h.net_ns);
-    if (r)
-        r->tcp_syn_out++;
+    count_syn_out(hs->container, hs->h.net_ns);
 }
 
 static __always_inline void on_established(u64 cookie, struct sock *sk)
@@ -131,8 +136,10 @@ static __always_inline void on_accepted(u64 cookie, struct sock *sk)
     if (!l)
         return;
     struct hf_rate_counts *r = hf_rate_of(l->s.container, e.net_ns);
-    if (r)
+    if (r) {
         r->tcp_accepted++;
+        hf_rate_points(r, l->s.container, HF_POINTS_ACCEPTED);
+    }
     struct hf_net_key key = {.pid = l->s.h.pid, .port = e.local_port, .op = HF_NET_ACCEPT, .protocol = IPPROTO_TCP};
     __builtin_memcpy(&key.a, e.peer, 8);
     __builtin_memcpy(&key.b, e.peer + 8, 8);
@@ -143,12 +150,12 @@ static __always_inline void on_accepted(u64 cookie, struct sock *sk)
         return;
     __builtin_memcpy(&hs->h, &l->s.h, sizeof hs->h);
     hs->container = l->s.container;
-    hs->flags = HF_SK_UP | HF_SK_OWNED;
+    hs->flags = HF_SK_UP | HF_SK_OWNED | HF_SK_ACCEPTED;
     hs->backlog = left_out;
     hs->since_ns = bpf_ktime_get_boot_ns();
     set_ends(hs, &e);
     struct hf_policy *p = hs->container ? bpf_map_lookup_elem(&hf_policies, &hs->h.cgroup_id) : NULL;
-    hs->want_out = hs->want_in = p && (p->flags & HF_POLICY_PAYLOAD_ACCEPT) && (p->types & (1ull << HF_EV_PAYLOAD));
+    hs->want_out = hs->want_in = p && (p->types & (1ull << HF_EV_PAYLOAD));
     if (hf_net_send(hs, HF_NET_ACCEPT, 0, 0, 0))
         hs->flags |= HF_SK_TOLD;
     hs->backlog = 0;

@@ -2,6 +2,7 @@
 /* read.h - getters: a task's header, its container group, paths. */
 #pragma once
 #include "maps.h"
+#include "regs.h"
 
 static __always_inline struct task_struct *hf_task(void)
 {
@@ -85,16 +86,6 @@ static __always_inline void hf_fill_header(struct hf_wire_hdr *h, struct task_st
 /* The running task may be read by plain loads (5.11).  Numbers only: for each pointer that is followed so, the verifier of newer kernels goes
  * through the names of all types, which made a third of the time to start. */
 #define HF_TYPED_TASK bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)
-
-#define KERNEL_STACK 16384u /* THREAD_SIZE of x86-64 and of arm64 with pages of 4 KiB; what the process had in its registers is at the top */
-
-/* The registers with which the running task t entered the kernel. */
-static __always_inline struct pt_regs *hf_regs(struct task_struct *t)
-{
-    if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) /* 5.15 */
-        return (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
-    return (void *)((u64)BPF_CORE_READ(t, stack) + KERNEL_STACK - bpf_core_type_size(struct pt_regs));
-}
 
 static __always_inline u64 hf_cgroup_here(void)
 {
@@ -198,7 +189,7 @@ static __always_inline u64 hf_ctime_ns(struct inode *inode)
     struct inode___ts *old = (void *)inode;
     struct inode___ts2 *mid = (void *)inode;
     if (bpf_core_field_exists(inode->i_ctime_sec))
-        return (u64)BPF_CORE_READ(inode, i_ctime_sec) * 1000000000ull + BPF_CORE_READ(inode, i_ctime_nsec);
+        return (u64)BPF_CORE_READ(inode, i_ctime_sec) * 1000000000ull + (BPF_CORE_READ(inode, i_ctime_nsec) & 0x7fffffff); /* 6.13: bit 31 says that somebody asked */
     if (bpf_core_field_exists(mid->__i_ctime))
         return (u64)BPF_CORE_READ(mid, __i_ctime.tv_sec) * 1000000000ull + (u64)BPF_CORE_READ(mid, __i_ctime.tv_nsec);
     return (u64)BPF_CORE_READ(old, i_ctime.tv_sec) * 1000000000ull + (u64)BPF_CORE_READ(old, i_ctime.tv_nsec);
@@ -213,13 +204,3 @@ static __always_inline void hf_addr4(u8 out[16], u32 be)
     __builtin_memcpy(out + 12, &be, 4);
 }
 
-/* The file behind a descriptor, as it is now. */
-static __always_inline struct file *hf_file_of_fd(struct task_struct *t, u32 fd)
-{
-    struct fdtable *fdt = BPF_CORE_READ(t, files, fdt);
-    struct file **fds = BPF_CORE_READ(fdt, fd), *file = NULL;
-    if (fd >= BPF_CORE_READ(fdt, max_fds))
-        return NULL;
-    bpf_probe_read_kernel(&file, sizeof file, fds + fd);
-    return file;
-}

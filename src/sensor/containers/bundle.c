@@ -476,13 +476,13 @@ static const char *runtime_of(const struct hf_bundle *b)
 /* What the bundle leaves open, from its runtime's own files. */
 static int from_store(const struct hf_bundle_roots *r, struct hf_bundle *b, const char *id, struct hf_span rootfs, struct hf_buf *out, struct hf_err *err)
 {
-    hf_autobuf copy = HF_BUF_INIT(HF_FACT_BYTES); /* out may move */
+    hf_autobuf copy = HF_BUF_INIT(HF_FACT_BYTES); /* rootfs lies in out, which may move */
     int rc = 0;
+    hf_buf_adds(&copy, rootfs);
     if (!b->has_name || !b->has_image || !b->has_digest)
         rc = containerd_facts(b, out, err);
     if (rc >= 0 && (!b->has_name || !b->has_image || !b->has_digest))
         rc = storage_facts(b, out, err);
-    hf_buf_adds(&copy, rootfs);
     if (rc >= 0 && !b->has_name)
         rc = docker_facts(r, b, id, hf_buf_span(&copy), out, err);
     return rc;
@@ -545,7 +545,7 @@ int hf_bundle_facts(const struct hf_bundle_roots *r, struct hf_bundle *b, uint32
 /* ---- running daemons ---- */
 
 /* list: max places of `size` bytes each. */
-static void note(char *list, size_t size, size_t max, size_t *n, struct hf_span dir)
+static void note(struct hf_bundle_roots *r, char *list, size_t size, size_t max, size_t *n, struct hf_span dir)
 {
     if (!dir.n || dir.p[0] != '/' || dir.n >= size)
         return;
@@ -554,9 +554,11 @@ static void note(char *list, size_t size, size_t max, size_t *n, struct hf_span 
             return;
     if (*n < max)
         snprintf(list + (*n)++ * size, size, "%.*s", (int)dir.n, dir.p);
+    else
+        r->left_out++;
 }
 
-#define NOTE(list, n, dir) note((list)[0], sizeof(list)[0], HF_ARRAY_LEN(list), n, dir)
+#define NOTE(list, n, dir) note(r, (list)[0], sizeof(list)[0], HF_ARRAY_LEN(list), n, dir)
 
 static void note_root(struct hf_bundle_roots *r, struct hf_span dir)
 {
@@ -672,6 +674,7 @@ void hf_bundle_roots_scan(struct hf_bundle_roots *r)
     DIR *proc = opendir("/proc");
     if (!proc)
         return;
+    r->n = r->n_stores = r->n_sockets = r->left_out = 0; /* daemons end, too; shims tell of what goes on without theirs */
     for (struct dirent *d; (d = readdir(proc));)
         if (d->d_name[0] >= '1' && d->d_name[0] <= '9')
             scan_daemon(r, d->d_name);

@@ -18,12 +18,14 @@ struct hf_bundle {
 /* Places to look at, besides the built-in list: from the command lines of running daemons ("--exec-root", "--state"), the folder a containerd
  * shim runs in, the bundle that a conmon watches.  Refreshed by hf_bundle_roots_scan. */
 struct hf_bundle_roots {
-    char exec_root[16][256]; /* dockerd's --exec-root, containerd's state */
-    char store[8][256];      /* DRIVER-containers of containers/storage */
-    char socket[16][108];    /* Unix sockets of running dockerds */
+    char exec_root[128][256]; /* dockerd's --exec-root, containerd's state */
+    char store[32][256];      /* DRIVER-containers of containers/storage */
+    char socket[64][108];     /* Unix sockets of running dockerds */
     size_t n, n_stores, n_sockets;
+    size_t left_out;          /* that found no place above: their containers may stay without names */
     const char *prefix; /* before every built-in path, for tests; "" otherwise */
 };
+/* Of the processes that run now. */
 void hf_bundle_roots_scan(struct hf_bundle_roots *r);
 
 /* Finds the bundle of a container and appends its facts as pairs ("name\0value\0", names of docs/formats/events.md) to out.

@@ -161,6 +161,11 @@ static struct container *find(const struct hf_containers *t, uint64_t container)
     return NULL;
 }
 
+size_t hf_containers_left_out(const struct hf_containers *t)
+{
+    return t->roots.left_out;
+}
+
 size_t hf_containers_count(const struct hf_containers *t)
 {
     size_t n = 0;

@@ -38,3 +38,5 @@ uint64_t hf_containers_tick(struct hf_containers *t, uint64_t now_ns);
 /* Walks the control groups below `mount` that are there already (bounded). */
 void hf_containers_walk(struct hf_containers *t, const char *mount, uint64_t now_ns);
 size_t hf_containers_count(const struct hf_containers *t);
+/* Places of runtimes that are not read, since there are too many: their containers may have no names. */
+size_t hf_containers_left_out(const struct hf_containers *t);

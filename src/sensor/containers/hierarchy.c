@@ -37,20 +37,14 @@ static bool has_word(struct hf_span list, const char *word)
     return false;
 }
 
-/* Blanks and the like are \ooo in mountinfo. */
-static bool unescaped(struct hf_span s, char *out, size_t size)
+static bool place_of(struct hf_span point, char *out, size_t size)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < s.n; i++) {
-        uint64_t c = (unsigned char)s.p[i];
-        if (c == '\\' && i + 3 < s.n && hf_parse_u64(hf_span_sub(s, i + 1, 3), 8, 1, 255, &c) == 0)
-            i += 3;
-        if (n + 1 >= size)
-            return false;
-        out[n++] = (char)c;
-    }
-    out[n] = 0;
-    return n > 0;
+    hf_autobuf path = HF_BUF_INIT(8192);
+    hf_mountinfo_field(point, &path);
+    if (!hf_buf_ok(&path) || !path.n || path.n >= size)
+        return false;
+    memcpy(out, hf_buf_z(&path), path.n + 1);
+    return true;
 }
 
 /* Column 2 of /proc/cgroups: the hierarchy of a controller; 0: the unified one. */
@@ -75,7 +69,7 @@ static bool mounted(struct hf_span mountinfo, const char *kind, const char *cont
         for (struct hf_span rest = mountinfo; hf_span_line(&rest, &line);) {
             if (!mount_line(line, &root, &point, &type, &options) || !hf_span_eqz(type, kind) || (controller && !has_word(options, controller)))
                 continue;
-            if (hf_span_eqz(root, "/") == (whole == 1) && unescaped(point, out, size) && reach(out, !controller))
+            if (hf_span_eqz(root, "/") == (whole == 1) && place_of(point, out, size) && reach(out, !controller))
                 return true;
         }
     out[0] = 0;
@@ -132,4 +126,20 @@ bool hf_hierarchy_path(const struct hf_hierarchy *h, struct hf_span text, struct
         }
     }
     return false;
+}
+
+bool hf_hierarchy_controller(const char *controller, struct hf_hierarchy *ret)
+{
+    hf_autobuf mounts = HF_BUF_INIT(MOUNTS_MAX);
+    hf_autobuf groups = HF_BUF_INIT(65536);
+    struct hf_err ignored = HF_ERR_INIT;
+    struct hf_hierarchy h = {.unified = false};
+    if (hf_read_file("/proc/self/mountinfo", &mounts, &ignored) < 0 || hf_read_file("/proc/cgroups", &groups, &ignored) < 0)
+        return false;
+    h.id = (uint32_t)hierarchy_of(hf_buf_span(&groups), controller);
+    if (!h.id || !mounted(hf_buf_span(&mounts), "cgroup", controller, reachable, h.mount, sizeof h.mount))
+        return false;
+    snprintf(h.controller, sizeof h.controller, "%s", controller);
+    *ret = h;
+    return true;
 }

@@ -17,3 +17,5 @@ typedef bool (*hf_hierarchy_reach)(const char *path, bool v2);
 HF_MUSTUSE int hf_hierarchy_choose(struct hf_span mountinfo, struct hf_span cgroups, hf_hierarchy_reach reach, struct hf_hierarchy *ret, struct hf_err *err);
 /* The path of a process in it, from the text of /proc/PID/cgroup. */
 bool hf_hierarchy_path(const struct hf_hierarchy *h, struct hf_span proc_pid_cgroup, struct hf_span *ret);
+/* Where another v1 controller ("freezer") is mounted, for its paths in /proc/PID/cgroup; false: not mounted, or in the unified hierarchy. */
+bool hf_hierarchy_controller(const char *controller, struct hf_hierarchy *ret);

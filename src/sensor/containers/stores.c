@@ -8,7 +8,7 @@
 
 #include "base/fs.h"
 #include "base/json.h"
-#include "sensor/containers/boltdb.h"
+#include "formats/boltdb/boltdb.h"
 #include "sensor/containers/facts.h"
 
 #define LIST_MAX (8u << 20)    /* bytes of a list of all containers or images */
@@ -109,42 +109,12 @@ int hf_store_containerd_db(struct hf_bolt *db, struct hf_span ns, struct hf_bund
     return rc < 0 ? rc : 1;
 }
 
-static ssize_t read_file(void *ctx, uint64_t offset, char *out, size_t n)
-{
-    size_t done = 0;
-    if (offset > INT64_MAX - n)
-        return 0;
-    while (done < n) {
-        ssize_t got = pread(*(int *)ctx, out + done, n - done, (off_t)(offset + done));
-        if (got < 0 && errno != EINTR)
-            return -errno;
-        if (got == 0)
-            break;
-        done += got > 0 ? (size_t)got : 0;
-    }
-    return (ssize_t)done;
-}
-
-/* 1: open; *fd must live as long as the reader. */
-static int open_db(const char *path, int *fd, struct hf_bolt **ret, struct hf_err *err)
-{
-    struct stat st;
-    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (*fd < 0)
-        return errno == ENOENT || errno == ENOTDIR ? 0 : hf_fail(err, -errno, "it could not be opened");
-    if (fstat(*fd, &st) < 0 || !S_ISREG(st.st_mode))
-        return hf_fail(err, HF_E_UNSUPPORTED, "it is not a file");
-    int rc = hf_bolt_new(ret, read_file, fd, err);
-    return rc < 0 ? rc : 1;
-}
-
 int hf_store_containerd(const char *root, struct hf_span ns, struct hf_bundle *b, struct hf_buf *out, struct hf_err *err)
 {
     char path[4300];
-    hf_autoclose int fd = -1;
     hf_cleanup(hf_bolt_freep) struct hf_bolt *db = NULL;
     snprintf(path, sizeof path, "%s/io.containerd.metadata.v1.bolt/meta.db", root);
-    int rc = open_db(path, &fd, &db, err);
+    int rc = hf_bolt_open(&db, path, err);
     if (rc > 0)
         rc = hf_store_containerd_db(db, ns, b, out, err);
     return rc < 0 ? hf_wrap(err, rc, "%s", path) : rc;
@@ -233,9 +203,8 @@ int hf_store_libpod_db(struct hf_bolt *db, struct hf_bundle *b, struct hf_buf *o
 
 int hf_store_libpod(const char *path, struct hf_bundle *b, struct hf_buf *out, struct hf_err *err)
 {
-    hf_autoclose int fd = -1;
     hf_cleanup(hf_bolt_freep) struct hf_bolt *db = NULL;
-    int rc = open_db(path, &fd, &db, err);
+    int rc = hf_bolt_open(&db, path, err);
     if (rc > 0)
         rc = hf_store_libpod_db(db, b, out, err);
     return rc < 0 ? hf_wrap(err, rc, "%s", path) : rc;

@@ -28,6 +28,7 @@ struct hf_object { /* a marked inode */
     uint64_t mask[HF_GROUPS]; /* marked so far */
     struct hf_file_watch in_kernel; /* what the kernel half has of it */
     uint32_t dev /* kernel's encoding */, mode, uid, gid, nlink, fs_magic;
+    bool followed; /* a directory that was looked through after it was made */
     uint16_t key_n, path_n;
     char text[]; /* key, then path from the root */
 };
@@ -64,7 +65,7 @@ struct hf_files {
     int fd[HF_GROUPS], epoll, wake; /* wake: an eventfd, written when something was found */
     int map_fd; /* of the kernel half; -1: none */
     volatile uint64_t *bits;
-    bool fanotify, has_rename; /* FAN_RENAME, FAN_REPORT_TARGET_FID */
+    bool fanotify, devices, has_rename; /* has_rename: FAN_RENAME, FAN_REPORT_TARGET_FID */
     uint32_t ignored[2];
     struct hf_watch_list *watch;
     uint64_t lost, lost_told;

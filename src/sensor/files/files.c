@@ -30,6 +30,7 @@
 #define FDS_MAX 256u             /* descriptors of a process that are looked at */
 #define READS_MAX 64u            /* buffers in one call */
 #define FUSE_MAGIC 0x65735546u
+#define DEVPTS_MAGIC 0x1cd1u
 #ifndef FAN_RENAME
 #define FAN_RENAME 0x10000000
 #endif
@@ -77,6 +78,7 @@ int hf_files_new(struct hf_files **ret, const struct hf_files_opts *o, struct hf
     f->tell = o->tell;
     f->ctx = o->ctx;
     f->fanotify = o->fanotify;
+    f->devices = o->devices;
     f->map_fd = o->map_fd;
     f->bits = o->bits;
     f->fd[0] = f->fd[1] = f->epoll = f->wake = -1;
@@ -490,19 +492,35 @@ static bool over_budget(struct hf_root *r, uint64_t now)
     return true;
 }
 
+static bool is_device(const struct stat *st)
+{
+    return S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode);
+}
+
+/* The kernel half tells of devices that are opened, where it can, with who and how (bpf/device.bpf.c).  A terminal is news when another session
+ * runs on it, which is not known any more when this is read. */
+static bool is_left_to_kernel(const struct happened *h, unsigned op)
+{
+    if (op != HF_FILE_OPEN && op != HF_FILE_WRITE)
+        return false;
+    bool seen = h->f->devices && h->has_stat && is_device(&h->st) && !hf_usual_device(S_ISCHR(h->st.st_mode), major(h->st.st_rdev), minor(h->st.st_rdev));
+    return seen || h->object->fs_magic == DEVPTS_MAGIC;
+}
+
 static void tell(struct happened *h, unsigned op, uint32_t flags, const struct hf_watch_found *found)
 {
     struct hf_files *f = h->f;
     uint64_t now = hf_boot_ns();
     struct hf_wire_file e = {.op = op, .open_flags = flags, .source = HF_SOURCE_FANOTIFY, .watch = found->watch_class, .fs_magic = h->object->fs_magic,
             .new_mode = UINT32_MAX, .new_uid = UINT32_MAX, .new_gid = UINT32_MAX};
-    if (repeated(f, now, h, op) || (h->group == HF_GROUP_BULK && over_budget(h->root, now)))
+    if (is_left_to_kernel(h, op) || repeated(f, now, h, op) || (h->group == HF_GROUP_BULK && over_budget(h->root, now)))
         return;
     if (h->has_stat) {
         e.inode = h->st.st_ino;
         e.dev = (uint32_t)(major(h->st.st_dev) << 20 | minor(h->st.st_dev));
         e.mode = h->st.st_mode;
         e.nlink = (uint32_t)h->st.st_nlink;
+        e.request = is_device(&h->st) ? (uint32_t)(major(h->st.st_rdev) << 20 | minor(h->st.st_rdev)) : 0;
         if (op == HF_FILE_CHMOD)
             e.new_mode = h->st.st_mode;
         if (op == HF_FILE_CHOWN) {
@@ -720,13 +738,13 @@ static void event(struct hf_files *f, const struct fanotify_event_metadata *m, s
     }
 }
 
-static unsigned asked_for(unsigned op)
+static unsigned asked_for(const struct hf_wire_file *e)
 {
-    switch (op) {
+    switch (e->op) {
     case HF_FILE_OPEN:
         return HF_W_READ;
     case HF_FILE_WRITE:
-        return HF_W_WRITE;
+        return HF_W_WRITE | ((e->open_flags & O_ACCMODE) == O_RDWR ? HF_W_READ : 0);
     case HF_FILE_CHMOD:
     case HF_FILE_CHOWN:
         return HF_W_ATTR;
@@ -738,7 +756,7 @@ static unsigned asked_for(unsigned op)
 static bool row_asks(const struct hf_watch_found *w, const struct hf_wire_file *e)
 {
     bool program = (e->mode & S_IFMT) != S_IFDIR && (e->mode & 0111 || (e->new_mode != UINT32_MAX && e->new_mode & 0111));
-    if (!(w->what & asked_for(e->op)))
+    if (!(w->what & asked_for(e)))
         return false;
     if ((w->what & HF_W_EXEC) && !program && e->op != HF_FILE_LINK && e->op != HF_FILE_SYMLINK)
         return false;

@@ -24,6 +24,7 @@ typedef void (*hf_files_tell)(void *ctx, struct hf_span record);
 HF_MUSTUSE int hf_files_probe(char why[160]);
 struct hf_files_opts {
     bool fanotify;           /* mark objects, read events */
+    bool devices;            /* the kernel half tells of opened devices (bpf/device.bpf.c): fanotify leaves them out */
     int map_fd;              /* hf_watched of the kernel half, which gets the objects' inodes; -1: it sees no files */
     volatile uint64_t *bits; /* hf_file_bits of the kernel half; NULL with map_fd -1 */
     struct hf_watch_list *watch; /* what is watched; taken over, also when it fails.  NULL: the built-in rows */

@@ -31,7 +31,8 @@ struct visit {
     int root_fd;
     const struct hf_homes *homes;
     const struct hf_watch *row;
-    bool follows; /* an event led here: what is in a new directory was made since */
+    struct hf_span follows; /* an event led here: what is in this directory, if it is one, and in others that were not known, was made since; empty: no event */
+    struct hf_buf fresh;    /* those directories, each with a NUL; looked through when they have all their marks */
     struct hf_err err; /* of the first mark that failed */
 };
 
@@ -189,6 +190,11 @@ static void tell_kernel(struct hf_files *f, struct hf_object *o, const struct hf
     o->in_kernel = all;
 }
 
+static bool is_below(struct hf_span path, struct hf_span dir)
+{
+    return hf_span_starts(path, dir) && (path.n == dir.n || path.p[dir.n] == '/');
+}
+
 /* Marks what fd is; known objects get what is missing. */
 static void mark(struct visit *v, int fd, const struct stat *st, struct hf_span path, unsigned what)
 {
@@ -205,25 +211,39 @@ static void mark(struct visit *v, int fd, const struct stat *st, struct hf_span 
         hf_object_key(&key, "inode..", -1, (const uint64_t[]){st->st_dev, st->st_ino}, 16);
     }
     pthread_mutex_lock(&v->f->lock);
-    bool fresh = !hf_files_object(v->f, &key);
+    bool known = hf_files_object(v->f, &key) != NULL;
     struct hf_object *o = object(v, &key, path.n ? path : HF_S("/"), st, magic);
+    /* A look at the whole root may have come before the event did. */
+    bool fresh = dir && v->follows.n && (!known || (o && !o->followed && is_below(path, v->follows)));
     bool missing = o && v->f->fanotify && (mask & ~o->mask[g]);
     if (o) {
         o->mask[g] |= mask;
+        o->followed |= fresh;
         tell_kernel(v->f, o, v->row, what);
     }
     pthread_mutex_unlock(&v->f->lock);
     snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
     if (missing && fanotify_mark(v->f->fd[g], FAN_MARK_ADD, mask, AT_FDCWD, name) < 0 && !v->err.msg[0])
         (void)hf_fail(&v->err, -errno, "%.*s cannot be watched", HF_SPAN_ARG(path));
-    if (v->follows && fresh && dir) {
-        hf_autobuf text = HF_BUF_INIT(4096);
+    if (fresh) {
+        hf_buf_adds(&v->fresh, path);
+        hf_buf_addc(&v->fresh, 0);
+    }
+}
+
+/* What is in the new directories by now: made before their marks were there. */
+static void look_through(struct visit *v)
+{
+    struct hf_span rest = hf_buf_span(&v->fresh), path;
+    uint64_t one = 1;
+    hf_autobuf text = HF_BUF_INIT(4096);
+    while (hf_span_cut(&rest, 0, &path)) {
+        hf_buf_clear(&text);
         hf_buf_adds(&text, path);
         each_entry(v, &text, false, HF_S("*"), hf_span(NULL, 0), 0, found);
-        uint64_t one = 1;
-        if (write(v->f->wake, &one, sizeof one) < 0)
-            return; /* full: it is readable already */
     }
+    if (v->fresh.n && write(v->f->wake, &one, sizeof one) < 0)
+        return; /* full: it is readable already */
 }
 
 /* The nearest directory that is there: when the rest is made, this is where it shows. */
@@ -261,10 +281,12 @@ static void reach(struct visit *v, struct hf_buf *path)
     size_t n = strlen(v->row->pattern);
     bool dir_row = v->row->pattern[n - 1] == '/';
     hf_autoclose int fd = open_at(v, hf_buf_span(path), O_PATH);
-    if (fd < 0 || fstat(fd, &st) < 0) {
+    if (fd < 0) {
         lead(v, hf_buf_span(path));
-        return;
+        fd = open_at(v, hf_buf_span(path), O_PATH); /* made meanwhile? */
     }
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return;
     if (!dir_row || path->n)
         lead(v, hf_buf_span(path)); /* replaced, or removed and made again */
     if (S_ISDIR(st.st_mode) != dir_row)
@@ -362,7 +384,7 @@ int hf_files_open_root(const char *path, uint32_t pid)
 
 static void work(struct hf_files *f, const struct hf_job *job)
 {
-    struct visit v = {.f = f, .root = job->root, .err = HF_ERR_INIT};
+    struct visit v = {.f = f, .root = job->root, .follows = hf_span_z(job->path), .fresh = HF_BUF_INIT(1u << 20), .err = HF_ERR_INIT};
     struct hf_homes homes;
     char *path = NULL;
     hf_homes_init(&homes);
@@ -391,13 +413,13 @@ static void work(struct hf_files *f, const struct hf_job *job)
             pthread_mutex_unlock(&f->lock);
         }
         unsigned where = job->root ? HF_W_CONTAINER : HF_W_HOST;
-        struct hf_span only = hf_span_z(job->path);
-        v.follows = only.n > 0;
         for (size_t i = 0; v.homes && (v.row = hf_watch_at(f->watch, i)); i++)
-            if ((v.row->where & where) && (!only.n || hf_watch_fit(v.row, v.homes, only) != HF_FIT_NO))
+            if ((v.row->where & where) && (!v.follows.n || hf_watch_fit(v.row, v.homes, v.follows) != HF_FIT_NO))
                 row(&v);
+        look_through(&v);
     }
-    struct hf_span awaited = hf_span_z(job->path);
+    hf_buf_done(&v.fresh);
+    struct hf_span awaited = v.follows;
     hf_autoclose int made = v.root_fd >= 0 && awaited.n ? open_at(&v, awaited, O_PATH | O_NOFOLLOW) : -1;
     if (made < 0 && v.root_fd >= 0 && awaited.n && job->due_ns && job->tries < TRIES_MAX) { /* announced by a hook, not there yet */
         pthread_mutex_lock(&f->lock);

@@ -106,7 +106,7 @@ static const struct hf_watch rows[] = {
         {"/run/crio/crio.sock", HF_WATCH_SOCKET, W | N | A, H | C, 0},
         {"/run/podman/podman.sock", HF_WATCH_SOCKET, W | N | A, H | C, 0},
         /* devices: other people's keys, disks, memory */
-        {"/dev/input/", DEV, R | N, H | C, 1},
+        {"/dev/input/", DEV, R | W | N, H | C, 1},
         {"/dev/uinput", DEV, R | W, H | C, 0},
         {"/dev/hidraw*", DEV, R | W, H | C, 0},
         {"/dev/mem", DEV, R | W, H | C, 0},

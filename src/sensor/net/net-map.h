@@ -15,4 +15,15 @@
 struct hf_rate_counts {
     __u64 tcp_syn_out, tcp_syn_in, tcp_accepted, udp_out, udp_in, icmp_out, packets_out, packets_in, bytes_out, bytes_in;
     __u64 net_ns;
+    __u64 points, points_ns; /* of what floods are made of, since the last look at them (net-sock.h) */
 };
+
+/* What makes a flood, each in parts of a flood of datagrams.  A container that gets HF_FAST_PER_MS a millisecond on one processor is looked at every HF_FAST_NS: user space adds up
+ * the processors and holds it against the rules, whose floors (data/rules/network.yaml) are not below these for what comes in less than a second. */
+#define HF_POINTS_UDP 1u
+#define HF_POINTS_ACCEPTED 1u
+#define HF_POINTS_SYN 5u
+#define HF_POINTS_ICMP 5u
+#define HF_FAST_POINTS 256u
+#define HF_FAST_PER_MS 5u
+#define HF_FAST_NS 20000000ull

@@ -11,9 +11,18 @@
 
 #define MAX_CONTAINERS HF_MAX_CGROUPS
 
+#define FLOODS 5u
+#define ANSWERED 64u /* datagrams of which one comes back for so many are a conversation (QUIC, DNS): whole intervals tell of them, which a download in half a second does not fill */
+#define RUN_GAP_NS 100000000u /* so long after the last, packets that come fast are another story */
+
+struct reading {
+    uint64_t at_ns;
+    struct hf_rate_counts counts;
+};
 struct seen {
-    uint64_t id, at_ns;
-    struct hf_rate_counts last;
+    uint64_t id, fast_ns;    /* fast_ns: when packets last came fast */
+    uint64_t before[FLOODS]; /* in the last interval */
+    struct reading last, run; /* at its end; since when they come fast, at most HF_RATE_NS ago then */
 };
 
 struct hf_rates {
@@ -72,7 +81,7 @@ static struct seen *entry(struct hf_rates *r, uint64_t id)
         return NULL;
     memmove(&r->seen[i + 1], &r->seen[i], (r->n - i) * sizeof r->seen[0]);
     r->n++;
-    r->seen[i] = (struct seen){.id = id, .at_ns = r->begun_ns};
+    r->seen[i] = (struct seen){.id = id, .last.at_ns = r->begun_ns};
     return &r->seen[i];
 }
 
@@ -97,30 +106,42 @@ static struct hf_rate_counts total(const struct hf_rates *r)
     return t;
 }
 
-static void fill(struct hf_wire_rate *w, const struct seen *s, const struct hf_rate_counts *t, uint64_t now_ns)
+static void fill(struct hf_wire_rate *w, uint64_t id, const struct reading *from, const struct reading *to)
 {
+    const struct hf_rate_counts *a = &from->counts, *b = &to->counts;
     *w = (struct hf_wire_rate){
             .h = {.len = sizeof *w,
                     .type = HF_EV_RATE,
                     .version = HF_WIRE_VERSION,
                     .flags = HF_F_NO_PROC,
-                    .time_ns = now_ns,
-                    .cgroup_id = s->id,
+                    .time_ns = to->at_ns,
+                    .cgroup_id = id,
                     .login_uid = UINT32_MAX,
                     .session_id = UINT32_MAX,
-                    .net_ns = (uint32_t)t->net_ns},
-            .interval_ns = now_ns - s->at_ns,
-            .tcp_syn_out = t->tcp_syn_out - s->last.tcp_syn_out,
-            .tcp_syn_in = t->tcp_syn_in - s->last.tcp_syn_in,
-            .tcp_accepted = t->tcp_accepted - s->last.tcp_accepted,
-            .udp_out = t->udp_out - s->last.udp_out,
-            .udp_in = t->udp_in - s->last.udp_in,
-            .icmp_out = t->icmp_out - s->last.icmp_out,
-            .packets_out = t->packets_out - s->last.packets_out,
-            .packets_in = t->packets_in - s->last.packets_in,
-            .bytes_out = t->bytes_out - s->last.bytes_out,
-            .bytes_in = t->bytes_in - s->last.bytes_in,
+                    .net_ns = (uint32_t)b->net_ns},
+            .interval_ns = to->at_ns - from->at_ns,
+            .tcp_syn_out = b->tcp_syn_out - a->tcp_syn_out,
+            .tcp_syn_in = b->tcp_syn_in - a->tcp_syn_in,
+            .tcp_accepted = b->tcp_accepted - a->tcp_accepted,
+            .udp_out = b->udp_out - a->udp_out,
+            .udp_in = b->udp_in - a->udp_in,
+            .icmp_out = b->icmp_out - a->icmp_out,
+            .packets_out = b->packets_out - a->packets_out,
+            .packets_in = b->packets_in - a->packets_in,
+            .bytes_out = b->bytes_out - a->bytes_out,
+            .bytes_in = b->bytes_in - a->bytes_in,
     };
+}
+
+/* What floods are made of. */
+static void flood_like(const struct hf_rate_counts *now, const struct hf_rate_counts *last, uint64_t ret[FLOODS])
+{
+    ret[0] = now->tcp_syn_out - last->tcp_syn_out;
+    ret[1] = now->tcp_syn_in - last->tcp_syn_in;
+    ret[2] = now->tcp_accepted - last->tcp_accepted;
+    uint64_t out = now->udp_out - last->udp_out, in = now->udp_in - last->udp_in;
+    ret[3] = out / ANSWERED >= in ? out : 0;
+    ret[4] = now->icmp_out - last->icmp_out;
 }
 
 static bool moved(const struct hf_rate_counts *a, const struct hf_rate_counts *b)
@@ -145,21 +166,49 @@ int hf_rates_read(struct hf_rates *r, uint64_t now_ns, void (*emit)(void *ctx, c
         at = &before;
         if (bpf_map_lookup_elem(r->fd, &key, r->per_cpu) < 0)
             continue;
-        struct hf_rate_counts t = total(r);
+        struct reading now = {now_ns, total(r)};
         struct seen *s = entry(r, key);
         if (!s)
             continue;
-        if (!first && moved(&t, &s->last)) {
+        if (!first && moved(&now.counts, &s->last.counts)) {
             struct hf_wire_rate w;
-            fill(&w, s, &t, now_ns);
+            fill(&w, key, &s->last, &now);
             emit(ctx, &w);
             n++;
         }
-        s->last = t;
-        s->at_ns = now_ns;
+        flood_like(&now.counts, &s->last.counts, s->before);
+        s->last = now;
     }
     r->begun_ns = now_ns;
     return n;
+}
+
+int hf_rates_early(struct hf_rates *r, uint64_t cgroup_id, uint64_t now_ns, struct hf_wire_rate *ret, struct hf_err *err)
+{
+    uint64_t passed[FLOODS];
+    bool more = false;
+    if (!r->begun_ns) /* nothing to compare with */
+        return 0;
+    if (bpf_map_lookup_elem(r->fd, &cgroup_id, r->per_cpu) < 0)
+        return errno == ENOENT ? 0 : hf_fail(err, -errno, "packet counters could not be read");
+    struct reading now = {now_ns, total(r)};
+    struct seen *s = entry(r, cgroup_id);
+    if (!s)
+        return 0;
+    if (!s->run.at_ns || now_ns - s->fast_ns > RUN_GAP_NS || now_ns - s->run.at_ns > HF_RATE_NS)
+        s->run = now;
+    s->fast_ns = now_ns;
+    /* where an interval ended meanwhile, what came before its end counts, too */
+    const struct reading *from = s->run.at_ns < s->last.at_ns ? &s->run : &s->last;
+    flood_like(&now.counts, &from->counts, passed);
+    for (size_t i = 0; i < FLOODS; i++)
+        more |= passed[i] > s->before[i];
+    if (!more)
+        return 0;
+    fill(ret, cgroup_id, from, &now);
+    ret->h.flags |= HF_F_EARLY;
+    ret->interval_ns = HF_MAX(ret->interval_ns, HF_RATE_NS);
+    return 1;
 }
 
 void hf_rates_forget(struct hf_rates *r, uint64_t cgroup_id)

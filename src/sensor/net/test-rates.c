@@ -35,6 +35,16 @@ static int put(int fd, uint64_t id, uint64_t packets, uint64_t syn)
     return rc;
 }
 
+static int put_udp(int fd, uint64_t id, uint64_t out, uint64_t in)
+{
+    hf_autofree struct hf_rate_counts *v = calloc((size_t)cpus, sizeof *v);
+    if (!v)
+        return -ENOMEM;
+    v[0].udp_out = out;
+    v[0].udp_in = in;
+    return bpf_map_update_elem(fd, &id, v, BPF_ANY);
+}
+
 int main(void)
 {
     struct hf_err err = HF_ERR_INIT;
@@ -66,6 +76,35 @@ int main(void)
     EQ_U(two->h.cgroup_id, 2);
     EQ_U(two->packets_out, all); /* all of a new one */
     EQ_U(two->interval_ns, 1500);
+    /* before the interval is over: only when there is more than in the whole one before */
+    struct hf_wire_rate w = {.interval_ns = 0};
+    EQ_I(put(fd, 5, 14, 6), 0);
+    EQ_I(hf_rates_early(r, 5, 3600, &w, &err), 0); /* 2 connections begun, 3 before */
+    EQ_I(put(fd, 5, 20, 8), 0);
+    EQ_I(hf_rates_early(r, 5, 3700, &w, &err), 1);
+    EQ_U(w.h.cgroup_id, 5);
+    OK(w.h.flags & HF_F_EARLY);
+    EQ_U(w.tcp_syn_out, 4);
+    EQ_U(w.packets_out, 7 * all);
+    EQ_U(w.interval_ns, HF_RATE_NS);
+    EQ_I(hf_rates_early(r, 9, 3700, &w, &err), 0); /* no such container */
+    n_got = 0;
+    EQ_I(hf_rates_read(r, 3800, keep, NULL, &err), 1); /* and all of it comes again */
+    EQ_U(got[0].tcp_syn_out, 4);
+    OK(!(got[0].h.flags & HF_F_EARLY));
+    EQ_I(hf_rates_early(r, 5, 3850, &w, &err), 0);
+    EQ_I(put(fd, 5, 21, 12), 0);
+    EQ_I(hf_rates_early(r, 5, 3900, &w, &err), 1);
+    EQ_U(w.tcp_syn_out, 6); /* since it came fast, though the interval ended meanwhile */
+    EQ_I(hf_rates_early(r, 5, 3900 + HF_RATE_NS, &w, &err), 0); /* another time */
+    /* datagrams count when hardly one of them is answered */
+    EQ_I(put_udp(fd, 6, 6400, 101), 0);
+    EQ_I(hf_rates_early(r, 6, 3910, &w, &err), 0);
+    EQ_I(put_udp(fd, 6, 6400, 99), 0);
+    EQ_I(hf_rates_early(r, 6, 3920, &w, &err), 1);
+    EQ_U(w.udp_out, 6400);
+    EQ_U(w.udp_in, 99);
+    hf_rates_forget(r, 6);
     hf_rates_forget(r, 5);
     hf_rates_forget(r, 99);
     uint64_t key = 5;
