@@ -31,7 +31,7 @@ format:
 	@tools/format
 
 clean:
-	rm -rf build build-clang build-asan build-fuzz
+	rm -rf build build-asan build-fuzz
 
 help:
 	@printf '%s\n' 'make            build build/holdfast' \

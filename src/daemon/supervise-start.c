@@ -23,7 +23,7 @@
 #endif
 
 #define DOCKER_HOST "unix:///var/run/docker.sock" /* the preset: then children look where they always do */
-enum { URGENT = -10 };
+enum { URGENT = -10, HUB_TRIES = 1000, HUB_NAP_MS = 10 };
 
 static volatile int child_stop;
 static int child_stop_fd = -1;
@@ -157,6 +157,13 @@ static const char *or_null(const char *text)
     return *text ? text : NULL;
 }
 
+/* The hub makes the store that the console reads.  A hub that cannot is no reason to wait for ever: the console says what is wrong itself. */
+static void wait_for_hub(const struct supervisor *s)
+{
+    for (unsigned i = 0; i < HUB_TRIES && !HF_SHARED_GET(s->sh->hub_ready) && !child_stop; i++)
+        nanosleep(&(struct timespec){0, HUB_NAP_MS * 1000000l}, NULL);
+}
+
 static _Noreturn void become_console(struct supervisor *s, pid_t parent)
 {
     struct hf_err err = HF_ERR_INIT;
@@ -175,6 +182,7 @@ static _Noreturn void become_console(struct supervisor *s, pid_t parent)
             .public_url = or_null(c->console_public_url), .listen_fd = s->listen_fd, .live_fd = s->live[1], .hub_fd = s->serve[1], .hand_fd = s->console_hand[0], .user_uid = (int)s->uid, .user_gid = (int)s->gid,
             .no_sandbox = s->o->no_sandbox, .behind_proxy = c->console_behind_proxy != 0, .stop = &child_stop, .rules = rules, .ready = console_ready, .ready_ctx = s};
     err = (struct hf_err)HF_ERR_INIT;
+    wait_for_hub(s);
     int rc = *c->console_oidc ? hf_oidc_load(&provider, c->console_oidc, &err) : 0;
     if (rc < 0) /* passwords still work */
         hf_log(HF_LOG_ERR, "console", "nobody can sign in by OpenID Connect: %s", err.msg);

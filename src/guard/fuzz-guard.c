@@ -4,6 +4,7 @@
 
 #include "guard/inuse.h"
 #include "guard/seals.h"
+#include "guard/slow.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -11,6 +12,11 @@ static void must(bool ok)
 {
     if (!ok)
         abort();
+}
+
+static bool within(struct hf_span text, struct hf_span part)
+{
+    return part.p >= text.p && part.p + part.n <= text.p + text.n;
 }
 
 static void each(void *ctx, const struct hf_inuse_package *p)
@@ -36,6 +42,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         must(err.msg[0] != 0);
     }
+    struct hf_mounts all = {.rest = text};
+    for (struct hf_mount m; hf_mounts_next(&all, &m);)
+        must(within(text, m.point) && within(text, m.type) && all.n <= HF_MOUNTS_BELOW && (!m.served || m.below || hf_span_eqz(m.point, "/")));
     (void)(hf_inuse_read(text, &image, &since, each, &n, &doc, &err) == 0);
     return 0;
 }

@@ -4,12 +4,18 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "respond/groups.h"
 #include "respond/isolate.h"
 #include "respond/respond-internal.h"
+#include "sensor/frames.h"
 
 #define MEMBERS_MAX 4096u
+#define YOUNG_S 1u /* a runtime makes a container in less */
+#define SETTLE_TRIES 20u
+#define SETTLE_NAP_MS 20
 
 HF_PRINTF(2, 3) static void effect(struct hf_job *j, const char *fmt, ...)
 {
@@ -166,12 +172,36 @@ static void allow_words(const struct hf_gate_config *c, struct hf_buf *out)
     }
 }
 
+static bool young(const struct hf_target *t)
+{
+    uint64_t ticks = hf_proc_start(hf_target_pid(t));
+    return !ticks || hf_boot_ns() / 1000000000ull <= ticks / (uint64_t)sysconf(_SC_CLK_TCK) + YOUNG_S;
+}
+
+/* A container that is being made has its runtime in its groups before it has all of these and a network of its own: looked at again, for a moment. */
+static int look_network(struct hf_job *j, struct hf_err *err)
+{
+    for (unsigned i = 0;; i++) {
+        int rc = hf_netns_list(j->t, j->ns, err);
+        if (rc < 0 || !j->ns->host || i == SETTLE_TRIES || !young(j->t))
+            return rc;
+        hf_netns_list_done(j->ns);
+        nanosleep(&(struct timespec){0, SETTLE_NAP_MS * 1000000l}, NULL);
+        if (j->t != &j->again)
+            j->again = *j->t;
+        j->t = &j->again;
+        rc = hf_target_groups(&j->again, err);
+        if (rc < 0)
+            return rc;
+    }
+}
+
 static int isolate_look(struct hf_job *j, struct hf_err *err)
 {
     hf_autobuf allowed = HF_BUF_INIT(MEMBERS_MAX);
     struct hf_active old;
     struct hf_err ignored = HF_ERR_INIT;
-    int rc = hf_netns_list(j->t, j->ns, err);
+    int rc = look_network(j, err);
     if (rc < 0)
         return rc;
     if (j->ns->host && !j->t->v2[0])
@@ -259,7 +289,7 @@ static int limit_look(struct hf_job *j, struct hf_err *err)
     rate_words(&j->o->gate, &words);
     if (!words.n)
         return hf_fail(err, HF_E_USAGE, "limit to what? --packets, --connections or --bytes, each a second");
-    int rc = hf_netns_list(j->t, j->ns, err);
+    int rc = look_network(j, err);
     if (rc < 0)
         return rc;
     if (!j->t->v2[0] && (j->ns->host || !j->ns->n))

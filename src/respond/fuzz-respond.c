@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What respond reads: lines of its log, files of active actions, messages to the executor, counters of nft, mountinfo.  What is taken must hold what is promised. */
+/* What respond reads: lines of its log, files of active actions, messages to the executor, counters of nft, mountinfo, /proc/net/protocols.  What is taken must hold what is promised. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +7,7 @@
 #include "respond/executor.h"
 #include "respond/isolate.h"
 #include "respond/journal.h"
+#include "respond/netns.h"
 #include "respond/snapshot-internal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -28,6 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (hf_executor_read(s, &ask, &err) == 0 && (!ask.n || ask.n > HF_RESPONSES || !memchr(ask.rule, 0, sizeof ask.rule)))
         abort();
     hf_isolate_parse_counts(s, &packets, &bytes);
+    if (hf_netns_xdp_of(s) > UINT32_MAX)
+        abort();
     if (hf_snapshot_upper(s, upper) && (upper[0] != '/' || !memchr(upper, 0, sizeof upper)))
         abort();
     return 0;

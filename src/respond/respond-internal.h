@@ -16,6 +16,7 @@ struct hf_job {
     bool already;        /* ISOLATE, LIMIT: it takes the place of another one */
     bool frozen_before;
     struct hf_netns_list *ns; /* ISOLATE, LIMIT */
+    struct hf_target again;   /* the same: what t became while it was being made; then t is this */
     char head[HF_JOURNAL_HASH]; /* of the log when it began; SNAPSHOT */
 };
 struct hf_act_ops {

@@ -50,6 +50,7 @@ struct sensor {
     struct hf_rates *rates;    /* NULL: this kernel counts no packets for us */
     struct hf_files *files;    /* NULL: the kernel half sees files itself, or nobody does */
     struct hf_buf file_records; /* wait until the rings are read: they name the processes */
+    size_t files_sent;          /* bytes of these */
     uint32_t own_mnt_ns;
     bool walking;              /* containers that were there before are being told */
     struct hf_frames frames;
@@ -292,26 +293,29 @@ static void file_record(void *ctx, struct hf_span record)
     }
 }
 
-/* fanotify knows processes by number: whoever acted is known when the rings, read after it, have told of his start. */
-static void send_files(struct sensor *s)
+/* fanotify knows processes by number: what happened until a time goes before what the rings tell of later, and after what they tell of earlier. */
+static void send_files(struct sensor *s, uint64_t until_ns)
 {
-    struct hf_span rest = hf_buf_span(&s->file_records);
-    while (rest.n >= sizeof(struct hf_wire_hdr)) {
+    if (s->files && hf_files_has(s->files))
+        hf_files_read(s->files);
+    while (s->file_records.n - s->files_sent >= sizeof(struct hf_wire_hdr)) {
+        struct hf_span rest = hf_span_from(hf_buf_span(&s->file_records), s->files_sent);
         struct hf_wire_hdr h;
         memcpy(&h, rest.p, sizeof h);
+        if (h.time_ns > until_ns)
+            return;
         if (h.type != HF_EV_FILE || hf_files_running(s->files, h.cgroup_id)) {
             hf_frames_add(&s->frames, hf_span_sub(rest, 0, h.len));
             if (s->o.guard_files)
                 hf_guarded_send(&s->guard, hf_span_sub(rest, 0, h.len), hf_containers_of(s->containers, h.cgroup_id), s->now_ns);
         }
-        rest = hf_span_from(rest, h.len);
+        s->files_sent += h.len;
     }
     hf_buf_clear(&s->file_records);
-    hf_frames_flush(&s->frames);
-    hf_guarded_flush(&s->guard);
+    s->files_sent = 0;
 }
 
-/* Both rings, merged by time.  A critical record waits for at most BULK_BEFORE_CRITICAL older ones; bulk records stay in the kernel while
+/* Both rings and the files, merged by time.  A critical record waits for at most BULK_BEFORE_CRITICAL older ones; bulk records stay in the kernel while
  * the other side is slow, where their loss is counted.  Returns how many. */
 static size_t drain(struct sensor *s)
 {
@@ -323,7 +327,9 @@ static size_t drain(struct sensor *s)
         bool has_c = hf_ring_peek(critical, &c), has_b = hf_frames_room(&s->frames) && hf_ring_peek(bulk, &b);
         if (!has_c && !has_b)
             break;
-        if (has_c && (!has_b || before >= BULK_BEFORE_CRITICAL || time_of(c) <= time_of(b))) {
+        bool first = has_c && (!has_b || before >= BULK_BEFORE_CRITICAL || time_of(c) <= time_of(b));
+        send_files(s, time_of(first ? c : b));
+        if (first) {
             take(s, c);
             hf_ring_next(critical, c);
             if (hf_ring_pending(critical) == 0)
@@ -336,6 +342,7 @@ static size_t drain(struct sensor *s)
         }
         n++;
     }
+    send_files(s, s->now_ns); /* of later ones the rings may have the processes by now */
     hf_guarded_flush(&s->guard);
     hf_frames_flush(&s->frames);
     return n;
@@ -859,7 +866,7 @@ static void loop(struct sensor *s)
     bool busy = true;
     while (!*s->o.stop && !s->frames.closed) {
         struct epoll_event events[8];
-        int n = epoll_wait(s->epoll, events, HF_ARRAY_LEN(events), wait_ms(s, busy));
+        int n = epoll_wait(s->epoll, events, HF_ARRAY_LEN(events), s->file_records.n ? 0 : wait_ms(s, busy));
         if (n < 0 && errno != EINTR)
             break;
         for (int i = 0; i < n; i++) {
@@ -871,8 +878,6 @@ static void loop(struct sensor *s)
                 hf_files_read(s->files);
         }
         busy = drain(s) > 0 || n > 0 || !hf_frames_room(&s->frames);
-        if (s->file_records.n)
-            send_files(s);
         if (s->now_ns >= s->wait_containers_ns) {
             uint64_t in = hf_containers_tick(s->containers, s->now_ns);
             s->wait_containers_ns = in == UINT64_MAX ? UINT64_MAX : s->now_ns + in;

@@ -67,10 +67,10 @@ def test_what_the_api_does_is_done(api, daemon, attack):  # noqa: F811
     assert status == 200 and done["result"]["changed"] and done["incident_revision"] > 1 and "not_noted" not in done, done
     doc = api.get("/incidents/" + incident)
     assert doc["state"] == "contained" and [(a["action"], a["by"], a["result"]) for a in doc["actions"]] == [("freeze", "ann", "done")]
-    force = until(lambda: api.get(path)["actions"], 10)
+    force = until(lambda: api.get(path)["actions"])
     assert force and force[0]["action"] == "freeze" and force[0]["until"], force
     assert api("POST", path + "/actions", {"action": "thaw", "why": "test"})[0] == 200
-    assert until(lambda: not api.get(path)["actions"], 10)
+    assert until(lambda: not api.get(path)["actions"])
     assert api("POST", path + "/actions", {"action": "freeze", "why": "test", "force": True})[0] in (403, 422)  # never from the console
     log = [(e["what"], e["target"], e["after"]) for e in api.get("/audit?target=" + box["id"])["items"]]
     assert ("container.thaw", box["id"], "done") in log and ("container.freeze", box["id"], "done") in log and log[0][2].startswith("failed: ")

@@ -38,7 +38,7 @@ PASSWORD = "correct horse battery"
 PICTURES = os.environ.get("HF_SCREENSHOTS")
 
 
-def until(fn, seconds=15, what="it"):
+def until(fn, seconds=60, what="it"):
     end = time.monotonic() + seconds
     while True:
         try:

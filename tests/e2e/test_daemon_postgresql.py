@@ -182,4 +182,4 @@ def test_without_the_password_it_says_so(daemon, home, server):
         assert "password" in daemon.status()["store"]["error"] and "the store cannot be opened" in daemon.log()
     finally:
         os.rename(home / "away", home / ".pgpass")
-    assert until(lambda: not daemon.status()["store"].get("down_since"), 30), daemon.log()
+    assert until(lambda: not daemon.status()["store"].get("down_since")), daemon.log()

@@ -92,7 +92,7 @@ def guarded(watch, image, tmp_path):  # noqa: F811
         def verdicts(self, name):
             return [l for l in self.w.lines() if l["type"] == "verdict" and l.get("container", {}).get("name") == name]
 
-        def wait(self, name, path, use="exec", seconds=20):
+        def wait(self, name, path, use="exec", seconds=60):
             return self.w.wait_for(lambda l: l["type"] == "verdict" and l.get("container", {}).get("name") == name and l["verdict"]["path"] == path
                                    and l["verdict"]["use"] == use, seconds)[0]
 

@@ -204,7 +204,7 @@ class Driver:
         return rc
 
 
-def until(what, timeout=15):
+def until(what, timeout=60):
     end = time.time() + timeout
     while not what():
         assert time.time() < end, "it did not happen"

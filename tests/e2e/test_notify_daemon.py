@@ -45,7 +45,7 @@ def test_the_conversation(team, attack, busybox):  # noqa: F811
     team.start()
     until(lambda: slack.sockets)
     name = attack()
-    until(lambda: team.incident_of(name), 30)  # other containers of this machine may have incidents of their own
+    until(lambda: team.incident_of(name))  # other containers of this machine may have incidents of their own
     incident = team.incident_of(name)["id"]
     until(lambda: slack.card(incident))
     container = attack.id(name)

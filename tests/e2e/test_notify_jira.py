@@ -79,7 +79,7 @@ def test_jira_is_read_back(setup):
             jira.say("SEC-1", "ours", Jira.US)
             jira.move("SEC-1", "done", Jira.US)  # by our own account: no news
             jira.answers["search/jql"] = (429, {"Retry-After": "1"}, b"")
-            until(lambda: sum(g["path"].endswith("search/jql") for g in jira.web.got) >= 3, 40)
+            until(lambda: sum(g["path"].endswith("search/jql") for g in jira.web.got) >= 3)
             time.sleep(0.5)
             d.nothing()
             jira.move("SEC-1", "new")

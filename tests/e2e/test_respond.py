@@ -186,7 +186,7 @@ def goes_on(pid):
     return wait(lambda: cpu(pid) > before, 30)
 
 
-def wait(fn, seconds=10):
+def wait(fn, seconds=30):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if fn():

@@ -69,7 +69,7 @@ class Watch:
         text = (path / "out").read_bytes().decode()
         return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
-    def wait_for(self, fn, seconds=20):
+    def wait_for(self, fn, seconds=60):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             found = [line for line in self.lines() if fn(line)]
@@ -85,7 +85,7 @@ class Watch:
 
     def end(self, sig=signal.SIGINT):
         self.process.send_signal(sig)
-        code = self.process.wait(20)
+        code = self.process.wait(60)
         return code, (self.path / "err").read_text()
 
     def stop(self):
@@ -157,7 +157,7 @@ def test_map_of_who_talks_to_whom(watch, busybox, run, tmp_path):
     rec = tmp_path / "a.hfrec"
     w = watch("--json", "--no-rules", "--record", rec)
     busybox("run", "--rm", "--name", "mapped", "--network", "none", "box:1", "/bin/busybox", "sh", "-c",
-            "busybox nc -l -p 4444 >/dev/null & busybox sleep 0.3; echo hello | busybox nc 127.0.0.1 4444; busybox nc 127.0.0.1 4445; true")
+            "busybox sleep 9 | busybox nc -l -p 4444 >/dev/null & busybox sleep 0.3; echo hello | busybox nc 127.0.0.1 4444; busybox nc 127.0.0.1 4445; true")
     w.wait_for(lambda l: l["type"] == "container_end" and l["container"]["name"] == "mapped")
     assert w.end()[0] == 0
     code, out, err = run("watch", "--replay", rec, "--map", "--json")

@@ -268,20 +268,20 @@ def test_many_connections(dump, box):
 
 def test_a_storm_is_told_in_samples():
     """64 connections of a process to one place in a time, then how many more there were; the rates count all."""
-    d = Dump(f"--dedupe-ms={2500 * SLOW}")  # all of them come within one time
+    d = Dump(f"--dedupe-ms={2500 * SLOW}")  # all of them come within one time, in a slow machine too
     c = Container()
     try:
         c.known_to(d)
         d.ask("rates")
-        inside(c, many, 301, 3.0 * SLOW)
+        inside(c, many, 101, 3.0 * SLOW)
         net = of(d.sync(), c)
         count = {o: ops(net).count(o) for o in set(ops(net))}
         assert count == {"bind": 1, "listen": 1, "established": 65, "accept": 65, "close": 131}
         for op in ("established", "accept"):
-            assert [e["backlog"] for e in net if e["op"] == op] == [0] * 64 + [300 - 64]
+            assert [e["backlog"] for e in net if e["op"] == op] == [0] * 64 + [100 - 64]
         r = only(of(d.ask("rates"), c, "rate"))
-        assert (r["tcp_syn_out"], r["tcp_syn_in"], r["tcp_accepted"]) == (301, 301, 301)
-        assert [e for e in d.ask("counts") if e["type"] == "counts"][0]["deduped"] >= 2 * (300 - 64)
+        assert (r["tcp_syn_out"], r["tcp_syn_in"], r["tcp_accepted"]) == (101, 101, 101)
+        assert [e for e in d.ask("counts") if e["type"] == "counts"][0]["deduped"] >= 2 * (100 - 64)
     finally:
         c.close()
         d.close()

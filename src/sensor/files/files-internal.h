@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "sensor/files/files.h"
+#include "sensor/files/reader.h"
 #include "sensor/files/watch.h"
 
 #define HF_OBJECT_BUCKETS 16384u
@@ -63,6 +64,8 @@ struct hf_files {
     hf_files_tell tell;
     void *ctx;
     int fd[HF_GROUPS], epoll, wake; /* wake: an eventfd, written when something was found */
+    struct hf_reader *reader; /* with fanotify */
+    uint64_t event_ns;        /* when what is told now happened, as far as is known */
     int map_fd; /* of the kernel half; -1: none */
     volatile uint64_t *bits;
     bool fanotify, devices, has_rename; /* has_rename: FAN_RENAME, FAN_REPORT_TARGET_FID */

@@ -28,7 +28,6 @@
 #define LINGER_NS 2000000000ull     /* after the end of a container, for events that wait */
 #define SOON_NS 1000000ull        /* until what a hook announced is there; looked for again if not */
 #define FDS_MAX 256u             /* descriptors of a process that are looked at */
-#define READS_MAX 64u            /* buffers in one call */
 #define FUSE_MAGIC 0x65735546u
 #define DEVPTS_MAGIC 0x1cd1u
 #ifndef FAN_RENAME
@@ -67,6 +66,12 @@ int hf_files_probe(char why[160])
     return rc;
 }
 
+static int wait_on(struct hf_files *f, int fd, struct hf_err *err)
+{
+    struct epoll_event e = {.events = EPOLLIN};
+    return fd < 0 || epoll_ctl(f->epoll, EPOLL_CTL_ADD, fd, &e) < 0 ? hf_fail(err, -errno, "the watched files could not be waited for: %s", strerror(errno)) : 0;
+}
+
 int hf_files_new(struct hf_files **ret, const struct hf_files_opts *o, struct hf_err *err)
 {
     struct hf_files *f = calloc(1, sizeof *f);
@@ -93,14 +98,13 @@ int hf_files_new(struct hf_files **ret, const struct hf_files_opts *o, struct hf
     f->epoll = rc == 0 ? epoll_create1(EPOLL_CLOEXEC) : -1;
     for (unsigned g = 0; g < HF_GROUPS && rc == 0 && f->fanotify; g++) {
         f->fd[g] = group_open(&f->has_rename);
-        struct epoll_event e = {.events = EPOLLIN, .data.u32 = g};
-        if (f->fd[g] < 0 || epoll_ctl(f->epoll, EPOLL_CTL_ADD, f->fd[g], &e) < 0)
-            rc = hf_fail(err, f->fd[g] < 0 ? f->fd[g] : -errno, "files cannot be watched by fanotify");
+        if (f->fd[g] < 0)
+            rc = hf_fail(err, f->fd[g], "files cannot be watched by fanotify");
     }
+    if (rc == 0 && f->fanotify && (rc = hf_reader_new(&f->reader, f->fd, HF_GROUPS, err)) == 0)
+        rc = wait_on(f, hf_reader_fd(f->reader), err);
     f->wake = rc == 0 ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
-    struct epoll_event w = {.events = EPOLLIN, .data.u32 = HF_GROUPS};
-    if (rc == 0 && (f->wake < 0 || epoll_ctl(f->epoll, EPOLL_CTL_ADD, f->wake, &w) < 0))
-        rc = hf_fail(err, -errno, "the watched files could not be waited for");
+    rc = rc < 0 ? rc : wait_on(f, f->wake, err);
     if (rc == 0 && (rc = hf_marks_start(f)) < 0)
         (void)hf_fail(err, rc, "no thread for the watched files");
     if (rc < 0) {
@@ -135,6 +139,7 @@ void hf_files_free(struct hf_files *f)
     bool left = f->threads > 0;
     pthread_mutex_unlock(&f->lock);
     hf_closep(&f->epoll);
+    hf_reader_free(hf_take(f->reader));
     if (left)
         return; /* a file system does not answer a thread, which still looks at this memory */
     hf_closep(&f->fd[0]);
@@ -465,7 +470,7 @@ static bool recent(struct hf_files *f, uint64_t now, const struct happened *h, u
 static bool made_it(struct happened *h)
 {
     uint64_t key;
-    return recent_at(h->f, hf_boot_ns(), h, h->pid, HF_FILE_CREATE, &key)->key == key;
+    return recent_at(h->f, h->f->event_ns, h, h->pid, HF_FILE_CREATE, &key)->key == key;
 }
 
 static bool repeated(struct hf_files *f, uint64_t now, const struct happened *h, unsigned op)
@@ -510,7 +515,7 @@ static bool is_left_to_kernel(const struct happened *h, unsigned op)
 static void tell(struct happened *h, unsigned op, uint32_t flags, const struct hf_watch_found *found)
 {
     struct hf_files *f = h->f;
-    uint64_t now = hf_boot_ns();
+    uint64_t now = f->event_ns;
     struct hf_wire_file e = {.op = op, .open_flags = flags, .source = HF_SOURCE_FANOTIFY, .watch = found->watch_class, .fs_magic = h->object->fs_magic,
             .new_mode = UINT32_MAX, .new_uid = UINT32_MAX, .new_gid = UINT32_MAX};
     if (is_left_to_kernel(h, op) || repeated(f, now, h, op) || (h->group == HF_GROUP_BULK && over_budget(h->root, now)))
@@ -765,6 +770,7 @@ static bool row_asks(const struct hf_watch_found *w, const struct hf_wire_file *
 
 bool hf_files_judge(struct hf_files *f, struct hf_wire_file *e, struct hf_span path, struct hf_span path2)
 {
+    f->event_ns = e->h.time_ns;
     pthread_mutex_lock(&f->lock);
     const struct hf_root *root = hf_files_root(f, e->h.cgroup_id);
     bool ready = root && root->has_homes && root->running;
@@ -787,7 +793,7 @@ bool hf_files_judge(struct hf_files *f, struct hf_wire_file *e, struct hf_span p
         asks = (itself || !w.watch_class) && e->watch && e->watch != HF_WATCH_BINARY && e->watch != HF_WATCH_LOG && e->watch != HF_WATCH_TEMP && e->watch != HF_WATCH_WEB;
     else
         e->watch = asks && w.watch_class ? w.watch_class : w2.watch_class;
-    return (asks || asks2) && !repeated(f, hf_boot_ns(), &h, e->op);
+    return (asks || asks2) && !repeated(f, f->event_ns, &h, e->op);
 }
 
 /* Files that were made in a new directory before it could be marked. */
@@ -815,24 +821,34 @@ static void tell_found(struct hf_files *f)
     }
 }
 
+static size_t events(struct hf_files *f, const struct hf_reading *r)
+{
+    size_t count = 0;
+    struct fanotify_event_metadata m;
+    f->event_ns = r->time_ns;
+    for (struct hf_span rest = hf_span(r->bytes, r->n); rest.n >= sizeof m; rest = hf_span_from(rest, m.event_len)) {
+        memcpy(&m, rest.p, sizeof m);
+        if (m.event_len < sizeof m || m.event_len > rest.n)
+            break;
+        event(f, &m, hf_span_sub(rest, 0, m.event_len), r->group);
+        count++;
+    }
+    return count;
+}
+
+bool hf_files_has(const struct hf_files *f)
+{
+    return f->reader && hf_reader_has(f->reader);
+}
+
 size_t hf_files_read(struct hf_files *f)
 {
-    static char buf[65536];
     size_t count = 0;
-    for (unsigned g = 0; g < HF_GROUPS && f->fanotify; g++)
-        for (unsigned i = 0; i < READS_MAX; i++) {
-            ssize_t n = read(f->fd[g], buf, sizeof buf);
-            if (n <= 0)
-                break;
-            struct fanotify_event_metadata m;
-            for (struct hf_span rest = hf_span(buf, (size_t)n); rest.n >= sizeof m; rest = hf_span_from(rest, m.event_len)) {
-                memcpy(&m, rest.p, sizeof m);
-                if (m.event_len < sizeof m || m.event_len > rest.n)
-                    break;
-                event(f, &m, hf_span_sub(rest, 0, m.event_len), g);
-                count++;
-            }
-        }
+    struct hf_reading *all = f->reader ? hf_reader_take(f->reader) : NULL;
+    for (const struct hf_reading *r = all; r; r = r->next)
+        count += events(f, r);
+    hf_reading_free(all);
+    f->event_ns = hf_boot_ns();
     tell_found(f);
     return count;
 }

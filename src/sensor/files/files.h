@@ -9,7 +9,7 @@
  * /proc/PID/root when its first program starts, which reaches its volumes.
  *
  * fanotify tells the process by number only, and neither when nor how a file was opened: the records carry HF_F_PID_ONLY, the
- * time of reading, and open flags when the descriptor is still there.  Needs CAP_SYS_ADMIN and Linux 5.9 (5.17 for both names of a
+ * time at which a thread that does nothing else read them (reader.h), and open flags when the descriptor is still there.  Needs CAP_SYS_ADMIN and Linux 5.9 (5.17 for both names of a
  * rename and for links).  All functions but the thread's own are the caller's thread's. */
 #pragma once
 #include "base/span.h"
@@ -48,6 +48,8 @@ bool hf_files_running(struct hf_files *f, uint64_t cgroup_id);
 void hf_files_gone(struct hf_files *f, uint64_t cgroup_id);
 /* A FILE record of the kernel half: false when no row asks for it.  Sets why it is watched; follows new names. */
 bool hf_files_judge(struct hf_files *f, struct hf_wire_file *e, struct hf_span path, struct hf_span path2);
+/* Whether hf_files_read has events to tell, at the price of a memory access. */
+bool hf_files_has(const struct hf_files *f);
 /* Tells what there is; returns how many events were read.  Never blocks. */
 size_t hf_files_read(struct hf_files *f);
 /* Once a second: a thread that hangs is replaced and told (text of *err, < 0). */
