@@ -36,7 +36,7 @@ def test_many_short_containers(watch, busybox):  # noqa: F811
         w.wait_for(lambda l, name=name: l["type"] == "container_end" and l["container"]["name"] == name)
     ran = {(l["container"]["name"], l["container"]["image"], l["exec"]["path"]) for l in w.lines() if l["type"] == "exec" and (l.get("container") or {}).get("name", "").startswith("short")}
     assert {(n, "box:1", "/bin/cp") for n in names} <= ran
-    assert resident(w) - before < 4096, "KiB more than before"
+    assert resident(w) - before < 8192, "KiB more than before: what waits while the machine is busy, and a minute's containers"
     assert dropped(w) == set()
     assert w.end() == (0, "")
 
