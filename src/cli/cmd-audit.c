@@ -22,12 +22,6 @@ static void when(int64_t ns, char out[40])
         snprintf(out, 40, "-");
 }
 
-static void cell(struct hf_buf *b, struct hf_span s, size_t width)
-{
-    size_t used = hf_buf_add_escaped(b, s, width);
-    hf_buf_addf(b, "%*s", (int)(width - HF_MIN(used, width)) + 2, "");
-}
-
 static int row(void *ctx, const struct hf_audit_entry *e)
 {
     struct listing *l = ctx;
@@ -51,11 +45,11 @@ static int row(void *ctx, const struct hf_audit_entry *e)
         if (!l->n)
             hf_buf_addf(l->out, "%6s  %-20s  %-14s  %-8s  %-18s  %-17s  %s\n", "SEQ", "TIME", "BY", "VIA", "WHAT", "TARGET", "CHANGE");
         hf_buf_addf(l->out, "%6llu  ", (unsigned long long)e->seq);
-        cell(l->out, hf_span_z(time), 20);
-        cell(l->out, e->by, 14);
-        cell(l->out, e->via, 8);
-        cell(l->out, e->what, 18);
-        cell(l->out, e->target, 17);
+        hf_cli_cell(l->out, hf_span_z(time), 20);
+        hf_cli_cell(l->out, e->by, 14);
+        hf_cli_cell(l->out, e->via, 8);
+        hf_cli_cell(l->out, e->what, 18);
+        hf_cli_cell(l->out, e->target, 17);
         if (e->before.n) {
             hf_buf_add_escaped(l->out, e->before, 40);
             hf_buf_addz(l->out, " -> ");
@@ -69,33 +63,31 @@ static int row(void *ctx, const struct hf_audit_entry *e)
 
 static int list(int argc, char **argv)
 {
-    const char *url = NULL, *file = NULL, *target = NULL, *args[1];
+    hf_cleanup(hf_cli_place_done) struct hf_cli_place at = {NULL};
+    const char *target = NULL, *args[1];
     uint64_t after = 0, limit = 1000;
     bool json = false;
     size_t n;
     const struct hf_opt opts[] = {
             {"after", 0, HF_OPT_U64, &after, "SEQ", NULL, 0, 0, "only entries after this one"},
-            {"config", 'c', HF_OPT_STR, &file, "FILE", NULL, 0, 0, "read this file instead of /etc/holdfast"},
             {"json", 0, HF_OPT_FLAG, &json, NULL, NULL, 0, 0, "as a JSON array"},
             {"limit", 0, HF_OPT_U64, &limit, "N", NULL, 1, 1000, "at most so many (default 1000)"},
-            {"store", 0, HF_OPT_STR, &url, "ADDRESS", NULL, 0, 0, "this store instead of store.url of the settings"},
+            HF_CLI_PLACE_OPTS(at),
             {"target", 0, HF_OPT_STR, &target, "ID", NULL, 0, 0, "only what was done to this incident"},
-            {NULL, 0, HF_OPT_FLAG, NULL, NULL, NULL, 0, 0, NULL},
+            HF_CLI_OPTS_END,
     };
     const struct hf_command cmd = {"audit list", "[options]", "who changed what, the oldest first", NULL, opts, 0, 0};
     struct hf_err err = HF_ERR_INIT;
-    hf_cleanup(hf_store_closep) struct hf_store *s = NULL;
-    int rc = hf_opts_parse(&cmd, argc, argv, args, &n, &err);
+    int rc = hf_cli_place_open(&at, &cmd, argc, argv, args, &n, HF_STORE_READ_ONLY, &err);
     if (rc > 0)
         return HF_EXIT_OK;
-    rc = rc < 0 ? rc : hf_cli_store(url, file, HF_STORE_READ_ONLY, &s, &err);
     hf_autobuf out = HF_BUF_INIT(64u << 20);
     struct hf_jw w;
     hf_jw_init(&w, &out, true);
     if (json)
         hf_jw_array(&w);
     struct listing l = {&out, json ? &w : NULL, 0, 0};
-    rc = rc < 0 ? rc : hf_store_audit_list(s, hf_span_z(target), after, (unsigned)limit, row, &l, &err);
+    rc = rc < 0 ? rc : hf_store_audit_list(at.store, hf_span_z(target), after, (unsigned)limit, row, &l, &err);
     if (rc < 0)
         return hf_cli_fail(&err, rc);
     if (json) {
@@ -120,28 +112,27 @@ static int known_head(const char *text, struct hf_audit_head *ret, struct hf_err
 
 static int verify(int argc, char **argv)
 {
-    const char *url = NULL, *file = NULL, *known = NULL, *args[1];
+    hf_cleanup(hf_cli_place_done) struct hf_cli_place at = {NULL};
+    const char *known = NULL, *args[1];
     bool json = false;
     size_t n;
     const struct hf_opt opts[] = {
-            {"config", 'c', HF_OPT_STR, &file, "FILE", NULL, 0, 0, "read this file instead of /etc/holdfast"},
             {"json", 0, HF_OPT_FLAG, &json, NULL, NULL, 0, 0, "as JSON"},
             {"known", 0, HF_OPT_STR, &known, "SEQ:HASH", NULL, 0, 0, "a head noted earlier, which must be part of the chain"},
-            {"store", 0, HF_OPT_STR, &url, "ADDRESS", NULL, 0, 0, "this store instead of store.url of the settings"},
-            {NULL, 0, HF_OPT_FLAG, NULL, NULL, NULL, 0, 0, NULL},
+            HF_CLI_PLACE_OPTS(at),
+            HF_CLI_OPTS_END,
     };
     const struct hf_command cmd = {"audit verify", "[options]", "was the log altered",
             "Reads every entry and checks that each holds the hash of the one before. Prints the head: who notes it elsewhere can prove later, with --known, that nothing up to it was altered. Exit 1 when something was.",
             opts, 0, 0};
     struct hf_err err = HF_ERR_INIT;
     struct hf_audit_head before = {0}, head = {0};
-    hf_cleanup(hf_store_closep) struct hf_store *s = NULL;
     int rc = hf_opts_parse(&cmd, argc, argv, args, &n, &err);
     if (rc > 0)
         return HF_EXIT_OK;
     rc = rc < 0 || !known ? rc : known_head(known, &before, &err);
-    rc = rc < 0 ? rc : hf_cli_store(url, file, HF_STORE_READ_ONLY, &s, &err);
-    rc = rc < 0 ? rc : hf_store_audit_verify(s, known ? &before : NULL, &head, &err);
+    rc = rc < 0 ? rc : hf_cli_store(at.url, at.file, HF_STORE_READ_ONLY, &at.store, &err);
+    rc = rc < 0 ? rc : hf_store_audit_verify(at.store, known ? &before : NULL, &head, &err);
     if (rc < 0 && rc != HF_E_DIGEST)
         return hf_cli_fail(&err, rc);
     hf_autobuf out = HF_BUF_INIT(65536);

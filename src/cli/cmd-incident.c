@@ -12,13 +12,6 @@
 #include "desk/desk.h"
 #include "store/incidents.h"
 
-int hf_cli_store(const char *url, const char *config_file, unsigned flags, struct hf_store **ret, struct hf_err *err)
-{
-    hf_cleanup(hf_config_freep) struct hf_config *config = NULL;
-    int rc = url ? 0 : hf_config_load(&config, config_file, err);
-    return rc < 0 ? rc : hf_store_open_with(ret, url ? url : config->store_url, flags, err);
-}
-
 const char *hf_cli_who(const char *by)
 {
     const char *sudo = getuid() == 0 ? getenv("SUDO_USER") : NULL;
@@ -59,12 +52,6 @@ struct hf_span hf_cli_short_time(struct hf_span t, char buf[24])
 
 /* ---- list ---- */
 
-static void cell(struct hf_buf *b, struct hf_span s, size_t width)
-{
-    size_t used = hf_buf_add_escaped(b, s, width);
-    hf_buf_addf(b, "%*s", (int)(width - HF_MIN(used, width)) + 2, "");
-}
-
 struct listing {
     struct hf_buf *out;
     struct hf_jw *json;
@@ -93,14 +80,14 @@ static int list_row(void *ctx, const struct hf_incident_row *row)
     }
     if (l->n == 1)
         hf_buf_addf(l->out, "%-17s  %-8s  %-12s  %6s  %-19s  %-12s  %s\n", "ID", "SEVERITY", "STATE", "ALERTS", "LAST ALERT", "ASSIGNEE", "WHAT");
-    cell(l->out, row->id, 17);
+    hf_cli_cell(l->out, row->id, 17);
     hf_buf_addz(l->out, hf_cli_severity_colour(hf_inc_get(i, "severity")));
-    cell(l->out, hf_inc_get(i, "severity"), 8);
+    hf_cli_cell(l->out, hf_inc_get(i, "severity"), 8);
     hf_buf_addz(l->out, hf_cli_plain());
-    cell(l->out, row->state, 12);
+    hf_cli_cell(l->out, row->state, 12);
     hf_buf_addf(l->out, "%6llu  ", (unsigned long long)hf_inc_number(i, "alerts"));
-    cell(l->out, hf_cli_short_time(hf_inc_get(i, "last_alert"), when), 19);
-    cell(l->out, row->assignee.n ? row->assignee : HF_S("-"), 12);
+    hf_cli_cell(l->out, hf_cli_short_time(hf_inc_get(i, "last_alert"), when), 19);
+    hf_cli_cell(l->out, row->assignee.n ? row->assignee : HF_S("-"), 12);
     hf_buf_add_escaped(l->out, row->title, 0);
     hf_buf_addc(l->out, '\n');
     return 0;
@@ -109,29 +96,27 @@ static int list_row(void *ctx, const struct hf_incident_row *row)
 static int list(int argc, char **argv)
 {
     static const unsigned states[] = {HF_STATE_UNRESOLVED, HF_STATE_OPEN, HF_STATE_ACKNOWLEDGED, HF_STATE_CONTAINED, HF_STATE_RESOLVED, 0};
-    const char *url = NULL, *file = NULL, *text = NULL, *assignee = NULL, *args[1];
+    hf_cleanup(hf_cli_place_done) struct hf_cli_place at = {NULL};
+    const char *text = NULL, *assignee = NULL, *args[1];
     int state = 0, severity = 0;
     uint64_t limit = 100;
     bool json = false;
     size_t n;
     const struct hf_opt opts[] = {
             {"assignee", 0, HF_OPT_STR, &assignee, "NAME", NULL, 0, 0, "only those assigned to this person"},
-            {"config", 'c', HF_OPT_STR, &file, "FILE", NULL, 0, 0, "read this file instead of /etc/holdfast"},
             {"json", 0, HF_OPT_FLAG, &json, NULL, NULL, 0, 0, "as a JSON array"},
             {"limit", 0, HF_OPT_U64, &limit, "N", NULL, 1, 1000, "at most so many (default 100)"},
             {"severity", 0, HF_OPT_ENUM, &severity, "LEVEL", "debug|info|notice|low|medium|high|critical", 0, 0, "only this severe or more"},
             {"state", 0, HF_OPT_ENUM, &state, "STATE", "unresolved|open|acknowledged|contained|resolved|all", 0, 0, "only of this state (default: unresolved)"},
-            {"store", 0, HF_OPT_STR, &url, "ADDRESS", NULL, 0, 0, "this store instead of store.url of the settings"},
+            HF_CLI_PLACE_OPTS(at),
             {"text", 0, HF_OPT_STR, &text, "TEXT", NULL, 0, 0, "only with this in title, summary, hosts, containers, images or rules"},
-            {NULL, 0, HF_OPT_FLAG, NULL, NULL, NULL, 0, 0, NULL},
+            HF_CLI_OPTS_END,
     };
     const struct hf_command cmd = {"incident list", "[options]", "the incidents, the last changed first", NULL, opts, 0, 0};
     struct hf_err err = HF_ERR_INIT;
-    hf_cleanup(hf_store_closep) struct hf_store *s = NULL;
-    int rc = hf_opts_parse(&cmd, argc, argv, args, &n, &err);
+    int rc = hf_cli_place_open(&at, &cmd, argc, argv, args, &n, HF_STORE_READ_ONLY, &err);
     if (rc > 0)
         return HF_EXIT_OK;
-    rc = rc < 0 ? rc : hf_cli_store(url, file, HF_STORE_READ_ONLY, &s, &err);
     hf_autobuf out = HF_BUF_INIT(16u << 20);
     struct hf_jw w;
     hf_jw_init(&w, &out, true);
@@ -139,7 +124,7 @@ static int list(int argc, char **argv)
         hf_jw_array(&w);
     struct listing l = {&out, json ? &w : NULL, &err, 0};
     struct hf_incident_filter f = {.states = states[state], .min_severity = severity, .assignee = hf_span_z(assignee), .text = hf_span_z(text), .limit = (unsigned)limit};
-    rc = rc < 0 ? rc : hf_store_incident_list(s, &f, list_row, &l, &err);
+    rc = rc < 0 ? rc : hf_store_incident_list(at.store, &f, list_row, &l, &err);
     if (rc < 0)
         return hf_cli_fail(&err, rc);
     if (json) {
@@ -155,25 +140,23 @@ static int list(int argc, char **argv)
 
 static int show(int argc, char **argv)
 {
-    const char *url = NULL, *file = NULL, *args[2];
+    hf_cleanup(hf_cli_place_done) struct hf_cli_place at = {NULL};
+    const char *args[2];
     bool json = false;
     size_t n;
     const struct hf_opt opts[] = {
-            {"config", 'c', HF_OPT_STR, &file, "FILE", NULL, 0, 0, "read this file instead of /etc/holdfast"},
             {"json", 0, HF_OPT_FLAG, &json, NULL, NULL, 0, 0, "the whole document, holdfast.incident/1"},
-            {"store", 0, HF_OPT_STR, &url, "ADDRESS", NULL, 0, 0, "this store instead of store.url of the settings"},
-            {NULL, 0, HF_OPT_FLAG, NULL, NULL, NULL, 0, 0, NULL},
+            HF_CLI_PLACE_OPTS(at),
+            HF_CLI_OPTS_END,
     };
     const struct hf_command cmd = {"incident show", "[options] ID", "the story of an incident", NULL, opts, 1, 1};
     struct hf_err err = HF_ERR_INIT;
-    hf_cleanup(hf_store_closep) struct hf_store *s = NULL;
     hf_cleanup(hf_inc_freep) struct hf_inc *i = NULL;
     hf_autobuf out = HF_BUF_INIT(16u << 20);
-    int rc = hf_opts_parse(&cmd, argc, argv, args, &n, &err);
+    int rc = hf_cli_place_open(&at, &cmd, argc, argv, args, &n, HF_STORE_READ_ONLY, &err);
     if (rc > 0)
         return HF_EXIT_OK;
-    rc = rc < 0 ? rc : hf_cli_store(url, file, HF_STORE_READ_ONLY, &s, &err);
-    rc = rc < 0 ? rc : hf_desk_read(s, hf_span_z(args[0]), &i, &err);
+    rc = rc < 0 ? rc : hf_desk_read(at.store, hf_span_z(args[0]), &i, &err);
     if (rc < 0)
         return hf_cli_fail(&err, rc);
     if (json) {
@@ -187,26 +170,24 @@ static int show(int argc, char **argv)
 
 static int export(int argc, char **argv)
 {
-    const char *url = NULL, *file = NULL, *to = NULL, *args[2];
+    hf_cleanup(hf_cli_place_done) struct hf_cli_place at = {NULL};
+    const char *to = NULL, *args[2];
     int format = 0;
     size_t n;
     const struct hf_opt opts[] = {
-            {"config", 'c', HF_OPT_STR, &file, "FILE", NULL, 0, 0, "read this file instead of /etc/holdfast"},
             {"format", 'f', HF_OPT_ENUM, &format, "FORMAT", "html|markdown|json|stix", 0, 0, "what is written (default: html)"},
             {"output", 'o', HF_OPT_STR, &to, "FILE", NULL, 0, 0, "write into this file"},
-            {"store", 0, HF_OPT_STR, &url, "ADDRESS", NULL, 0, 0, "this store instead of store.url of the settings"},
-            {NULL, 0, HF_OPT_FLAG, NULL, NULL, NULL, 0, 0, NULL},
+            HF_CLI_PLACE_OPTS(at),
+            HF_CLI_OPTS_END,
     };
     const struct hf_command cmd = {"incident export", "[options] ID", "an incident as a page, as Markdown, JSON or STIX", NULL, opts, 1, 1};
     struct hf_err err = HF_ERR_INIT;
-    hf_cleanup(hf_store_closep) struct hf_store *s = NULL;
     hf_cleanup(hf_inc_freep) struct hf_inc *i = NULL;
     hf_autobuf out = HF_BUF_INIT(64u << 20);
-    int rc = hf_opts_parse(&cmd, argc, argv, args, &n, &err);
+    int rc = hf_cli_place_open(&at, &cmd, argc, argv, args, &n, HF_STORE_READ_ONLY, &err);
     if (rc > 0)
         return HF_EXIT_OK;
-    rc = rc < 0 ? rc : hf_cli_store(url, file, HF_STORE_READ_ONLY, &s, &err);
-    rc = rc < 0 ? rc : hf_desk_read(s, hf_span_z(args[0]), &i, &err);
+    rc = rc < 0 ? rc : hf_desk_read(at.store, hf_span_z(args[0]), &i, &err);
     if (rc < 0)
         return hf_cli_fail(&err, rc);
     if (format == 0)
@@ -236,33 +217,31 @@ static int export(int argc, char **argv)
 
 static int change(enum hf_inc_verb verb, const char *name, const char *synopsis, const char *summary, const char *details, unsigned operands, int argc, char **argv)
 {
-    const char *url = NULL, *file = NULL, *by = NULL, *note = NULL, *args[3] = {NULL};
+    hf_cleanup(hf_cli_place_done) struct hf_cli_place at = {NULL};
+    const char *by = NULL, *note = NULL, *args[3] = {NULL};
     bool json = false;
     size_t n;
     const struct hf_opt opts[] = {
             {"by", 0, HF_OPT_STR, &by, "NAME", NULL, 0, 0, "who says so (default: you)"},
             {"comment", 0, HF_OPT_STR, &note, "TEXT", NULL, 0, 0, "and this comment"},
-            {"config", 'c', HF_OPT_STR, &file, "FILE", NULL, 0, 0, "read this file instead of /etc/holdfast"},
             {"json", 0, HF_OPT_FLAG, &json, NULL, NULL, 0, 0, "print the changed document"},
-            {"store", 0, HF_OPT_STR, &url, "ADDRESS", NULL, 0, 0, "this store instead of store.url of the settings"},
-            {NULL, 0, HF_OPT_FLAG, NULL, NULL, NULL, 0, 0, NULL},
+            HF_CLI_PLACE_OPTS(at),
+            HF_CLI_OPTS_END,
     };
     const struct hf_command cmd = {name, synopsis, summary, details, opts, operands, operands};
     struct hf_err err = HF_ERR_INIT;
-    hf_cleanup(hf_store_closep) struct hf_store *s = NULL;
     hf_cleanup(hf_inc_freep) struct hf_inc *i = NULL;
     hf_autobuf out = HF_BUF_INIT(16u << 20);
-    int rc = hf_opts_parse(&cmd, argc, argv, args, &n, &err);
+    int rc = hf_cli_place_open(&at, &cmd, argc, argv, args, &n, HF_STORE_MUST_EXIST, &err);
     if (rc > 0)
         return HF_EXIT_OK;
-    rc = rc < 0 ? rc : hf_cli_store(url, file, HF_STORE_MUST_EXIST, &s, &err);
     if (rc < 0)
         return hf_cli_fail(&err, rc);
     const char *who = hf_cli_who(by), *text = operands > 1 ? args[1] : "";
     if (verb == HF_INC_ASSIGN)
         text = !strcmp(text, "me") ? who : !strcmp(text, "nobody") ? "" : text;
     struct hf_inc_change c = {.verb = verb, .time_ns = (uint64_t)hf_store_now(), .by = hf_span_z(who), .via = HF_S("cli"), .text = hf_span_z(text), .note = hf_span_z(note)};
-    rc = hf_desk_change(s, hf_span_z(args[0]), &c, 0, &i, &err);
+    rc = hf_desk_change(at.store, hf_span_z(args[0]), &c, 0, &i, &err);
     if (rc < 0)
         return hf_cli_fail(&err, rc);
     if (json) {

@@ -16,9 +16,8 @@
 enum { OUT_MAX = 256 << 20, PAGE = 1000 };
 
 struct listing {
-    const char *url, *file;
     bool json;
-    struct hf_store *s;
+    struct hf_cli_place at;
     struct hf_buf out;
     struct hf_jw w;
     struct hf_span want; /* text that has to occur in name, image, id; empty: all */
@@ -33,9 +32,7 @@ struct listing {
 
 static void cell(struct hf_buf *out, struct hf_span text, size_t width)
 {
-    size_t used = hf_buf_add_escaped(out, text.n ? text : HF_S("-"), width);
-    for (; used < width + 2; used++)
-        hf_buf_addc(out, ' ');
+    hf_cli_cell(out, text.n ? text : HF_S("-"), width);
 }
 
 static void when(struct hf_buf *out, int64_t ns)
@@ -151,7 +148,7 @@ static int image(void *ctx, const struct hf_inv_image *i, uint64_t running)
     key(l, i->digest);
     if (!has(i->name, l->want) && !has(i->digest, l->want))
         return 0;
-    int rc = hf_store_finding_counts(l->s, i->digest, false, &c, &err);
+    int rc = hf_store_finding_counts(l->at.store, i->digest, false, &c, &err);
     if (rc < 0)
         return rc;
     l->n++;
@@ -305,7 +302,7 @@ static int end(struct listing *l, int rc, struct hf_err *err)
     int code = rc == 0 ? hf_cli_print(&l->out, HF_EXIT_OK) : hf_cli_fail(err, rc);
     hf_buf_done(&l->out);
     hf_buf_done(&l->after);
-    hf_store_close(l->s);
+    hf_cli_place_done(&l->at);
     return code;
 }
 
@@ -318,21 +315,15 @@ static int pages(struct listing *l, enum list which, struct hf_err *err)
         struct hf_buf after = l->after; /* the callback writes the next one into l->after: what is read must stay */
         hf_buf_init(&l->after, 8192);
         l->in_page = 0;
-        rc = which == HOSTS        ? hf_store_host_list(l->s, hf_buf_span(&after), PAGE, host, l, err)
-             : which == CONTAINERS ? hf_store_container_list(l->s, l->running_only, hf_span(NULL, 0), hf_buf_span(&after), PAGE, container, l, err)
-                                   : hf_store_image_list(l->s, hf_buf_span(&after), PAGE, image, l, err);
+        rc = which == HOSTS        ? hf_store_host_list(l->at.store, hf_buf_span(&after), PAGE, host, l, err)
+             : which == CONTAINERS ? hf_store_container_list(l->at.store, l->running_only, hf_span(NULL, 0), hf_buf_span(&after), PAGE, container, l, err)
+                                   : hf_store_image_list(l->at.store, hf_buf_span(&after), PAGE, image, l, err);
         hf_buf_done(&after);
     } while (rc == 0 && l->in_page == PAGE);
     return rc;
 }
 
-#define COMMON                                                                                                                  \
-    {"config", 'c', HF_OPT_STR, &l.file, "FILE", NULL, 0, 0, "read this file instead of /etc/holdfast"},                        \
-            {"json", 0, HF_OPT_FLAG, &l.json, NULL, NULL, 0, 0, "as JSON"},                                                     \
-    {                                                                                                                           \
-        "store", 0, HF_OPT_STR, &l.url, "ADDRESS", NULL, 0, 0, "this store instead of store.url of the settings"                \
-    }
-#define END {NULL, 0, HF_OPT_FLAG, NULL, NULL, NULL, 0, 0, NULL}
+#define COMMON HF_CLI_PLACE_OPTS(l.at), {"json", 0, HF_OPT_FLAG, &l.json, NULL, NULL, 0, 0, "as JSON"}
 
 static int list(enum list which, int argc, char **argv)
 {
@@ -345,17 +336,16 @@ static int list(enum list which, int argc, char **argv)
     struct listing l = {.n = 0};
     const char *args[2];
     size_t n;
-    const struct hf_opt some[] = {COMMON, END}, more[] = {COMMON, {"running", 0, HF_OPT_FLAG, &l.running_only, NULL, NULL, 0, 0, "only those that run"}, END};
+    const struct hf_opt some[] = {COMMON, HF_CLI_OPTS_END}, more[] = {COMMON, {"running", 0, HF_OPT_FLAG, &l.running_only, NULL, NULL, 0, 0, "only those that run"}, HF_CLI_OPTS_END};
     const struct hf_command cmds[] = {
             {"inventory hosts", "[options] [TEXT]", "machines whose containers are known", "TEXT: only those whose name or id has it.", some, 0, 1},
             {"inventory containers", "[options] [TEXT]", "containers that run or ran", "TEXT: only those whose name, image, id or digest has it.", more, 0, 1},
             {"inventory images", "[options] [TEXT]", "images with their vulnerabilities", "TEXT: only those whose name or digest has it. Accepted vulnerabilities are not counted.", some, 0, 1},
     };
     struct hf_err err = HF_ERR_INIT;
-    int rc = hf_opts_parse(&cmds[which], argc, argv, args, &n, &err);
+    int rc = hf_cli_place_open(&l.at, &cmds[which], argc, argv, args, &n, HF_STORE_READ_ONLY, &err);
     if (rc > 0)
         return HF_EXIT_OK;
-    rc = rc < 0 ? rc : hf_cli_store(l.url, l.file, HF_STORE_READ_ONLY, &l.s, &err);
     if (rc < 0)
         return hf_cli_fail(&err, rc);
     l.want = n ? hf_span_z(args[0]) : hf_span(NULL, 0);
@@ -383,19 +373,18 @@ static int packages(int argc, char **argv)
     struct listing l = {.n = 0};
     const char *args[2];
     size_t n;
-    const struct hf_opt opts[] = {COMMON, {"in-use", 0, HF_OPT_FLAG, &l.used_only, NULL, NULL, 0, 0, "only those whose files ran or were loaded"}, END};
+    const struct hf_opt opts[] = {COMMON, {"in-use", 0, HF_OPT_FLAG, &l.used_only, NULL, NULL, 0, 0, "only those whose files ran or were loaded"}, HF_CLI_OPTS_END};
     const struct hf_command cmd = {"inventory packages", "[options] IMAGE", "what is installed in an image", "IMAGE is a name, a digest or the beginning of one.", opts, 1, 1};
     struct hf_err err = HF_ERR_INIT;
     hf_autobuf digest = HF_BUF_INIT(8192);
-    int rc = hf_opts_parse(&cmd, argc, argv, args, &n, &err);
+    int rc = hf_cli_place_open(&l.at, &cmd, argc, argv, args, &n, HF_STORE_READ_ONLY, &err);
     if (rc > 0)
         return HF_EXIT_OK;
-    rc = rc < 0 ? rc : hf_cli_store(l.url, l.file, HF_STORE_READ_ONLY, &l.s, &err);
     if (rc < 0)
         return hf_cli_fail(&err, rc);
     begin(&l, "packages", "PACKAGE                                   VERSION                               ECOSYSTEM\n");
-    rc = find_image(l.s, args[0], &digest, &err);
-    rc = rc < 0 ? rc : hf_store_packages(l.s, hf_buf_span(&digest), package, &l, &err);
+    rc = find_image(l.at.store, args[0], &digest, &err);
+    rc = rc < 0 ? rc : hf_store_packages(l.at.store, hf_buf_span(&digest), package, &l, &err);
     return end(&l, rc, &err);
 }
 
@@ -408,15 +397,14 @@ static int findings(int argc, char **argv)
     const struct hf_opt opts[] = {COMMON,
             {"in-use", 0, HF_OPT_FLAG, &l.used_only, NULL, NULL, 0, 0, "only in packages whose files ran or were loaded"},
             {"min-severity", 0, HF_OPT_ENUM, &severity, "SEVERITY", "negligible|low|medium|high|critical", 0, 0, "only from this severity on"},
-            {"running", 0, HF_OPT_FLAG, &l.running_only, NULL, NULL, 0, 0, "only in images of containers that run"}, END};
+            {"running", 0, HF_OPT_FLAG, &l.running_only, NULL, NULL, 0, 0, "only in images of containers that run"}, HF_CLI_OPTS_END};
     const struct hf_command cmd = {"inventory findings", "[options] IMAGE|ID", "vulnerabilities of an image, or where one is",
             "IMAGE is a name, a digest or the beginning of one; ID a vulnerability such as CVE-2024-3094, which is looked for in every image.", opts, 1, 1};
     struct hf_err err = HF_ERR_INIT;
     hf_autobuf digest = HF_BUF_INIT(8192);
-    int rc = hf_opts_parse(&cmd, argc, argv, args, &n, &err);
+    int rc = hf_cli_place_open(&l.at, &cmd, argc, argv, args, &n, HF_STORE_READ_ONLY, &err);
     if (rc > 0)
         return HF_EXIT_OK;
-    rc = rc < 0 ? rc : hf_cli_store(l.url, l.file, HF_STORE_READ_ONLY, &l.s, &err);
     if (rc < 0)
         return hf_cli_fail(&err, rc);
     l.min_severity = severity < 0 ? 0 : severity + 2;
@@ -424,33 +412,32 @@ static int findings(int argc, char **argv)
     struct hf_span want = hf_span_z(args[0]);
     bool id = want.n > 4 && hf_span_find(want, '-') != SIZE_MAX && want.p[0] >= 'A' && want.p[0] <= 'Z';
     if (id) {
-        rc = hf_store_findings_of(l.s, want, finding, &l, &err);
+        rc = hf_store_findings_of(l.at.store, want, finding, &l, &err);
     } else {
-        rc = find_image(l.s, args[0], &digest, &err);
-        rc = rc < 0 ? rc : hf_store_findings(l.s, hf_buf_span(&digest), finding, &l, &err);
+        rc = find_image(l.at.store, args[0], &digest, &err);
+        rc = rc < 0 ? rc : hf_store_findings(l.at.store, hf_buf_span(&digest), finding, &l, &err);
     }
     return end(&l, rc, &err);
 }
 
 static int add(int argc, char **argv)
 {
-    const char *url = NULL, *file = NULL, *args[1];
+    hf_cleanup(hf_cli_place_done) struct hf_cli_place at = {NULL};
+    const char *args[1];
     size_t n;
     const struct hf_opt opts[] = {
-            {"config", 'c', HF_OPT_STR, &file, "FILE", NULL, 0, 0, "read this file instead of /etc/holdfast"},
-            {"store", 0, HF_OPT_STR, &url, "ADDRESS", NULL, 0, 0, "this store instead of store.url of the settings"}, END};
+            HF_CLI_PLACE_OPTS(at), HF_CLI_OPTS_END};
     const struct hf_command cmd = {"inventory add", "[options] FILE", "put a scan into the inventory",
             "FILE is what \"holdfast scan --format json\" wrote of an image, or what \"holdfast inuse --json\" wrote; - is standard input.", opts, 1, 1};
     struct hf_err err = HF_ERR_INIT;
-    hf_cleanup(hf_store_closep) struct hf_store *s = NULL;
     hf_autobuf text = HF_BUF_INIT(HF_INV_SCAN_MAX), digest = HF_BUF_INIT(256);
     int rc = hf_opts_parse(&cmd, argc, argv, args, &n, &err);
     if (rc > 0)
         return HF_EXIT_OK;
     rc = rc < 0 ? rc : hf_read_file(!strcmp(args[0], "-") ? "/dev/stdin" : args[0], &text, &err);
-    rc = rc < 0 ? rc : hf_cli_store(url, file, 0, &s, &err);
+    rc = rc < 0 ? rc : hf_cli_store(at.url, at.file, 0, &at.store, &err);
     bool use = hf_span_search(hf_span_sub(hf_buf_span(&text), 0, 200), HF_S("\"holdfast.inuse/1\"")) != SIZE_MAX;
-    rc = rc < 0 ? rc : use ? hf_inv_inuse(s, hf_buf_span(&text), &err) : hf_inv_scan(s, hf_buf_span(&text), hf_span(NULL, 0), &digest, &err);
+    rc = rc < 0 ? rc : use ? hf_inv_inuse(at.store, hf_buf_span(&text), &err) : hf_inv_scan(at.store, hf_buf_span(&text), hf_span(NULL, 0), &digest, &err);
     if (rc < 0)
         return hf_cli_fail(&err, rc);
     if (use)
@@ -498,23 +485,22 @@ static int make_incidents(struct rematching *r, struct hf_store *s, struct hf_er
 
 static int rematch(int argc, char **argv)
 {
-    const char *url = NULL, *file = NULL, *db = NULL, *ignore = NULL, *args[1];
+    hf_cleanup(hf_cli_place_done) struct hf_cli_place at = {NULL};
+    const char *db = NULL, *ignore = NULL, *args[1];
     bool json = false, all = false, incidents = false;
     size_t n;
     const struct hf_opt opts[] = {
             {"all", 0, HF_OPT_FLAG, &all, NULL, NULL, 0, 0, "also images that were matched against this database before"},
-            {"config", 'c', HF_OPT_STR, &file, "FILE", NULL, 0, 0, "read this file instead of /etc/holdfast"},
             {"db", 0, HF_OPT_STR, &db, "FILE", NULL, 0, 0, "advisory database"},
             {"ignore-file", 0, HF_OPT_STR, &ignore, "FILE", NULL, 0, 0, "vulnerabilities that were accepted, as for scan"},
             {"incidents", 0, HF_OPT_FLAG, &incidents, NULL, NULL, 0, 0, "make incidents of what is new and runs, end those that are over"},
             {"json", 0, HF_OPT_FLAG, &json, NULL, NULL, 0, 0, "counts as JSON"},
-            {"store", 0, HF_OPT_STR, &url, "ADDRESS", NULL, 0, 0, "this store instead of store.url of the settings"}, END};
+            HF_CLI_PLACE_OPTS(at), HF_CLI_OPTS_END};
     const struct hf_command cmd = {"inventory rematch", "[options]", "match the inventory against the advisory database",
             "Every image of the inventory is matched by the packages that are kept of it; no image is read. Prints the vulnerabilities that are new in images which were matched "
             "before, and how many were added, changed and removed.", opts, 0, 0};
     struct hf_err err = HF_ERR_INIT;
     hf_cleanup(hf_config_freep) struct hf_config *config = NULL;
-    hf_cleanup(hf_store_closep) struct hf_store *s = NULL;
     hf_autobuf out = HF_BUF_INIT(4 << 20);
     struct rematching r = {.out = &out};
     hf_cleanup(hf_inv_news_freep) struct hf_inv_news *news = NULL;
@@ -522,15 +508,15 @@ static int rematch(int argc, char **argv)
     int rc = hf_opts_parse(&cmd, argc, argv, args, &n, &err);
     if (rc > 0)
         return HF_EXIT_OK;
-    rc = rc < 0 ? rc : hf_config_load(&config, file, &err);
-    rc = rc < 0 ? rc : hf_cli_store(url, file, 0, &s, &err);
+    rc = rc < 0 ? rc : hf_config_load(&config, at.file, &err);
+    rc = rc < 0 ? rc : hf_cli_store(at.url, at.file, 0, &at.store, &err);
     struct hf_inv_policy policy;
-    if (rc == 0 && incidents && (rc = hf_inv_policy_of(config, &policy, &err)) == 0 && (rc = hf_inv_news_new(&news, s, &policy)) < 0)
+    if (rc == 0 && incidents && (rc = hf_inv_policy_of(config, &policy, &err)) == 0 && (rc = hf_inv_news_new(&news, at.store, &policy)) < 0)
         hf_fail(&err, rc, "out of memory");
     r.news = news;
     if (rc == 0)
-        rc = hf_inv_rematch(s, &(struct hf_inv_rematch_opts){.db_path = db ? db : config->db_path, .stale_after_s = config->db_max_age_h * 3600, .ignore_file = ignore, .all = all}, is_new, &r, &done, &err);
-    rc = rc < 0 ? rc : make_incidents(&r, s, &err);
+        rc = hf_inv_rematch(at.store, &(struct hf_inv_rematch_opts){.db_path = db ? db : config->db_path, .stale_after_s = config->db_max_age_h * 3600, .ignore_file = ignore, .all = all}, is_new, &r, &done, &err);
+    rc = rc < 0 ? rc : make_incidents(&r, at.store, &err);
     if (rc < 0)
         return hf_cli_fail(&err, rc);
     if (json) {

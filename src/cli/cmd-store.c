@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "cli/cli.h"
 #include "cli/group.h"
+#include "cli/store-cli.h"
 #include "store/keep.h"
 
 /* ---- check ---- */
@@ -37,28 +38,22 @@ static void part(void *ctx, const char *name, uint64_t rows, const char *problem
 
 static int check(int argc, char **argv)
 {
-    const char *url = NULL, *file = NULL, *args[2];
+    hf_cleanup(hf_cli_place_done) struct hf_cli_place at = {NULL};
+    const char *args[2];
     bool json = false;
     size_t n;
     const struct hf_opt opts[] = {
-            {"config", 'c', HF_OPT_STR, &file, "FILE", NULL, 0, 0, "read this file instead of /etc/holdfast"},
             {"json", 0, HF_OPT_FLAG, &json, NULL, NULL, 0, 0, "as JSON"},
-            {"store", 0, HF_OPT_STR, &url, "ADDRESS", NULL, 0, 0, "this store instead of store.url of the settings"},
-            {NULL, 0, HF_OPT_FLAG, NULL, NULL, NULL, 0, 0, NULL},
+            HF_CLI_PLACE_OPTS(at),
+            HF_CLI_OPTS_END,
     };
     const struct hf_command cmd = {"store check", "[options]", "is everything in the store readable and unaltered",
             "Reads every row of every table, pages and indexes too on SQLite, verifies the hash chain of the audit log, and goes on after a problem. Changes nothing. "
             "Exit 1 when there is a problem.", opts, 0, 0};
     struct hf_err err = HF_ERR_INIT;
-    hf_cleanup(hf_config_freep) struct hf_config *config = NULL;
-    hf_cleanup(hf_store_closep) struct hf_store *s = NULL;
-    int rc = hf_opts_parse(&cmd, argc, argv, args, &n, &err);
+    int rc = hf_cli_place_open(&at, &cmd, argc, argv, args, &n, HF_STORE_READ_ONLY, &err);
     if (rc > 0)
         return HF_EXIT_OK;
-    if (rc == 0 && !url)
-        rc = hf_config_load(&config, file, &err);
-    if (rc == 0)
-        rc = hf_store_open_with(&s, url ? url : config->store_url, HF_STORE_READ_ONLY, &err);
     if (rc < 0)
         return hf_cli_fail(&err, rc);
     hf_autobuf out = HF_BUF_INIT(1u << 20);
@@ -67,11 +62,11 @@ static int check(int argc, char **argv)
     struct report r = {&out, json ? &w : NULL};
     if (json) {
         hf_jw_object(&w);
-        hf_jw_kstrz(&w, "store", hf_store_name(s));
+        hf_jw_kstrz(&w, "store", hf_store_name(at.store));
         hf_jw_key(&w, "parts");
         hf_jw_array(&w);
     }
-    rc = hf_store_check(s, part, &r, &err);
+    rc = hf_store_check(at.store, part, &r, &err);
     if (json) {
         hf_jw_array_end(&w);
         hf_jw_object_end(&w);

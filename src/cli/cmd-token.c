@@ -9,12 +9,12 @@
 
 static int add(int argc, char **argv)
 {
-    struct hf_cli_accounts a = {NULL};
+    struct hf_cli_place a = {NULL};
     const char *args[2], *user = "administrator", *scopes = "read";
     uint64_t days = 365;
     char id[HF_TOKEN_ID + 1], secret[HF_SECRET_TEXT + 3], folded[HF_USER_MAX + 2];
     size_t n;
-    const struct hf_opt opts[] = {HF_CLI_ACCOUNTS_OPTS(a), {"days", 0, HF_OPT_U64, &days, "N", NULL, 0, 3650, "until it ends (default: 365); 0: never"},
+    const struct hf_opt opts[] = {HF_CLI_PLACE_OPTS(a), {"days", 0, HF_OPT_U64, &days, "N", NULL, 0, 3650, "until it ends (default: 365); 0: never"},
             {"scopes", 0, HF_OPT_STR, &scopes, "WORDS", NULL, 0, 0, "read (default), respond, admin, metrics, with commas between"},
             {"user", 0, HF_OPT_STR, &user, "NAME", NULL, 0, 0, "whose it is: it may what its scopes and this account's role both allow (default: administrator)"}, HF_CLI_OPTS_END};
     const struct hf_command cmd = {"token add", "[options] NAME", "make a token and print it, once",
@@ -25,14 +25,14 @@ static int add(int argc, char **argv)
     if (rc > 0)
         return HF_EXIT_OK;
     rc = rc < 0 ? rc : hf_token_scopes(hf_span_z(scopes), &t.scopes, &err);
-    rc = rc < 0 ? rc : hf_cli_accounts_open(&a, &err);
+    rc = rc < 0 ? rc : hf_cli_store(a.url, a.file, 0, &a.store, &err);
     if (rc == 0) {
         t.user = !strncmp(user, "oidc:", 5) ? hf_span_z(user) : hf_account_fold(hf_span_z(user), folded);
         t.name = hf_span_z(args[0]);
         t.expires = days ? hf_store_now() + (int64_t)days * 86400 * 1000000000 : 0;
         rc = hf_token_add(a.store, &t, hf_span_z(hf_cli_who(NULL)), "cli", id, secret, &err);
     }
-    hf_cli_accounts_done(&a);
+    hf_cli_place_done(&a);
     if (rc < 0)
         return hf_cli_fail(&err, rc);
     printf("%s\n", secret);
@@ -92,18 +92,17 @@ static int list(int argc, char **argv)
 
 static int drop(int argc, char **argv)
 {
-    struct hf_cli_accounts a = {NULL};
+    struct hf_cli_place a = {NULL};
     const char *args[2];
     size_t n;
-    const struct hf_opt opts[] = {HF_CLI_ACCOUNTS_OPTS(a), HF_CLI_OPTS_END};
+    const struct hf_opt opts[] = {HF_CLI_PLACE_OPTS(a), HF_CLI_OPTS_END};
     const struct hf_command cmd = {"token remove", "[options] ID", "make a token worthless", "ID is the first column of token list.", opts, 1, 1};
     struct hf_err err = HF_ERR_INIT;
-    int rc = hf_opts_parse(&cmd, argc, argv, args, &n, &err);
+    int rc = hf_cli_place_open(&a, &cmd, argc, argv, args, &n, 0, &err);
     if (rc > 0)
         return HF_EXIT_OK;
-    rc = rc < 0 ? rc : hf_cli_accounts_open(&a, &err);
     rc = rc < 0 ? rc : hf_token_remove(a.store, hf_span_z(args[0]), hf_span_z(hf_cli_who(NULL)), "cli", &err);
-    hf_cli_accounts_done(&a);
+    hf_cli_place_done(&a);
     return rc < 0 ? hf_cli_fail(&err, rc) : HF_EXIT_OK;
 }
 

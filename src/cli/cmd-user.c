@@ -54,13 +54,13 @@ static struct hf_span folded(const char *name, char buf[HF_USER_MAX + 2])
 
 static int add(int argc, char **argv)
 {
-    struct hf_cli_accounts a = {NULL};
+    struct hf_cli_place a = {NULL};
     const char *args[2], *word = "viewer";
     bool none = false;
     char password[HF_PASSWORD_MAX + 2] = "", name[HF_USER_MAX + 2] = "";
     enum hf_role role = HF_ROLE_VIEWER;
     size_t n;
-    const struct hf_opt opts[] = {HF_CLI_ACCOUNTS_OPTS(a), {"no-password", 0, HF_OPT_FLAG, &none, NULL, NULL, 0, 0, "set none: it can sign in once it has one (user passwd)"},
+    const struct hf_opt opts[] = {HF_CLI_PLACE_OPTS(a), {"no-password", 0, HF_OPT_FLAG, &none, NULL, NULL, 0, 0, "set none: it can sign in once it has one (user passwd)"},
             {"role", 0, HF_OPT_STR, &word, "ROLE", NULL, 0, 0, "viewer (default), responder or administrator"}, HF_CLI_OPTS_END};
     const struct hf_command cmd = {"user add", "[options] NAME", "make an account",
             "The password is asked for without showing it, or is one line of standard input; it has at least 12 characters. A viewer sees, a responder also works on incidents and acts on "
@@ -71,21 +71,21 @@ static int add(int argc, char **argv)
         return HF_EXIT_OK;
     rc = rc < 0 ? rc : hf_account_role(hf_span_z(word), &role, &err);
     rc = rc < 0 ? rc : hf_account_name_ok(folded(args[0], name), &err);
-    rc = rc < 0 ? rc : hf_cli_accounts_open(&a, &err);
+    rc = rc < 0 ? rc : hf_cli_store(a.url, a.file, 0, &a.store, &err);
     rc = rc < 0 || none ? rc : new_password(password, hf_span_z(name), &err);
     rc = rc < 0 ? rc : hf_account_add(a.store, hf_span_z(name), role, hf_span_z(password), hf_span_z(hf_cli_who(NULL)), "cli", &err);
     explicit_bzero(password, sizeof password);
-    hf_cli_accounts_done(&a);
+    hf_cli_place_done(&a);
     return rc < 0 ? hf_cli_fail(&err, rc) : HF_EXIT_OK;
 }
 
 static int passwd(int argc, char **argv)
 {
-    struct hf_cli_accounts a = {NULL};
+    struct hf_cli_place a = {NULL};
     const char *args[2];
     char password[HF_PASSWORD_MAX + 2] = "", name[HF_USER_MAX + 2];
     size_t n;
-    const struct hf_opt opts[] = {HF_CLI_ACCOUNTS_OPTS(a), HF_CLI_OPTS_END};
+    const struct hf_opt opts[] = {HF_CLI_PLACE_OPTS(a), HF_CLI_OPTS_END};
     const struct hf_command cmd = {"user passwd", "[options] NAME", "set the password of an account",
             "The password is asked for without showing it, or is one line of standard input. All sessions of the account end.", opts, 1, 1};
     struct hf_err err = HF_ERR_INIT;
@@ -94,23 +94,23 @@ static int passwd(int argc, char **argv)
         return HF_EXIT_OK;
     struct hf_span whose = rc < 0 ? hf_span(NULL, 0) : folded(args[0], name), given = {NULL, 0};
     struct hf_account_change change = {.password = &given};
-    rc = rc < 0 ? rc : hf_cli_accounts_open(&a, &err);
+    rc = rc < 0 ? rc : hf_cli_store(a.url, a.file, 0, &a.store, &err);
     rc = rc < 0 ? rc : new_password(password, whose, &err);
     given = hf_span_z(password);
     rc = rc < 0 ? rc : hf_account_change(a.store, whose, &change, hf_span_z(hf_cli_who(NULL)), "cli", &err);
     explicit_bzero(password, sizeof password);
-    hf_cli_accounts_done(&a);
+    hf_cli_place_done(&a);
     return rc < 0 ? hf_cli_fail(&err, rc) : HF_EXIT_OK;
 }
 
 static int set_role(int argc, char **argv)
 {
-    struct hf_cli_accounts a = {NULL};
+    struct hf_cli_place a = {NULL};
     const char *args[3];
     char name[HF_USER_MAX + 2];
     enum hf_role role = HF_ROLE_NONE;
     size_t n;
-    const struct hf_opt opts[] = {HF_CLI_ACCOUNTS_OPTS(a), HF_CLI_OPTS_END};
+    const struct hf_opt opts[] = {HF_CLI_PLACE_OPTS(a), HF_CLI_OPTS_END};
     const struct hf_command cmd = {"user role", "[options] NAME ROLE", "change what an account may",
             "ROLE is viewer, responder or administrator. It counts from the next request on. One administrator must stay.", opts, 2, 2};
     struct hf_err err = HF_ERR_INIT;
@@ -119,28 +119,27 @@ static int set_role(int argc, char **argv)
     if (rc > 0)
         return HF_EXIT_OK;
     rc = rc < 0 ? rc : hf_account_role(hf_span_z(args[1]), &role, &err);
-    rc = rc < 0 ? rc : hf_cli_accounts_open(&a, &err);
+    rc = rc < 0 ? rc : hf_cli_store(a.url, a.file, 0, &a.store, &err);
     rc = rc < 0 ? rc : hf_account_change(a.store, folded(args[0], name), &change, hf_span_z(hf_cli_who(NULL)), "cli", &err);
-    hf_cli_accounts_done(&a);
+    hf_cli_place_done(&a);
     return rc < 0 ? hf_cli_fail(&err, rc) : HF_EXIT_OK;
 }
 
 static int one_name(int argc, char **argv, const char *command, const char *summary, const char *details,
         int (*act)(struct hf_store *s, struct hf_span name, struct hf_span by, const char *via, struct hf_err *err))
 {
-    struct hf_cli_accounts a = {NULL};
+    struct hf_cli_place a = {NULL};
     const char *args[2];
     char name[HF_USER_MAX + 2];
     size_t n;
-    const struct hf_opt opts[] = {HF_CLI_ACCOUNTS_OPTS(a), HF_CLI_OPTS_END};
+    const struct hf_opt opts[] = {HF_CLI_PLACE_OPTS(a), HF_CLI_OPTS_END};
     const struct hf_command cmd = {command, "[options] NAME", summary, details, opts, 1, 1};
     struct hf_err err = HF_ERR_INIT;
-    int rc = hf_opts_parse(&cmd, argc, argv, args, &n, &err);
+    int rc = hf_cli_place_open(&a, &cmd, argc, argv, args, &n, 0, &err);
     if (rc > 0)
         return HF_EXIT_OK;
-    rc = rc < 0 ? rc : hf_cli_accounts_open(&a, &err);
     rc = rc < 0 ? rc : act(a.store, folded(args[0], name), hf_span_z(hf_cli_who(NULL)), "cli", &err);
-    hf_cli_accounts_done(&a);
+    hf_cli_place_done(&a);
     return rc < 0 ? hf_cli_fail(&err, rc) : HF_EXIT_OK;
 }
 
@@ -197,22 +196,21 @@ static int list(int argc, char **argv)
 
 static int link_once(int argc, char **argv)
 {
-    struct hf_cli_accounts a = {NULL};
+    struct hf_cli_place a = {NULL};
     const char *args[1], *url = "http://127.0.0.1:8470";
     size_t n;
-    const struct hf_opt opts[] = {HF_CLI_ACCOUNTS_OPTS(a), {"public-url", 0, HF_OPT_STR, &url, "URL", NULL, 0, 0, "how the console is reached (default: http://127.0.0.1:8470)"}, HF_CLI_OPTS_END};
+    const struct hf_opt opts[] = {HF_CLI_PLACE_OPTS(a), {"public-url", 0, HF_OPT_STR, &url, "URL", NULL, 0, 0, "how the console is reached (default: http://127.0.0.1:8470)"}, HF_CLI_OPTS_END};
     const struct hf_command cmd = {"user link", "[options]", "print a link that signs in once, as administrator",
             "For the first sign-in, or when nobody knows a password any more. Good for 10 minutes, once. Whoever has it is administrator: do not send it around.", opts, 0, 0};
     struct hf_err err = HF_ERR_INIT;
     hf_autobuf out = HF_BUF_INIT(4096);
-    int rc = hf_opts_parse(&cmd, argc, argv, args, &n, &err);
+    int rc = hf_cli_place_open(&a, &cmd, argc, argv, args, &n, 0, &err);
     if (rc > 0)
         return HF_EXIT_OK;
-    rc = rc < 0 ? rc : hf_cli_accounts_open(&a, &err);
     rc = rc < 0 ? rc : hf_console_link(a.store, url, &out, &err);
     rc = rc < 0 ? rc : hf_console_audit(a.store, hf_span_z(hf_cli_who(NULL)), "cli", "user.link", HF_S("administrator"), HF_S(""), &err);
     hf_buf_addc(&out, '\n');
-    hf_cli_accounts_done(&a);
+    hf_cli_place_done(&a);
     return rc < 0 ? hf_cli_fail(&err, rc) : hf_cli_print(&out, HF_EXIT_OK);
 }
 

@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* incident-cli.h - what the commands of incidents share. */
 #pragma once
-#include "base/config.h"
-#include "cli/cli.h"
+#include "cli/store-cli.h"
 #include "incident/incident.h"
-#include "store/store.h"
 
-/* The store of --store, else of the settings.  flags: HF_STORE_*; who only reads says so, and then waits for no writer. */
-HF_MUSTUSE int hf_cli_store(const char *url, const char *config_file, unsigned flags, struct hf_store **ret, struct hf_err *err);
 /* Who is at the keyboard: --by, the user behind sudo, the user. */
 const char *hf_cli_who(const char *by);
 bool hf_cli_colour(void);

@@ -132,15 +132,15 @@ static int read_all(struct import *m, int fd, struct hf_err *err)
 
 int hf_cli_incident_import(int argc, char **argv)
 {
-    const char *url = NULL, *file = NULL, *host = NULL, *args[2];
+    struct hf_cli_place at = {NULL};
+    const char *host = NULL, *args[2];
     struct import m = {0};
     size_t n;
     const struct hf_opt opts[] = {
-            {"config", 'c', HF_OPT_STR, &file, "FILE", NULL, 0, 0, "read this file instead of /etc/holdfast"},
+            HF_CLI_PLACE_OPTS(at),
             {"host", 0, HF_OPT_STR, &host, "NAME", NULL, 0, 0, "name of the machine that was watched (default: this one)"},
             {"json", 0, HF_OPT_FLAG, &m.json, NULL, NULL, 0, 0, "one line of JSON for every change of an incident"},
-            {"store", 0, HF_OPT_STR, &url, "ADDRESS", NULL, 0, 0, "this store instead of store.url of the settings"},
-            {NULL, 0, HF_OPT_FLAG, NULL, NULL, NULL, 0, 0, NULL},
+            HF_CLI_OPTS_END,
     };
     const struct hf_command cmd = {"incident import", "[options] FILE", "make incidents of lines of \"watch --json\"",
             "FILE \"-\" is standard input: holdfast watch --json | holdfast incident import - keeps incidents as they happen. New ones are printed.", opts, 1, 1};
@@ -152,7 +152,7 @@ int hf_cli_incident_import(int argc, char **argv)
         return HF_EXIT_OK;
     if (rc == 0 && (fd = strcmp(args[0], "-") ? open(args[0], O_RDONLY | O_CLOEXEC) : fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)) < 0)
         rc = hf_fail(&err, -errno, "%s: %s", args[0], strerror(errno));
-    rc = rc < 0 ? rc : hf_cli_store(url, file, 0, &m.store, &err);
+    rc = rc < 0 ? rc : hf_cli_store(at.url, at.file, 0, &m.store, &err);
     if (!host && gethostname(name, sizeof name - 1) == 0)
         host = name;
     struct hf_ingest_opts o = {.host = host, .via = "import", .told = told, .ctx = &m};

@@ -18,12 +18,6 @@ static void heading(struct hf_buf *b, const char *text)
     hf_buf_addf(b, "\n%s%s%s\n", hf_cli_colour() ? "\033[1m" : "", text, hf_cli_plain());
 }
 
-static void cell(struct hf_buf *b, struct hf_span s, size_t width)
-{
-    size_t used = hf_buf_add_escaped(b, s, width);
-    hf_buf_addf(b, "%*s", (int)(width - HF_MIN(used, width)) + 2, "");
-}
-
 /* Broken at blanks, so that it can be read at any width. */
 static void folded(struct hf_buf *b, struct hf_span s, size_t indent)
 {
@@ -53,7 +47,7 @@ static void details(hf_jnode root, struct hf_buf *out)
     HF_JFOREACH(c, hf_jget(root, "chain"))
     {
         hf_buf_addz(out, "  ");
-        cell(out, hf_jgetstr(c, "title"), 22);
+        hf_cli_cell(out, hf_jgetstr(c, "title"), 22);
         HF_JFOREACH(t, hf_jget(c, "techniques"))
         {
             hf_buf_add_escaped(out, hf_jstr(t), 0);
@@ -65,9 +59,9 @@ static void details(hf_jnode root, struct hf_buf *out)
     HF_JFOREACH(c, hf_jget(root, "containers"))
     {
         hf_buf_addz(out, "  ");
-        cell(out, hf_span_sub(hf_jgetstr(c, "id"), 0, 12), 12);
-        cell(out, hf_jgetstr(c, "name"), 20);
-        cell(out, hf_jgetstr(c, "image"), 30);
+        hf_cli_cell(out, hf_span_sub(hf_jgetstr(c, "id"), 0, 12), 12);
+        hf_cli_cell(out, hf_jgetstr(c, "name"), 20);
+        hf_cli_cell(out, hf_jgetstr(c, "image"), 30);
         if (hf_jgetstr(c, "reached_from").n) {
             hf_buf_addz(out, "reached from ");
             hf_buf_add_escaped(out, hf_jgetstr(c, "reached_from"), 0);
@@ -81,9 +75,9 @@ static void details(hf_jnode root, struct hf_buf *out)
         double count = 0;
         (void)hf_jnum(hf_jget(r, "count"), &count);
         hf_buf_addf(out, "  %s", hf_cli_severity_colour(hf_jgetstr(r, "severity")));
-        cell(out, hf_jgetstr(r, "severity"), 8);
+        hf_cli_cell(out, hf_jgetstr(r, "severity"), 8);
         hf_buf_addf(out, "%s%6.0f  ", hf_cli_plain(), count);
-        cell(out, hf_cli_short_time(hf_jgetstr(r, "first"), when), 19);
+        hf_cli_cell(out, hf_cli_short_time(hf_jgetstr(r, "first"), when), 19);
         hf_buf_add_escaped(out, hf_jgetstr(r, "rule"), 0);
         hf_buf_addc(out, '\n');
     }
@@ -97,8 +91,8 @@ static void story(hf_jnode root, struct hf_buf *out)
         struct hf_span t = hf_jgetstr(e, "time"), kind = hf_jgetstr(e, "kind");
         bool alert = hf_span_eqz(kind, "alert");
         hf_buf_addz(out, "  ");
-        cell(out, hf_span_sub(t, 11, 12), 12);
-        cell(out, kind, 7);
+        hf_cli_cell(out, hf_span_sub(t, 11, 12), 12);
+        hf_cli_cell(out, kind, 7);
         hf_buf_addz(out, alert && hf_cli_colour() ? "\033[31m" : "");
         hf_buf_add_escaped(out, hf_jgetstr(e, "text"), 0);
         hf_buf_addz(out, alert ? hf_cli_plain() : "");

@@ -2,14 +2,10 @@
 #include "respond/respond.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 
+#include "respond/aside.h"
 #include "respond/groups.h"
 #include "respond/respond-internal.h"
 #include "respond/safeguards.h"
@@ -114,34 +110,16 @@ static void wait_and_undo(const char *dir, const struct hf_active *a)
     }
 }
 
-static int start_guardian(const char *dir, const struct hf_active *a, struct hf_err *err)
+struct guarded {
+    const char *dir;
+    const struct hf_active *a;
+};
+
+static void guardian(const void *ctx, int keep_fd)
 {
-    int status;
-    fflush(stdout);
-    pid_t pid = fork();
-    if (pid < 0)
-        return hf_fail(err, -errno, "no process that undoes it in time: %s", strerror(errno));
-    if (pid == 0) {
-        if (setsid() < 0 || fork() != 0) /* nobody's child: it does not become a zombie of ours */
-            _exit(0);
-        int null = open("/dev/null", O_RDWR);
-        for (int fd = 0; fd < 3 && null >= 0; fd++)
-            dup2(null, fd);
-        syscall(SYS_close_range, 3, ~0u, 0);
-        struct sigaction plain = {.sa_handler = SIG_DFL};
-        sigaction(SIGTERM, &plain, NULL);
-        struct sigaction ignore = {.sa_handler = SIG_IGN};
-        sigaction(SIGINT, &ignore, NULL);
-        sigaction(SIGHUP, &ignore, NULL);
-        prctl(PR_SET_NAME, "holdfast-undo");
-        prctl(PR_SET_PDEATHSIG, 0);
-        if (chdir("/") == 0)
-            wait_and_undo(dir, a);
-        _exit(0);
-    }
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    return 0;
+    const struct guarded *g = ctx;
+    (void)keep_fd;
+    wait_and_undo(g->dir, g->a);
 }
 
 int hf_respond_expire(const char *state, struct hf_err *err)
@@ -292,7 +270,7 @@ int hf_respond_do(enum hf_act act, const struct hf_target *t, const struct hf_re
         (void)!hf_journal_open(&log, j->dir, &inner); /* without it: told as not logged */
     rc = finish(log, j, &e, rc, err);
     if (rc == 0 && ops->lasting && o->for_s)
-        rc = start_guardian(j->dir, &j->a, err);
+        rc = hf_aside("holdfast-undo", -1, guardian, &(struct guarded){j->dir, &j->a}, err);
     return rc;
 }
 

@@ -21,6 +21,7 @@ struct hf_bundle_out {
     int64_t time_s;
     const char *frozen;       /* group that is to be thawed when all is read; NULL: none */
     int freezer;              /* enum hf_freezer */
+    int keeper;               /* end of a pipe to a process that thaws it when this one is gone; -1: none */
     int lock;                 /* from the manifest on: each has the digest of the one before it; -1: not held yet */
 };
 /* A member with its bytes. */

@@ -10,9 +10,11 @@
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/fs.h"
 #include "base/hash.h"
+#include "respond/aside.h"
 #include "respond/groups.h"
 #include "respond/snapshot-internal.h"
 #include "sensor/frames.h"
@@ -45,13 +47,60 @@ bool hf_bundle_late_for(const struct hf_bundle_out *b, uint64_t bytes)
     return now + bytes * (1000000000ull / COPY_RATE) * slow > b->end_ns;
 }
 
+/* Ends when it is told to (a byte), or when whoever froze the container is gone: then it goes on. */
+static void keeper(const void *ctx, int pipe_end)
+{
+    const struct hf_bundle_out *b = ctx;
+    struct hf_err ignored = HF_ERR_INIT;
+    char told;
+    ssize_t n;
+    while ((n = read(pipe_end, &told, 1)) < 0 && errno == EINTR)
+        ;
+    if (n == 0)
+        (void)!hf_group_thaw(b->frozen, (enum hf_freezer)b->freezer, HF_RESPOND_FREEZE_MS, &ignored);
+}
+
+static void end_keeper(struct hf_bundle_out *b)
+{
+    if (b->keeper >= 0)
+        (void)!write(b->keeper, "", 1);
+    hf_closep(&b->keeper);
+}
+
 int hf_bundle_thaw(struct hf_bundle_out *b, struct hf_err *err)
 {
     struct hf_err why = HF_ERR_INIT;
     const char *group = hf_take(b->frozen);
-    if (group && hf_group_thaw(group, (enum hf_freezer)b->freezer, HF_RESPOND_FREEZE_MS, &why) < 0)
+    if (group && hf_group_thaw(group, (enum hf_freezer)b->freezer, HF_RESPOND_FREEZE_MS, &why) < 0) {
+        hf_closep(&b->keeper); /* it tries again */
         return hf_fail(err, why.code, "the container could not be thawed: %s", why.msg);
+    }
+    end_keeper(b);
     return 0;
+}
+
+/* Only what it froze itself is thawed afterwards. */
+static int freeze(struct hf_job *j, struct hf_bundle_out *b, struct hf_err *err)
+{
+    int ends[2], kind;
+    const char *group = hf_target_freezer(j->t, &kind);
+    int was = group ? hf_group_is_frozen(group, (enum hf_freezer)kind, err) : hf_fail(err, HF_E_UNSUPPORTED, "it has no freezer of its own: not frozen, nothing written");
+    j->frozen_before = was > 0;
+    if (was)
+        return HF_MIN(was, 0);
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return hf_fail(err, -errno, "no pipe: %s", strerror(errno));
+    b->frozen = group;
+    b->freezer = kind;
+    b->keeper = ends[1];
+    int rc = hf_aside("holdfast-thaw", ends[0], keeper, b, err);
+    close(ends[0]);
+    rc = rc < 0 ? rc : hf_group_freeze(group, (enum hf_freezer)kind, HF_RESPOND_FREEZE_MS, err);
+    if (rc < 0) {
+        b->frozen = NULL;
+        end_keeper(b);
+    }
+    return rc;
 }
 
 void hf_bundle_lacks(struct hf_bundle_out *b, const char *fmt, ...)
@@ -344,23 +393,17 @@ static int choose_path(struct hf_job *j, char out[4096], char near[4096], struct
 
 int hf_snapshot_act(struct hf_job *j, struct hf_err *err)
 {
-    struct hf_bundle_out b = {.lock = -1, .fd = -1};
+    struct hf_bundle_out b = {.lock = -1, .fd = -1, .keeper = -1};
     char path[4096], near[4096], digest[65] = "", head[4096];
     struct stat st;
-    int kind, rc = choose_path(j, path, near, err);
-    const char *freezer = hf_target_freezer(j->t, &kind);
+    int rc = choose_path(j, path, near, err);
     if (rc < 0)
         return rc;
     hf_autoclose int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return hf_fail(err, -errno, "%s: %s", path, strerror(errno));
-    if (j->o->freeze) {
-        int was = freezer ? hf_group_is_frozen(freezer, (enum hf_freezer)kind, err) : hf_fail(err, HF_E_UNSUPPORTED, "it has no freezer of its own: not frozen, nothing written");
-        j->frozen_before = was > 0;
-        rc = was < 0 ? was : was ? 0 : hf_group_freeze(freezer, (enum hf_freezer)kind, HF_RESPOND_FREEZE_MS, err);
-        b.frozen = rc == 0 && !was ? freezer : NULL;
-        b.freezer = kind;
-    }
+    if (j->o->freeze)
+        rc = freeze(j, &b, err);
     rc = rc < 0 ? rc : write_to(j, fd, hf_span_ends(hf_span_z(path), HF_S(".zst")), near, &b, digest, err);
     struct hf_err why = HF_ERR_INIT;
     if (hf_bundle_thaw(&b, &why) < 0) /* when it failed before all was read */

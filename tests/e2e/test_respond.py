@@ -1036,6 +1036,24 @@ def test_changed_files_come_in_parts(respond, box, tmp_path):
     assert respond("snapshot", "verify", out).startswith("whole")
 
 
+def test_killed_while_it_had_frozen(respond, box, tmp_path):
+    """Whoever froze a container for the time of a snapshot and is killed leaves one who lets it go on."""
+    name = box(script="for f in a b c d e f; do /bin/busybox dd if=/dev/zero of=/tmp/$f bs=1024 count=100000 2>/dev/null; done; echo x > /tmp/done; " + LOOP)
+    assert wait(pathlib.Path(f"/proc/{box.pid(name)}/root/tmp/done").exists, 60)
+    spin = inside(box.pid(name), "while True: pass", net=False)
+    p = subprocess.Popen([respond.binary, "respond", "snapshot", name, "--freeze", "-o", tmp_path / "evidence.tar", "--state", respond.state], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        assert wait(lambda: not spinning(spin.pid, 0.1)) and p.poll() is None
+        p.kill()
+        p.wait()
+        assert goes_on(spin.pid)
+        assert wait(lambda: subprocess.run(["pgrep", "-x", "holdfast-thaw"], capture_output=True).returncode == 1)
+    finally:
+        p.kill()
+        spin.kill()
+        spin.wait()
+
+
 def test_snapshot_on_a_full_disk_leaves_nothing(binary, box, small_disk, tmp_path):
     respond = Respond(binary, tmp_path / "state")
     name = box(script="/bin/busybox dd if=/dev/urandom of=/tmp/big bs=1024 count=2000 2>/dev/null; " + LOOP)
