@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -27,6 +28,7 @@
 #include "sensor/files/watch.h"
 #include "sensor/sensor.h"
 
+#define AHEAD (-10) /* nice of the engine, as of the others */
 #define EXECUTOR_END_MS 12000u
 #define NEEDING_SHOWN 4u /* names of rules in a line of text */
 #define READ_ONLY_DEPTH 4u /* levels of folders below one that a policy calls read-only, in which writes are counted */
@@ -80,6 +82,7 @@ static _Noreturn void engine(struct hf_watch_opts *o, int fd, struct hf_err *err
     signal(SIGINT, SIG_IGN); /* ends when the sensor has said its last */
     signal(SIGTERM, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
+    (void)setpriority(PRIO_PROCESS, 0, AHEAD); /* while it waits for a processor, what is critical overtakes what would explain it */
     int code = engine_code(hf_watch_engine(o, fd, err), err);
     fflush(stdout);
     _exit(code);

@@ -2,6 +2,7 @@
 #include "respond/executor.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -12,11 +13,21 @@
 
 #define RECENT 256u
 #define CHILDREN_MAX 8u
+#define WAITING_MAX 64u
+#define WAIT_NS 300000000000ull
+#define RETRY_MS 1000
 #define START_SLACK_NS 20000000ull /* /proc counts in ticks of 10 ms */
 
 struct recent {
     uint64_t cgroup_id, at_ns;
     enum hf_act act;
+};
+
+/* Refused for the limit of actions a minute: whoever provokes ten harmless ones must not have the eleventh forgotten. */
+struct waiting {
+    struct hf_executor_ask ask;
+    enum hf_act act;
+    uint64_t until_ns;
 };
 
 static bool ended(const char *p, size_t size)
@@ -71,7 +82,8 @@ static uint64_t start_of(const struct hf_executor_ask *a)
     return ticks && a->start_ns && (ns > a->start_ns ? ns - a->start_ns : a->start_ns - ns) <= START_SLACK_NS ? ticks : 0;
 }
 
-static void one(const struct hf_executor_opts *o, const struct hf_executor_ask *a, struct hf_target *t, enum hf_act act)
+/* -EBUSY is only told when `waits` is false: who calls tries again. */
+static int one(const struct hf_executor_opts *o, const struct hf_executor_ask *a, struct hf_target *t, enum hf_act act, bool waits)
 {
     struct hf_err err = HF_ERR_INIT;
     struct hf_respond_did did;
@@ -86,8 +98,30 @@ static void one(const struct hf_executor_opts *o, const struct hf_executor_ask *
         rc = r.pid_start ? 0 : hf_fail(&err, HF_E_NOT_FOUND, "the process that did it has ended");
     }
     rc = rc < 0 ? rc : hf_respond_do(act, t, &r, &did, &err);
-    o->told(o->ctx, a, act, rc, &did, err.msg, (did.done_ns ? did.done_ns : hf_boot_ns()) - a->event_ns);
+    if (rc != -EBUSY || !waits)
+        o->told(o->ctx, a, act, rc, &did, err.msg, (did.done_ns ? did.done_ns : hf_boot_ns()) - a->event_ns);
     hf_respond_did_done(&did);
+    return rc;
+}
+
+struct executor {
+    const struct hf_executor_opts *o;
+    struct hf_target *t;
+    struct recent *recent;
+    unsigned next, children; /* next: of recent */
+    struct waiting *waiting;
+    size_t n_waiting;
+};
+
+static void wait_for_it(struct executor *x, const struct hf_executor_ask *a, enum hf_act act)
+{
+    for (size_t i = 0; i < x->n_waiting; i++)
+        if (x->waiting[i].ask.cgroup_id == a->cgroup_id && x->waiting[i].act == act)
+            return;
+    if (x->n_waiting < WAITING_MAX)
+        x->waiting[x->n_waiting++] = (struct waiting){*a, act, hf_boot_ns() + WAIT_NS};
+    else
+        x->o->told(x->o->ctx, a, act, -EBUSY, NULL, "too many actions wait: it is not tried again", hf_boot_ns() - a->event_ns);
 }
 
 /* A name is only told: what may be done to the container was decided by what its own state says. */
@@ -112,56 +146,107 @@ static bool aside(unsigned *children)
     return pid <= 0;
 }
 
-/* What is wanted of a container, in order. */
-static void all_of(const struct hf_executor_opts *o, const struct hf_executor_ask *a, const enum hf_act *acts, size_t n, struct hf_target *t, unsigned *children)
+/* Looks the container up, unless *found says that t is it, and acts. */
+static int act_on(const struct hf_executor_opts *o, const struct hf_executor_ask *a, struct hf_target *t, bool *found, enum hf_act act, bool waits)
 {
-    bool found = false;
-    pid_t self = getpid();
-    for (size_t i = 0; i < n; i++) {
-        struct hf_err err = HF_ERR_INIT;
-        if (acts[i] == HF_ACT_SNAPSHOT && getpid() == self && !aside(children))
-            return;
-        int rc = found ? 0 : hf_target_by_group(a->cgroup_id, a->id, t, &err);
-        rc = rc < 0 || found ? rc : hf_target_facts(t, &err);
-        found = rc == 0;
-        if (found)
-            name_it(a, t);
-        if (rc < 0)
-            o->told(o->ctx, a, acts[i], rc, NULL, err.msg, hf_boot_ns() - a->event_ns);
-        else
-            one(o, a, t, acts[i]);
+    struct hf_err err = HF_ERR_INIT;
+    int rc = *found ? 0 : hf_target_by_group(a->cgroup_id, a->id, t, &err);
+    rc = rc < 0 || *found ? rc : hf_target_facts(t, &err);
+    *found = rc == 0;
+    if (rc < 0) {
+        o->told(o->ctx, a, act, rc, NULL, err.msg, hf_boot_ns() - a->event_ns);
+        return rc;
     }
-    if (getpid() != self)
+    name_it(a, t);
+    return one(o, a, t, act, waits);
+}
+
+static void told_to_wait(const struct hf_executor_opts *o, const struct hf_executor_ask *a, enum hf_act act)
+{
+    o->told(o->ctx, a, act, -EBUSY, NULL, "so many actions began within the last minute that no more may: it is tried again for five minutes", hf_boot_ns() - a->event_ns);
+}
+
+/* What is wanted of a container, in order. */
+static void all_of(struct executor *x, const struct hf_executor_ask *a, const enum hf_act *acts, size_t n)
+{
+    bool found = false, child = false;
+    for (size_t i = 0; i < n; i++) {
+        if (acts[i] == HF_ACT_SNAPSHOT && !child) {
+            pid_t self = getpid();
+            if (!aside(&x->children))
+                return;
+            child = getpid() != self;
+        }
+        if (act_on(x->o, a, x->t, &found, acts[i], true) != -EBUSY)
+            continue;
+        told_to_wait(x->o, a, acts[i]);
+        for (uint64_t end = hf_boot_ns() + WAIT_NS; child;) {
+            nanosleep(&(struct timespec){RETRY_MS / 1000, RETRY_MS % 1000 * 1000000}, NULL);
+            if (act_on(x->o, a, x->t, &found, acts[i], hf_boot_ns() < end) != -EBUSY || hf_boot_ns() >= end)
+                break;
+        }
+        if (!child)
+            wait_for_it(x, a, acts[i]);
+    }
+    if (child)
         _exit(0);
+}
+
+/* Oldest first, until one is refused again. */
+static void retry(struct executor *x)
+{
+    while (x->n_waiting) {
+        struct waiting w = x->waiting[0];
+        bool found = false, over = hf_boot_ns() >= w.until_ns;
+        if (act_on(x->o, &w.ask, x->t, &found, w.act, !over) == -EBUSY && !over)
+            return;
+        memmove(x->waiting, x->waiting + 1, --x->n_waiting * sizeof *x->waiting);
+    }
+}
+
+static void asked(struct executor *x, const struct hf_executor_ask *a)
+{
+    static const enum hf_act acts[HF_RESPONSES] = {[HF_RESPONSE_FREEZE] = HF_ACT_FREEZE, [HF_RESPONSE_KILL] = HF_ACT_KILL, [HF_RESPONSE_ISOLATE] = HF_ACT_ISOLATE,
+            [HF_RESPONSE_LIMIT] = HF_ACT_LIMIT, [HF_RESPONSE_SNAPSHOT] = HF_ACT_SNAPSHOT};
+    enum hf_act fresh[HF_RESPONSES];
+    size_t n = 0;
+    for (unsigned i = 0; i < a->n; i++)
+        if (!again(x->recent, &x->next, a->cgroup_id, acts[a->acts[i]]))
+            fresh[n++] = acts[a->acts[i]];
+    all_of(x, a, fresh, n);
 }
 
 void hf_executor_run(int fd, const struct hf_executor_opts *o)
 {
-    static const enum hf_act acts[HF_RESPONSES] = {[HF_RESPONSE_FREEZE] = HF_ACT_FREEZE, [HF_RESPONSE_KILL] = HF_ACT_KILL, [HF_RESPONSE_ISOLATE] = HF_ACT_ISOLATE,
-            [HF_RESPONSE_LIMIT] = HF_ACT_LIMIT, [HF_RESPONSE_SNAPSHOT] = HF_ACT_SNAPSHOT};
     hf_autofree struct recent *recent = calloc(RECENT, sizeof *recent);
+    hf_autofree struct waiting *waiting = calloc(WAITING_MAX, sizeof *waiting);
     hf_autofree struct hf_target *t = calloc(1, sizeof *t);
+    struct executor x = {.o = o, .t = t, .recent = recent, .waiting = waiting};
     char bytes[sizeof(struct hf_executor_ask) + 1];
-    unsigned next = 0, children = 0;
-    while (recent && t) {
+    uint64_t retry_ns = 0;
+    while (recent && waiting && t) {
         struct hf_executor_ask a;
         struct hf_err err = HF_ERR_INIT;
-        ssize_t n = recv(fd, bytes, sizeof bytes, 0);
+        struct pollfd p = {fd, POLLIN, 0};
+        if (x.n_waiting && hf_boot_ns() >= retry_ns) { /* however many messages come */
+            retry(&x);
+            retry_ns = hf_boot_ns() + RETRY_MS * 1000000ull;
+        }
+        int ready = poll(&p, 1, x.n_waiting ? RETRY_MS : -1);
+        if (ready == 0)
+            continue;
+        ssize_t n = ready < 0 ? -1 : recv(fd, bytes, sizeof bytes, 0);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
             break;
-        if (hf_executor_read(hf_span(bytes, (size_t)n), &a, &err) < 0) {
+        if (hf_executor_read(hf_span(bytes, (size_t)n), &a, &err) < 0)
             o->told(o->ctx, NULL, HF_ACTS, HF_E_FORMAT, NULL, err.msg, 0);
-            continue;
-        }
-        enum hf_act fresh[HF_RESPONSES];
-        size_t n_fresh = 0;
-        for (unsigned i = 0; i < a.n; i++)
-            if (!again(recent, &next, a.cgroup_id, acts[a.acts[i]]))
-                fresh[n_fresh++] = acts[a.acts[i]];
-        all_of(o, &a, fresh, n_fresh, t, &children);
+        else
+            asked(&x, &a);
     }
-    while (children > 0 && wait(NULL) > 0) /* evidence that is being written */
-        children--;
+    for (size_t i = 0; i < x.n_waiting; i++)
+        o->told(o->ctx, &waiting[i].ask, waiting[i].act, -EBUSY, NULL, "it waited for its minute, and watch ends", hf_boot_ns() - waiting[i].ask.event_ns);
+    while (x.children > 0 && wait(NULL) > 0) /* evidence that is being written */
+        x.children--;
 }

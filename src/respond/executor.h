@@ -4,7 +4,7 @@
  *
  * Who asks is not trusted: a message is of one size and checked; the container is looked up again by its control group and id (only containers are acted
  * on, never a path or a number of a process alone); the safeguards and the limit of actions a minute hold here, whatever is asked, and what is
- * not an action of this list cannot be asked.  The same action on the same container within HF_EXECUTOR_AGAIN_S is not done again.  A snapshot, and what is wanted after it, is done by a
+ * not an action of this list cannot be asked.  What that limit refused is told, and tried again for five minutes.  The same action on the same container within HF_EXECUTOR_AGAIN_S is not done again.  A snapshot, and what is wanted after it, is done by a
  * process of its own, so that another container need not wait for it. */
 #pragma once
 #include "event/alert.h"

@@ -28,6 +28,8 @@
 #define AHEAD (-10)             /* nice, of all threads */
 #define POLL_MS 6               /* while events come: longer than the kernel half leaves the reader asleep (bpf/emit.h) */
 #define STATUS_NS HF_RATE_NS
+#define FILES_WAIT_NS 1000000000ull
+#define FILES_LOOK_MS 1
 #define BULK_BEFORE_CRITICAL 1024u /* older bulk records that a critical one waits for */
 #define COSTS_EVERY 10u         /* statistics are on for one of so many status intervals */
 #define HOOKS_MAX 160u
@@ -315,6 +317,19 @@ static void send_files(struct sensor *s, uint64_t until_ns)
     s->files_sent = 0;
 }
 
+/* Until when files may be told: what the rings still hold is older than what happened later.  While the other side is slow the bulk ring stands still; then files
+ * wait for it, since they would be nobody's without the processes in it, but not for ever. */
+static uint64_t files_until(const struct sensor *s, struct hf_ring *critical, struct hf_ring *bulk)
+{
+    struct hf_span r;
+    uint64_t until = s->now_ns; /* of later ones the rings may have the processes by now */
+    if (hf_ring_peek(critical, &r))
+        until = HF_MIN(until, time_of(r));
+    if (hf_ring_peek(bulk, &r))
+        until = HF_MIN(until, time_of(r));
+    return HF_MAX(until, s->now_ns - HF_MIN(s->now_ns, FILES_WAIT_NS));
+}
+
 /* Both rings and the files, merged by time.  A critical record waits for at most BULK_BEFORE_CRITICAL older ones; bulk records stay in the kernel while
  * the other side is slow, where their loss is counted.  Returns how many. */
 static size_t drain(struct sensor *s)
@@ -328,7 +343,8 @@ static size_t drain(struct sensor *s)
         if (!has_c && !has_b)
             break;
         bool first = has_c && (!has_b || before >= BULK_BEFORE_CRITICAL || time_of(c) <= time_of(b));
-        send_files(s, time_of(first ? c : b));
+        if (s->file_records.n || (s->files && hf_files_has(s->files)))
+            send_files(s, files_until(s, critical, bulk));
         if (first) {
             take(s, c);
             hf_ring_next(critical, c);
@@ -342,7 +358,7 @@ static size_t drain(struct sensor *s)
         }
         n++;
     }
-    send_files(s, s->now_ns); /* of later ones the rings may have the processes by now */
+    send_files(s, files_until(s, critical, bulk));
     hf_guarded_flush(&s->guard);
     hf_frames_flush(&s->frames);
     return n;
@@ -866,7 +882,7 @@ static void loop(struct sensor *s)
     bool busy = true;
     while (!*s->o.stop && !s->frames.closed) {
         struct epoll_event events[8];
-        int n = epoll_wait(s->epoll, events, HF_ARRAY_LEN(events), s->file_records.n ? 0 : wait_ms(s, busy));
+        int n = epoll_wait(s->epoll, events, HF_ARRAY_LEN(events), s->file_records.n ? FILES_LOOK_MS : wait_ms(s, busy));
         if (n < 0 && errno != EINTR)
             break;
         for (int i = 0; i < n; i++) {

@@ -36,7 +36,7 @@ class Console:
         self.process = subprocess.Popen([binary, "console", "--store", store, "--listen", listen, "--live", live, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         line = self.process.stdout.readline().strip()
         if not line:
-            raise RuntimeError(self.process.communicate(timeout=10)[1])
+            raise RuntimeError(self.process.communicate(timeout=60)[1])
         self.url, self.tokens = line, {}
         self.host, self.port = urllib.parse.urlsplit(line).hostname, urllib.parse.urlsplit(line).port
         self.stderr = []
@@ -264,7 +264,7 @@ def test_events(console):
 
 
 def test_stream_tells_changes_at_once(console):
-    c = http.client.HTTPConnection(console.host, console.port, timeout=20)
+    c = http.client.HTTPConnection(console.host, console.port, timeout=60)
     c.request("GET", "/api/v1/stream?kinds=incident", headers={"Authorization": "Bearer " + console.tokens["viewer"]})
     r = c.getresponse()
     assert r.status == 200 and r.headers["Content-Type"].startswith("text/event-stream")

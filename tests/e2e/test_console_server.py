@@ -470,7 +470,7 @@ class Stream:
         self.rest += data
         return bool(data)
 
-    def event(self, timeout=20):
+    def event(self, timeout=60):
         """(id, event, data) of the next one; None: the stream ended."""
         self.s.settimeout(timeout)
         while True:
@@ -604,7 +604,7 @@ def test_where_it_refuses_to_listen(run, store, pair, tmp_path):
     cert, key = pair
 
     def refused(*args):
-        rc, out, err = run("console", "--store", f"sqlite:{store}", *args, timeout=20)
+        rc, out, err = run("console", "--store", f"sqlite:{store}", *args, timeout=60)
         assert rc != 0
         return rc, err
     rc, err = refused("--listen", "0.0.0.0:8470")
@@ -630,7 +630,7 @@ def test_unix_socket(binary, store, tmp_path, run):
     with Console(binary, store, listen=f"unix:{path}") as console:
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
         assert Client(console).sign_in("vera").status == 200
-        rc, out, err = run("console", "--store", f"sqlite:{store}", "--listen", f"unix:{path}", timeout=20)
+        rc, out, err = run("console", "--store", f"sqlite:{store}", "--listen", f"unix:{path}", timeout=60)
         assert rc == 3 and "already" in err
     assert not path.exists()
     s = socket.socket(socket.AF_UNIX) # one left over by a process that was killed
@@ -704,7 +704,7 @@ class Provider:
         raise AssertionError("the OpenID provider did not start")
 
     def be(self, who, groups=""):
-        with urllib.request.urlopen(f"{self.issuer}/be?user={who}&groups={groups}", timeout=10) as r:
+        with urllib.request.urlopen(f"{self.issuer}/be?user={who}&groups={groups}", timeout=60) as r:
             assert r.read() == b"ok"
 
     def walk(self, url):
@@ -720,7 +720,7 @@ class Provider:
                 def redirect_request(self, *a):
                     return None
             try:
-                answer = urllib.request.build_opener(Stay).open(request, timeout=10)
+                answer = urllib.request.build_opener(Stay).open(request, timeout=60)
                 raise AssertionError(f"{url}: {answer.status} {answer.read()[:300]}")
             except urllib.error.HTTPError as e:
                 assert e.status in (302, 303), (url, e.status, e.read()[:500])

@@ -123,7 +123,7 @@ def test_on_a_terminal(binary, columns):
                 os.read(main, 65536)
             except OSError:
                 break
-    err = p.communicate(timeout=20)[1]
+    err = p.communicate(timeout=60)[1]
     os.close(main)
     if b"type information" in err:
         pytest.skip("this kernel has no type information")

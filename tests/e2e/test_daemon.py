@@ -242,7 +242,7 @@ def test_what_is_killed_comes_back_and_nothing_acknowledged_is_lost(daemon, atta
     assert daemon.show(row["id"])["alerts"] >= row["alerts"]
     if which == "console":  # the socket was never closed: whoever asks is served
         url = until(lambda: daemon.running("console") and daemon.status().get("console"))
-        assert json.load(urllib.request.urlopen(url + "/api/v1/session/methods", timeout=20))["password"] is True
+        assert json.load(urllib.request.urlopen(url + "/api/v1/session/methods", timeout=60))["password"] is True
     if which == "watch":  # it needs a moment until it sees again
         read = daemon.status()["lines"]["read"]
         assert until(lambda: daemon.status()["lines"]["read"] > read)

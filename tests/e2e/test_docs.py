@@ -251,7 +251,7 @@ def test_examples_run(kit, tmp_path, path):
         for offset, line, code, shown in commands_in(text, language):
             if reason(line):
                 continue
-            p = subprocess.run(["bash", "-o", "pipefail", "-c", line], cwd=tmp_path, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+            p = subprocess.run(["bash", "-o", "pipefail", "-c", line], cwd=tmp_path, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
             where = f"{path.relative_to(ROOT)}:{start + 1 + offset}: {line}"
             if p.returncode != code:
                 problems.append(f"{where}\n  exit code {p.returncode}, documented {code}: {p.stderr.strip()[-300:]}")

@@ -100,7 +100,7 @@ def test_a_break_in_through_two_containers_is_one_incident_while_it_happens(stor
     finally:
         watch.terminate()
         watch.wait(20)
-        out, err = importer.communicate(timeout=20)
+        out, err = importer.communicate(timeout=60)
         subprocess.run(overlay.command("rm", "-f", "story-db", "story-web"), env=overlay.env(), capture_output=True)
     assert importer.returncode == 0 and err == "", err
     assert re.search(rf"^{one['id']}  critical  Shell on a network connection in story-web$", out, re.M), out
@@ -156,7 +156,7 @@ def test_what_is_removed_or_changed_under_the_importer(store, binary):
     db.commit()
     db.close()
     feed(len(lines))
-    out, err = importer.communicate(timeout=20)
+    out, err = importer.communicate(timeout=60)
     assert (importer.returncode, err) == (0, b"") and store.show(which)["alerts"] == 15
     told = [json.loads(line) for line in out.decode().splitlines()]
     assert {t["id"] for t in told} == {which} and [t["new"] for t in told].count(True) == 2

@@ -330,7 +330,7 @@ action(type="omfile" file="{tmp_path}/out" template="all")
             until(lambda: (tmp_path / "out").exists() and len((tmp_path / "out").read_text().splitlines()) == 3)
     finally:
         p.terminate()
-        out = p.communicate(timeout=20)[0]
+        out = p.communicate(timeout=60)[0]
     lines = [json.loads(x) for x in (tmp_path / "out").read_text().splitlines()]
     assert all(x["version"] == "1" and x["app"] == "holdfast" and x["host"] not in ("", "-") for x in lines), (lines, out)
     msg = lines[0]["msg"].lstrip("\ufeff")

@@ -140,7 +140,7 @@ def test_a_killed_guard_leaves_nobody_stopped(protecting, box):
         time.sleep(1)
         assert p.poll() is None  # stopped
         os.kill(guard, signal.SIGKILL)
-        assert p.communicate(timeout=20)[0] == said
+        assert p.communicate(timeout=60)[0] == said
         w.stop()
         b.stop()
 
@@ -159,7 +159,7 @@ def test_a_script_that_changes_after_it_was_looked_at(protecting, box):
         time.sleep(0.8)  # its interpreter has begun, and waits
         assert p.poll() is None
         b.sh(change)
-        out = p.communicate(timeout=20)[0]
+        out = p.communicate(timeout=60)[0]
         assert "evil" not in out, (change, out)
         until(lambda: [v for v in of(w, "/bin/script")])
 

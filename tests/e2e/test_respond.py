@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -1038,16 +1039,22 @@ def test_changed_files_come_in_parts(respond, box, tmp_path):
 
 def test_killed_while_it_had_frozen(respond, box, tmp_path):
     """Whoever froze a container for the time of a snapshot and is killed leaves one who lets it go on."""
-    name = box(script="for f in a b c d e f; do /bin/busybox dd if=/dev/zero of=/tmp/$f bs=1024 count=100000 2>/dev/null; done; echo x > /tmp/done; " + LOOP)
+    name = box(script="/bin/busybox mkdir /tmp/d; i=0; while [ $i -lt 3000 ]; do echo $i > /tmp/d/$i; i=$((i + 1)); done; echo x > /tmp/done; " + LOOP)
     assert wait(pathlib.Path(f"/proc/{box.pid(name)}/root/tmp/done").exists, 60)
     spin = inside(box.pid(name), "while True: pass", net=False)
     p = subprocess.Popen([respond.binary, "respond", "snapshot", name, "--freeze", "-o", tmp_path / "evidence.tar", "--state", respond.state], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        assert wait(lambda: not spinning(spin.pid, 0.1)) and p.poll() is None
+        helper = lambda: subprocess.run(["pgrep", "-x", "holdfast-thaw"], capture_output=True, text=True).stdout.split()  # noqa: E731
+        for _ in range(2000):  # in small steps, until the container stands still: it then does so as long as this likes
+            p.send_signal(signal.SIGSTOP)
+            if not spinning(spin.pid, 0.05):
+                break
+            p.send_signal(signal.SIGCONT)
+            time.sleep(0.005)
+        assert helper() and p.poll() is None and not spinning(spin.pid)
         p.kill()
         p.wait()
-        assert goes_on(spin.pid)
-        assert wait(lambda: subprocess.run(["pgrep", "-x", "holdfast-thaw"], capture_output=True).returncode == 1)
+        assert goes_on(spin.pid) and wait(lambda: not helper())
     finally:
         p.kill()
         spin.kill()
@@ -1113,6 +1120,27 @@ def test_rule_limits_isolates_and_kills(binary, box, tmp_path):
         assert not group and box.pid(name), "the process that did it has ended, the container goes on"
         respond("release", name)
         assert respond.json("list") == []
+    finally:
+        w.end()
+
+
+def test_the_eleventh_action_of_a_minute_comes_later(binary, box, tmp_path):
+    """Ten actions that somebody provoked do not save a container from the one that matters."""
+    from test_watch import Watch
+    (tmp_path / "rules.yaml").write_text(RULE)
+    respond = Respond(binary, tmp_path / "state")
+    other = box()
+    for verb in ("freeze", "thaw") * 10:  # 50 seconds ago, as the log has it
+        p = subprocess.run(["faketime", "-f", "-50s", binary, "respond", verb, other, "--state", str(respond.state)], capture_output=True, text=True)
+        assert p.returncode == 0, p.stderr
+    w = Watch(binary, tmp_path, "--json", "--respond", "--rules", tmp_path / "rules.yaml", "--state", respond.state)
+    try:
+        name = box(script="/bin/cp /bin/sh /tmp/sh; /bin/sleep 1; exec /tmp/sh -c 'while :; do :; done'")
+        w.wait_for(lambda l: l["type"] == "alert")
+        assert wait(lambda: (tmp_path / "err").read_text().count("it is tried again for five minutes") == 2), (tmp_path / "err").read_text()
+        assert wait(lambda: {("freeze", "done"), ("snapshot", "done")} <= {(e["action"], e["phase"]) for e in respond.log() if e["container"]["name"] == name}, 60), (tmp_path / "err").read_text()
+        assert not spinning(box.pid(name)) and [e["container"]["name"] for e in respond.log() if e["phase"] == "begin"].count(name) == 2
+        respond("release", name)
     finally:
         w.end()
 

@@ -41,7 +41,7 @@ def sealed(run, tmp_path, image):
 
 
 def enter(pid, *command):
-    subprocess.run(["nsenter", "-t", str(pid), "-m", *map(str, command)], check=True, timeout=20)
+    subprocess.run(["nsenter", "-t", str(pid), "-m", *map(str, command)], check=True, timeout=60)
 
 
 def pid_of(daemon, name, namespace="default"):

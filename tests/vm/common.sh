@@ -18,12 +18,16 @@ out_folder() { # what is told goes into memory, and from there to the folder at 
 
 start_docker() { # IMAGE.tar: a dockerd of its own, which has it as box:1
     mount -t tmpfs -o size=60% docker /run/vm/data
-    dockerd --data-root /run/vm/data --exec-root /run/vm/exec --pidfile /run/vm/pid -H unix:///run/vm/sock --iptables=false --bridge=none >dockerd.log 2>&1 &
     export DOCKER_HOST=unix:///run/vm/sock
-    tries=0
+    tries=0 dockerd=
     until docker version >/dev/null 2>&1; do
         tries=$((tries + 1))
-        [ $tries -lt 300 ] || { tail -n 20 dockerd.log >&2; exit 1; }
+        [ $tries -lt 400 ] || { tail -n 20 dockerd.log >&2; exit 1; }
+        # on a busy machine it may give containerd up before that has started
+        kill -0 "$dockerd" 2>/dev/null || {
+            dockerd --data-root /run/vm/data --exec-root /run/vm/exec --pidfile /run/vm/pid -H unix:///run/vm/sock --iptables=false --bridge=none >>dockerd.log 2>&1 &
+            dockerd=$!
+        }
         sleep 0.3
     done
     docker import "$1" box:1 >/dev/null || exit 1

@@ -451,7 +451,7 @@ static struct hf_recent *recent_at(struct hf_files *f, uint64_t now, const struc
 {
     *ret_key = hf_span_hash(h->path) ^ ((uint64_t)pid << 20 | op) * 0x9e3779b97f4a7c15ull ^ h->root->id;
     struct hf_recent *r = &f->recent[(*ret_key >> 40) & (RECENT - 1)];
-    if (now - r->time_ns >= RECENT_NS)
+    if (now > r->time_ns && now - r->time_ns >= RECENT_NS)
         r->key = 0;
     return r;
 }
@@ -485,7 +485,7 @@ static bool repeated(struct hf_files *f, uint64_t now, const struct happened *h,
 
 static bool over_budget(struct hf_root *r, uint64_t now)
 {
-    uint64_t passed = now - r->tokens_ns;
+    uint64_t passed = now - HF_MIN(now, r->tokens_ns); /* what was found is told later than what happened meanwhile */
     r->tokens = HF_MIN((uint64_t)BUDGET_BURST, r->tokens_ns ? r->tokens + passed / 1000000u * BUDGET_PER_S / 1000u : BUDGET_BURST);
     if (passed >= 1000000u || !r->tokens_ns)
         r->tokens_ns = now;
