@@ -862,6 +862,8 @@ static int start(struct sensor *s, struct hf_err *err)
     int rates_fd = hf_kernel_map_fd(s->kernel, "hf_rates");
     if (rates_fd >= 0 && (more = hf_rates_new(&s->rates, rates_fd, err)) < 0)
         return more;
+    if (s->rates && (more = hf_rates_read(s->rates, hf_boot_ns(), send_rate, s, err)) < 0) /* what the first second is held against */
+        return more;
     first_status(s);
     hf_guarded_flush(&s->guard);
     hf_frames_flush(&s->frames);
