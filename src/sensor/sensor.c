@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -30,7 +31,8 @@
 #define STATUS_NS HF_RATE_NS
 #define FILES_WAIT_NS 1000000000ull
 #define FILES_LOOK_MS 1
-#define BULK_BEFORE_CRITICAL 1024u /* older bulk records that a critical one waits for */
+#define FULL_LOOK_MS 2
+#define OVERTAKE_NS 250000000ull /* so long a critical record waits for older bulk ones: the processes it is about are among them */
 #define COSTS_EVERY 10u         /* statistics are on for one of so many status intervals */
 #define HOOKS_MAX 160u
 #define LOSERS_MAX 64u
@@ -330,19 +332,20 @@ static uint64_t files_until(const struct sensor *s, struct hf_ring *critical, st
     return HF_MAX(until, s->now_ns - HF_MIN(s->now_ns, FILES_WAIT_NS));
 }
 
-/* Both rings and the files, merged by time.  A critical record waits for at most BULK_BEFORE_CRITICAL older ones; bulk records stay in the kernel while
+/* Both rings and the files, merged by time.  A critical record waits OVERTAKE_NS for older ones, not for ever; bulk records stay in the kernel while
  * the other side is slow, where their loss is counted.  Returns how many. */
 static size_t drain(struct sensor *s)
 {
     struct hf_ring *critical = hf_kernel_critical(s->kernel), *bulk = hf_kernel_bulk(s->kernel);
     struct hf_span c, b;
-    size_t n = 0, before = 0;
+    size_t n = 0;
     s->now_ns = hf_boot_ns();
     while (n < 200000) {
-        bool has_c = hf_ring_peek(critical, &c), has_b = hf_frames_room(&s->frames) && hf_ring_peek(bulk, &b);
-        if (!has_c && !has_b)
+        bool has_c = hf_ring_peek(critical, &c), older = hf_ring_peek(bulk, &b), has_b = older && hf_frames_room(&s->frames);
+        older = older && has_c && time_of(b) < time_of(c) && hf_boot_ns() - time_of(c) < OVERTAKE_NS;
+        bool first = has_c && !older && (!has_b || time_of(c) <= time_of(b) || hf_boot_ns() - time_of(c) >= OVERTAKE_NS);
+        if (!first && !has_b)
             break;
-        bool first = has_c && (!has_b || before >= BULK_BEFORE_CRITICAL || time_of(c) <= time_of(b));
         if (s->file_records.n || (s->files && hf_files_has(s->files)))
             send_files(s, files_until(s, critical, bulk));
         if (first) {
@@ -350,11 +353,9 @@ static size_t drain(struct sensor *s)
             hf_ring_next(critical, c);
             if (hf_ring_pending(critical) == 0)
                 hf_frames_flush(&s->frames); /* now means now */
-            before = 0;
         } else {
             take(s, b);
             hf_ring_next(bulk, b);
-            before++;
         }
         n++;
     }
@@ -896,6 +897,8 @@ static void loop(struct sensor *s)
                 hf_files_read(s->files);
         }
         busy = drain(s) > 0 || n > 0 || !hf_frames_room(&s->frames);
+        if (!hf_frames_room(&s->frames)) /* the rings are readable all the while: wait for the other side instead */
+            (void)poll(&(struct pollfd){s->o.out_fd, POLLOUT, 0}, 1, FULL_LOOK_MS);
         if (s->now_ns >= s->wait_containers_ns) {
             uint64_t in = hf_containers_tick(s->containers, s->now_ns);
             s->wait_containers_ns = in == UINT64_MAX ? UINT64_MAX : s->now_ns + in;

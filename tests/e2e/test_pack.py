@@ -290,7 +290,7 @@ def told(host):
         options = () if c.rule == "Container may do everything" else c.options
         twins.setdefault((options, c.twin_also), []).append(c)
     jobs.sort(key=lambda j: -len(re.findall(r"sleep|flood|1100|serve|spray", j[3] or "after sleep")))  # what takes long begins first
-    with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
+    with concurrent.futures.ThreadPoolExecutor(max_workers=5) as pool:
         each = 'for s in "$@"; do /bin/setsid /bin/sh -c "$s" & done; wait'
         runs = [pool.submit(host.start, f"b-{i}", options, ["/bin/sh", "-c", each, "--", *(c.twin + "\nwait" for c in cases)]) for i, ((options, _), cases) in enumerate(twins.items())]
         for name, options, main, script in jobs:
