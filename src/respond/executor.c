@@ -23,11 +23,28 @@ struct recent {
     enum hf_act act;
 };
 
-/* Refused for the limit of actions a minute: whoever provokes ten harmless ones must not have the eleventh forgotten. */
-struct waiting {
+/* What is wanted of a container, in order. */
+struct wanted {
     struct hf_executor_ask ask;
-    enum hf_act act;
-    uint64_t until_ns;
+    enum hf_act acts[HF_RESPONSES];
+    size_t n;
+    uint64_t until_ns; /* tried again until then; 0: not put off yet */
+};
+
+/* Whoever provokes ten harmless actions must not have the eleventh forgotten; and nobody waits for it: neither a process that would take evidence nor the next container. */
+struct executor {
+    const struct hf_executor_opts *o;
+    struct hf_target *t;
+    struct recent *recent;
+    unsigned next; /* of recent */
+    struct wanted *waiting; /* WAITING_MAX, by until_ns */
+    size_t n_waiting;
+    struct child {
+        pid_t pid;
+        struct wanted what; /* exit code 1 + I: what is wanted from acts[I] on was refused for the limit */
+    } *children; /* CHILDREN_MAX */
+    size_t n_children;
+    bool limited, ending; /* limited: the last try was refused for the limit: what is new goes behind what waits */
 };
 
 static bool ended(const char *p, size_t size)
@@ -82,8 +99,8 @@ static uint64_t start_of(const struct hf_executor_ask *a)
     return ticks && a->start_ns && (ns > a->start_ns ? ns - a->start_ns : a->start_ns - ns) <= START_SLACK_NS ? ticks : 0;
 }
 
-/* -EBUSY is only told when `waits` is false: who calls tries again. */
-static int one(const struct hf_executor_opts *o, const struct hf_executor_ask *a, struct hf_target *t, enum hf_act act, bool waits)
+/* -EBUSY (the limit of actions a minute) is not told here: it is tried again. */
+static int one(const struct hf_executor_opts *o, const struct hf_executor_ask *a, struct hf_target *t, enum hf_act act)
 {
     struct hf_err err = HF_ERR_INIT;
     struct hf_respond_did did;
@@ -98,30 +115,10 @@ static int one(const struct hf_executor_opts *o, const struct hf_executor_ask *a
         rc = r.pid_start ? 0 : hf_fail(&err, HF_E_NOT_FOUND, "the process that did it has ended");
     }
     rc = rc < 0 ? rc : hf_respond_do(act, t, &r, &did, &err);
-    if (rc != -EBUSY || !waits)
+    if (rc != -EBUSY)
         o->told(o->ctx, a, act, rc, &did, err.msg, (did.done_ns ? did.done_ns : hf_boot_ns()) - a->event_ns);
     hf_respond_did_done(&did);
     return rc;
-}
-
-struct executor {
-    const struct hf_executor_opts *o;
-    struct hf_target *t;
-    struct recent *recent;
-    unsigned next, children; /* next: of recent */
-    struct waiting *waiting;
-    size_t n_waiting;
-};
-
-static void wait_for_it(struct executor *x, const struct hf_executor_ask *a, enum hf_act act)
-{
-    for (size_t i = 0; i < x->n_waiting; i++)
-        if (x->waiting[i].ask.cgroup_id == a->cgroup_id && x->waiting[i].act == act)
-            return;
-    if (x->n_waiting < WAITING_MAX)
-        x->waiting[x->n_waiting++] = (struct waiting){*a, act, hf_boot_ns() + WAIT_NS};
-    else
-        x->o->told(x->o->ctx, a, act, -EBUSY, NULL, "too many actions wait: it is not tried again", hf_boot_ns() - a->event_ns);
 }
 
 /* A name is only told: what may be done to the container was decided by what its own state says. */
@@ -133,60 +130,96 @@ static void name_it(const struct hf_executor_ask *a, struct hf_target *t)
         snprintf(t->image, sizeof t->image, "%s", a->image);
 }
 
-/* A snapshot takes seconds, in which other containers are not to wait: it and what comes after it are done by a process of its own, which does not go
- * before the service.  Whether this is that process, or there is none. */
-static bool aside(unsigned *children)
-{
-    while (*children > 0 && waitpid(-1, NULL, *children >= CHILDREN_MAX ? 0 : WNOHANG) > 0)
-        (*children)--;
-    pid_t pid = fork();
-    if (pid == 0)
-        (void)setpriority(PRIO_PROCESS, 0, 0);
-    *children += pid > 0;
-    return pid <= 0;
-}
-
 /* Looks the container up, unless *found says that t is it, and acts. */
-static int act_on(const struct hf_executor_opts *o, const struct hf_executor_ask *a, struct hf_target *t, bool *found, enum hf_act act, bool waits)
+static int act_on(struct executor *x, const struct hf_executor_ask *a, bool *found, enum hf_act act)
 {
     struct hf_err err = HF_ERR_INIT;
-    int rc = *found ? 0 : hf_target_by_group(a->cgroup_id, a->id, t, &err);
-    rc = rc < 0 || *found ? rc : hf_target_facts(t, &err);
+    int rc = *found ? 0 : hf_target_by_group(a->cgroup_id, a->id, x->t, &err);
+    rc = rc < 0 || *found ? rc : hf_target_facts(x->t, &err);
     *found = rc == 0;
     if (rc < 0) {
-        o->told(o->ctx, a, act, rc, NULL, err.msg, hf_boot_ns() - a->event_ns);
+        x->o->told(x->o->ctx, a, act, rc, NULL, err.msg, hf_boot_ns() - a->event_ns);
         return rc;
     }
-    name_it(a, t);
-    return one(o, a, t, act, waits);
+    name_it(a, x->t);
+    return one(x->o, a, x->t, act);
 }
 
-static void told_to_wait(const struct hf_executor_opts *o, const struct hf_executor_ask *a, enum hf_act act)
+static void tell_all(const struct executor *x, const struct wanted *w, const char *why)
 {
-    o->told(o->ctx, a, act, -EBUSY, NULL, "so many actions began within the last minute that no more may: it is tried again for five minutes", hf_boot_ns() - a->event_ns);
+    for (size_t i = 0; i < w->n; i++)
+        x->o->told(x->o->ctx, &w->ask, w->acts[i], -EBUSY, NULL, why, hf_boot_ns() - w->ask.event_ns);
 }
 
-/* What is wanted of a container, in order. */
-static void all_of(struct executor *x, const struct hf_executor_ask *a, const enum hf_act *acts, size_t n)
+/* What is wanted from acts[from] on. */
+static void put_off(struct executor *x, const struct wanted *w, size_t from)
+{
+    struct wanted rest = {.ask = w->ask, .n = w->n - from, .until_ns = w->until_ns ? w->until_ns : hf_boot_ns() + WAIT_NS};
+    size_t at = x->n_waiting;
+    memcpy(rest.acts, w->acts + from, rest.n * sizeof *rest.acts);
+    if (x->ending || hf_boot_ns() >= rest.until_ns || x->n_waiting == WAITING_MAX) {
+        tell_all(x, &rest, x->ending ? "it waited for its minute, and watch ends" : x->n_waiting == WAITING_MAX ? "too many actions wait: it is not done" : "more actions than may begin in a minute were wanted for five minutes: it is not done");
+        return;
+    }
+    if (!w->until_ns)
+        tell_all(x, &rest, "as many actions began within the last minute as may: it is tried again for five minutes");
+    while (at && x->waiting[at - 1].until_ns > rest.until_ns)
+        at--;
+    memmove(x->waiting + at + 1, x->waiting + at, (x->n_waiting++ - at) * sizeof *x->waiting);
+    x->waiting[at] = rest;
+}
+
+/* Those that have ended; wait: at least one of them. */
+static void reap(struct executor *x, bool wait)
+{
+    int status;
+    pid_t pid = 0;
+    for (; x->n_children && (pid = waitpid(-1, &status, wait ? 0 : WNOHANG)) > 0; wait = false)
+        for (size_t i = 0; i < x->n_children; i++) {
+            if (x->children[i].pid != pid)
+                continue;
+            struct wanted w = x->children[i].what;
+            x->children[i] = x->children[--x->n_children];
+            if (WIFEXITED(status) && WEXITSTATUS(status) > 0 && (size_t)WEXITSTATUS(status) <= w.n) {
+                x->limited = true;
+                put_off(x, &w, (size_t)WEXITSTATUS(status) - 1);
+            }
+            break;
+        }
+    if (pid < 0 && errno == ECHILD)
+        x->n_children = 0;
+}
+
+/* A snapshot takes seconds, in which other containers are not to wait: it and what comes after it are done by a process of its own, which does not go
+ * before the service.  1: this is that process, 0: there is one, or will be. */
+static int aside(struct executor *x, const struct wanted *w, size_t from)
+{
+    reap(x, false);
+    pid_t pid = x->n_children < CHILDREN_MAX ? fork() : -1;
+    if (pid == 0) {
+        (void)setpriority(PRIO_PROCESS, 0, 0);
+        return 1;
+    }
+    if (pid > 0)
+        x->children[x->n_children++] = (struct child){pid, *w};
+    else
+        put_off(x, w, from);
+    return 0;
+}
+
+static void perform(struct executor *x, const struct wanted *w)
 {
     bool found = false, child = false;
-    for (size_t i = 0; i < n; i++) {
-        if (acts[i] == HF_ACT_SNAPSHOT && !child) {
-            pid_t self = getpid();
-            if (!aside(&x->children))
-                return;
-            child = getpid() != self;
-        }
-        if (act_on(x->o, a, x->t, &found, acts[i], true) != -EBUSY)
+    for (size_t i = 0; i < w->n; i++) {
+        if (w->acts[i] == HF_ACT_SNAPSHOT && !child && !(child = aside(x, w, i) > 0))
+            return;
+        if (act_on(x, &w->ask, &found, w->acts[i]) != -EBUSY)
             continue;
-        told_to_wait(x->o, a, acts[i]);
-        for (uint64_t end = hf_boot_ns() + WAIT_NS; child;) {
-            nanosleep(&(struct timespec){RETRY_MS / 1000, RETRY_MS % 1000 * 1000000}, NULL);
-            if (act_on(x->o, a, x->t, &found, acts[i], hf_boot_ns() < end) != -EBUSY || hf_boot_ns() >= end)
-                break;
-        }
-        if (!child)
-            wait_for_it(x, a, acts[i]);
+        if (child)
+            _exit((int)i + 1);
+        x->limited = true;
+        put_off(x, w, i);
+        return;
     }
     if (child)
         _exit(0);
@@ -195,45 +228,58 @@ static void all_of(struct executor *x, const struct hf_executor_ask *a, const en
 /* Oldest first, until one is refused again. */
 static void retry(struct executor *x)
 {
-    while (x->n_waiting) {
-        struct waiting w = x->waiting[0];
-        bool found = false, over = hf_boot_ns() >= w.until_ns;
-        if (act_on(x->o, &w.ask, x->t, &found, w.act, !over) == -EBUSY && !over)
-            return;
+    reap(x, false);
+    x->limited = false;
+    for (size_t n = x->n_waiting; n && x->n_waiting && !x->limited; n--) {
+        struct wanted w = x->waiting[0];
         memmove(x->waiting, x->waiting + 1, --x->n_waiting * sizeof *x->waiting);
+        perform(x, &w);
     }
+}
+
+/* Whether the same waits already. */
+static bool waits(const struct executor *x, const struct hf_executor_ask *a, enum hf_act act)
+{
+    for (size_t i = 0; i < x->n_waiting; i++)
+        for (size_t k = 0; k < x->waiting[i].n; k++)
+            if (x->waiting[i].ask.cgroup_id == a->cgroup_id && x->waiting[i].acts[k] == act && (act != HF_ACT_KILL || x->waiting[i].ask.pid == a->pid))
+                return true;
+    return false;
 }
 
 static void asked(struct executor *x, const struct hf_executor_ask *a)
 {
     static const enum hf_act acts[HF_RESPONSES] = {[HF_RESPONSE_FREEZE] = HF_ACT_FREEZE, [HF_RESPONSE_KILL] = HF_ACT_KILL, [HF_RESPONSE_ISOLATE] = HF_ACT_ISOLATE,
             [HF_RESPONSE_LIMIT] = HF_ACT_LIMIT, [HF_RESPONSE_SNAPSHOT] = HF_ACT_SNAPSHOT};
-    enum hf_act fresh[HF_RESPONSES];
-    size_t n = 0;
+    struct wanted w = {.ask = *a};
     for (unsigned i = 0; i < a->n; i++)
-        if (!again(x->recent, &x->next, a->cgroup_id, acts[a->acts[i]]))
-            fresh[n++] = acts[a->acts[i]];
-    all_of(x, a, fresh, n);
+        if (!again(x->recent, &x->next, a->cgroup_id, acts[a->acts[i]]) && !waits(x, a, acts[a->acts[i]]))
+            w.acts[w.n++] = acts[a->acts[i]];
+    if (w.n && x->limited)
+        put_off(x, &w, 0);
+    else
+        perform(x, &w);
 }
 
 void hf_executor_run(int fd, const struct hf_executor_opts *o)
 {
     hf_autofree struct recent *recent = calloc(RECENT, sizeof *recent);
-    hf_autofree struct waiting *waiting = calloc(WAITING_MAX, sizeof *waiting);
+    hf_autofree struct wanted *waiting = calloc(WAITING_MAX, sizeof *waiting);
+    hf_autofree struct child *children = calloc(CHILDREN_MAX, sizeof *children);
     hf_autofree struct hf_target *t = calloc(1, sizeof *t);
-    struct executor x = {.o = o, .t = t, .recent = recent, .waiting = waiting};
+    struct executor x = {.o = o, .t = t, .recent = recent, .waiting = waiting, .children = children};
     char bytes[sizeof(struct hf_executor_ask) + 1];
     uint64_t retry_ns = 0;
-    while (recent && waiting && t) {
+    while (recent && waiting && children && t) {
         struct hf_executor_ask a;
         struct hf_err err = HF_ERR_INIT;
         struct pollfd p = {fd, POLLIN, 0};
-        if (x.n_waiting && hf_boot_ns() >= retry_ns) { /* however many messages come */
+        if ((x.n_waiting || x.n_children) && hf_boot_ns() >= retry_ns) { /* however many messages come */
             retry(&x);
             retry_ns = hf_boot_ns() + RETRY_MS * 1000000ull;
         }
-        int ready = poll(&p, 1, x.n_waiting ? RETRY_MS : -1);
-        if (ready == 0)
+        int ready = poll(&p, 1, x.n_waiting || x.n_children ? RETRY_MS : -1);
+        if (ready == 0 || (ready < 0 && errno == EINTR))
             continue;
         ssize_t n = ready < 0 ? -1 : recv(fd, bytes, sizeof bytes, 0);
         if (n < 0 && errno == EINTR)
@@ -245,8 +291,9 @@ void hf_executor_run(int fd, const struct hf_executor_opts *o)
         else
             asked(&x, &a);
     }
+    x.ending = true;
     for (size_t i = 0; i < x.n_waiting; i++)
-        o->told(o->ctx, &waiting[i].ask, waiting[i].act, -EBUSY, NULL, "it waited for its minute, and watch ends", hf_boot_ns() - waiting[i].ask.event_ns);
-    while (x.children > 0 && wait(NULL) > 0) /* evidence that is being written */
-        x.children--;
+        put_off(&x, &waiting[i], 0);
+    while (x.n_children) /* evidence that is being written */
+        reap(&x, true);
 }

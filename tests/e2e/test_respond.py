@@ -1145,6 +1145,28 @@ def test_the_eleventh_action_of_a_minute_comes_later(binary, box, tmp_path):
         w.end()
 
 
+def test_who_waits_for_his_minute_holds_up_nobody(binary, box, tmp_path):
+    """More snapshots than are taken at once, all refused for the limit: another container's action is looked at meanwhile, and watch can end."""
+    from test_watch import Watch
+    (tmp_path / "rules.yaml").write_text(RULE.replace("[freeze, snapshot]", "[snapshot]") + RULE.replace("Dropped program", "Other").replace("/tmp/sh", "/tmp/cp").replace("[freeze, snapshot]", "[freeze]"))
+    respond = Respond(binary, tmp_path / "state")
+    first = box()
+    for verb in ("freeze", "thaw") * 10:
+        respond(verb, first)
+    w = Watch(binary, tmp_path, "--json", "--respond", "--rules", tmp_path / "rules.yaml", "--state", respond.state)
+    said = (tmp_path / "err").read_text
+    try:
+        for _ in range(10):
+            box(script="/bin/cp /bin/sh /tmp/sh; exec /tmp/sh -c 'while :; do /bin/sleep 1; done'")
+        assert wait(lambda: said().count("snapshot of container") == 10), said()
+        box(script="/bin/cp /bin/cp /tmp/cp; /tmp/cp /bin/sh /tmp/x; exec /bin/sleep 300")
+        assert wait(lambda: "freeze of container" in said()), said()
+        assert logged(respond).count(("snapshot", "begin")) == 0, "the minute was over: this proved nothing"
+    finally:
+        code, text = w.end()
+    assert code == 0 and text.count("and watch ends") == 11, text
+
+
 def held(state):
     """Of a snapshot: it waits before its manifest until the file is closed."""
     (state / "respond").mkdir(parents=True, mode=0o700, exist_ok=True)
