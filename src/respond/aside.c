@@ -23,14 +23,15 @@ static void leave_all_but(int keep_fd)
 
 int hf_aside(const char *name, int keep_fd, void (*work)(const void *ctx, int keep_fd), const void *ctx, struct hf_err *err)
 {
-    int status;
+    int status = 0;
     fflush(stdout);
     pid_t pid = fork();
     if (pid < 0)
         return hf_fail(err, -errno, "no process that undoes it in time: %s", strerror(errno));
     if (pid == 0) {
-        if (setsid() < 0 || fork() != 0) /* nobody's child: it does not become a zombie of ours */
-            _exit(0);
+        pid_t its = setsid() < 0 ? -1 : fork(); /* nobody's child: it does not become a zombie of ours */
+        if (its)
+            _exit(its < 0);
         leave_all_but(keep_fd);
         sigaction(SIGTERM, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
         sigaction(SIGINT, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
@@ -43,5 +44,5 @@ int hf_aside(const char *name, int keep_fd, void (*work)(const void *ctx, int ke
     }
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
-    return 0;
+    return status ? hf_fail(err, -EAGAIN, "no process that undoes it in time") : 0;
 }
