@@ -65,7 +65,6 @@ struct hf_files {
     void *ctx;
     int fd[HF_GROUPS], epoll, wake; /* wake: an eventfd, written when something was found */
     struct hf_reader *reader; /* with fanotify */
-    uint64_t event_ns;        /* when what is told now happened, as far as is known */
     int map_fd; /* of the kernel half; -1: none */
     volatile uint64_t *bits;
     bool fanotify, devices, has_rename; /* has_rename: FAN_RENAME, FAN_REPORT_TARGET_FID */

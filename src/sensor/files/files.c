@@ -410,6 +410,7 @@ struct happened {
     struct hf_files *f;
     struct hf_root *root;
     const struct hf_object *object; /* of the file itself, or of its directory */
+    uint64_t time_ns; /* not later than that; boot clock */
     uint32_t pid;
     unsigned group;
     bool ondir;
@@ -447,22 +448,22 @@ static bool link_text(struct happened *h, struct hf_span path, struct hf_buf *ou
 }
 
 /* The same act again within a second: the engine would only count it. */
-static struct hf_recent *recent_at(struct hf_files *f, uint64_t now, const struct happened *h, uint32_t pid, unsigned op, uint64_t *ret_key)
+static struct hf_recent *recent_at(struct hf_files *f, const struct happened *h, uint32_t pid, unsigned op, uint64_t *ret_key)
 {
     *ret_key = hf_span_hash(h->path) ^ ((uint64_t)pid << 20 | op) * 0x9e3779b97f4a7c15ull ^ h->root->id;
     struct hf_recent *r = &f->recent[(*ret_key >> 40) & (RECENT - 1)];
-    if (now > r->time_ns && now - r->time_ns >= RECENT_NS)
+    if (h->time_ns > r->time_ns && h->time_ns - r->time_ns >= RECENT_NS)
         r->key = 0;
     return r;
 }
 
-static bool recent(struct hf_files *f, uint64_t now, const struct happened *h, uint32_t pid, unsigned op)
+static bool recent(struct hf_files *f, const struct happened *h, uint32_t pid, unsigned op)
 {
     uint64_t key;
-    struct hf_recent *r = recent_at(f, now, h, pid, op, &key);
+    struct hf_recent *r = recent_at(f, h, pid, op, &key);
     bool it = r->key == key;
     if (!it)
-        *r = (struct hf_recent){key, now};
+        *r = (struct hf_recent){key, h->time_ns};
     return it;
 }
 
@@ -470,17 +471,17 @@ static bool recent(struct hf_files *f, uint64_t now, const struct happened *h, u
 static bool made_it(struct happened *h)
 {
     uint64_t key;
-    return recent_at(h->f, h->f->event_ns, h, h->pid, HF_FILE_CREATE, &key)->key == key;
+    return recent_at(h->f, h, h->pid, HF_FILE_CREATE, &key)->key == key;
 }
 
-static bool repeated(struct hf_files *f, uint64_t now, const struct happened *h, unsigned op)
+static bool repeated(struct hf_files *f, const struct happened *h, unsigned op)
 {
     if (op == HF_FILE_WRITE || op == HF_FILE_CREATE) { /* a file that was found needs no second record without a process */
-        bool told = recent(f, now, h, 0, HF_FILE_CREATE);
+        bool told = recent(f, h, 0, HF_FILE_CREATE);
         if (!h->pid)
             return told;
     }
-    return recent(f, now, h, h->pid, op);
+    return recent(f, h, h->pid, op);
 }
 
 static bool over_budget(struct hf_root *r, uint64_t now)
@@ -515,10 +516,9 @@ static bool is_left_to_kernel(const struct happened *h, unsigned op)
 static void tell(struct happened *h, unsigned op, uint32_t flags, const struct hf_watch_found *found)
 {
     struct hf_files *f = h->f;
-    uint64_t now = f->event_ns;
     struct hf_wire_file e = {.op = op, .open_flags = flags, .source = HF_SOURCE_FANOTIFY, .watch = found->watch_class, .fs_magic = h->object->fs_magic,
             .new_mode = UINT32_MAX, .new_uid = UINT32_MAX, .new_gid = UINT32_MAX};
-    if (is_left_to_kernel(h, op) || repeated(f, now, h, op) || (h->group == HF_GROUP_BULK && over_budget(h->root, now)))
+    if (is_left_to_kernel(h, op) || repeated(f, h, op) || (h->group == HF_GROUP_BULK && over_budget(h->root, h->time_ns)))
         return;
     if (h->has_stat) {
         e.inode = h->st.st_ino;
@@ -536,7 +536,7 @@ static void tell(struct happened *h, unsigned op, uint32_t flags, const struct h
     hf_record_header(&e.h, HF_EV_FILE, h->root->id);
     e.h.flags = (h->pid ? HF_F_PID_ONLY : HF_F_NO_PROC) | (h->group == HF_GROUP_CRITICAL ? HF_F_CRITICAL : 0);
     e.h.pid = e.h.tid = h->pid;
-    e.h.time_ns = now;
+    e.h.time_ns = h->time_ns;
     struct hf_span path2 = hf_span_sub(h->path2, 0, 4095);
     e.path_len = (uint16_t)HF_MIN(h->path.n, (size_t)4095);
     e.path2_len = (uint16_t)path2.n;
@@ -680,7 +680,7 @@ static void renamed(struct happened *h, const struct names *n, unsigned where)
     new_name(h->f, h->root, &wt, hf_buf_span(&to), false);
 }
 
-static void event(struct hf_files *f, const struct fanotify_event_metadata *m, struct hf_span bytes, unsigned group)
+static void event(struct hf_files *f, const struct fanotify_event_metadata *m, struct hf_span bytes, const struct hf_reading *from)
 {
     struct names n = {.dir = NULL};
     if (m->mask & FAN_Q_OVERFLOW) {
@@ -706,7 +706,7 @@ static void event(struct hf_files *f, const struct fanotify_event_metadata *m, s
         return;
     hf_autobuf path = HF_BUF_INIT(8192), as_named = HF_BUF_INIT(8192);
     unsigned where = root->id ? HF_W_CONTAINER : HF_W_HOST;
-    struct happened h = {.f = f, .root = root, .object = object, .pid = (uint32_t)m->pid, .group = group, .ondir = m->mask & FAN_ONDIR};
+    struct happened h = {.f = f, .root = root, .object = object, .time_ns = from->time_ns, .pid = (uint32_t)m->pid, .group = from->group, .ondir = m->mask & FAN_ONDIR};
     if (m->mask & FAN_RENAME)
         renamed(&h, &n, where);
     h.path2 = hf_span(NULL, 0);
@@ -770,7 +770,6 @@ static bool row_asks(const struct hf_watch_found *w, const struct hf_wire_file *
 
 bool hf_files_judge(struct hf_files *f, struct hf_wire_file *e, struct hf_span path, struct hf_span path2)
 {
-    f->event_ns = e->h.time_ns;
     pthread_mutex_lock(&f->lock);
     const struct hf_root *root = hf_files_root(f, e->h.cgroup_id);
     bool ready = root && root->has_homes && root->running;
@@ -785,7 +784,7 @@ bool hf_files_judge(struct hf_files *f, struct hf_wire_file *e, struct hf_span p
         new_name(f, root, &w, path, true);
     if (e->op == HF_FILE_RENAME || e->op == HF_FILE_LINK)
         new_name(f, root, &w2, path2, true);
-    struct happened h = {.f = f, .root = (struct hf_root *)(uintptr_t)root, .pid = e->h.pid, .path = path};
+    struct happened h = {.f = f, .root = (struct hf_root *)(uintptr_t)root, .time_ns = e->h.time_ns, .pid = e->h.pid, .path = path};
     bool asks = row_asks(&w, e), asks2 = w2.watch_class && row_asks(&w2, e);
     bool itself = e->watch & HF_WATCH_ITSELF;
     e->watch &= ~HF_WATCH_ITSELF;
@@ -793,7 +792,7 @@ bool hf_files_judge(struct hf_files *f, struct hf_wire_file *e, struct hf_span p
         asks = (itself || !w.watch_class) && e->watch && e->watch != HF_WATCH_BINARY && e->watch != HF_WATCH_LOG && e->watch != HF_WATCH_TEMP && e->watch != HF_WATCH_WEB;
     else
         e->watch = asks && w.watch_class ? w.watch_class : w2.watch_class;
-    return (asks || asks2) && !repeated(f, f->event_ns, &h, e->op);
+    return (asks || asks2) && !repeated(f, &h, e->op);
 }
 
 /* Files that were made in a new directory before it could be marked. */
@@ -815,7 +814,7 @@ static void tell_found(struct hf_files *f)
         if (!root)
             continue;
         const struct hf_object nothing = {.root = one.root};
-        struct happened h = {.f = f, .root = root, .object = &nothing, .group = HF_GROUP_BULK, .path = hf_span_z(one.path)};
+        struct happened h = {.f = f, .root = root, .object = &nothing, .time_ns = hf_boot_ns(), .group = HF_GROUP_BULK, .path = hf_span_z(one.path)};
         struct hf_watch_found w = hf_watch_match(f->watch, &root->homes, root->id ? HF_W_CONTAINER : HF_W_HOST, h.path);
         made(&h, &w, NULL);
     }
@@ -825,12 +824,11 @@ static size_t events(struct hf_files *f, const struct hf_reading *r)
 {
     size_t count = 0;
     struct fanotify_event_metadata m;
-    f->event_ns = r->time_ns;
     for (struct hf_span rest = hf_span(r->bytes, r->n); rest.n >= sizeof m; rest = hf_span_from(rest, m.event_len)) {
         memcpy(&m, rest.p, sizeof m);
         if (m.event_len < sizeof m || m.event_len > rest.n)
             break;
-        event(f, &m, hf_span_sub(rest, 0, m.event_len), r->group);
+        event(f, &m, hf_span_sub(rest, 0, m.event_len), r);
         count++;
     }
     return count;
@@ -848,7 +846,6 @@ size_t hf_files_read(struct hf_files *f)
     for (const struct hf_reading *r = all; r; r = r->next)
         count += events(f, r);
     hf_reading_free(all);
-    f->event_ns = hf_boot_ns();
     tell_found(f);
     return count;
 }
@@ -870,12 +867,18 @@ uint64_t hf_files_cpu_ns(const struct hf_files *f)
     return clock_gettime(f->busy_clock, &t) == 0 ? (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec : 0;
 }
 
+static uint64_t all_lost(const struct hf_files *f)
+{
+    return f->lost + (f->reader ? hf_reader_lost(f->reader) : 0);
+}
+
 int hf_files_tick(struct hf_files *f, uint64_t now_ns, struct hf_err *err)
 {
     int rc = 0;
-    if (f->lost > f->lost_told) {
-        tell_loss(f, 0, HF_LOSS_FANOTIFY, f->lost - f->lost_told);
-        f->lost_told = f->lost;
+    uint64_t lost = all_lost(f);
+    if (lost > f->lost_told) {
+        tell_loss(f, 0, HF_LOSS_FANOTIFY, lost - f->lost_told);
+        f->lost_told = lost;
     }
     pthread_mutex_lock(&f->lock);
     for (size_t i = f->n_roots; i-- > 0;)
@@ -917,7 +920,7 @@ void hf_files_stats(struct hf_files *f, size_t *ret_objects, uint64_t *ret_lost)
 {
     pthread_mutex_lock(&f->lock);
     *ret_objects = f->n_objects;
-    *ret_lost = f->lost;
+    *ret_lost = all_lost(f);
     pthread_mutex_unlock(&f->lock);
 }
 

@@ -20,7 +20,7 @@
 #define READ_BYTES 65536u
 #define QUEUE_BYTES (4u << 20)
 #define READS_MAX 16u /* of one group before the others have their turn */
-#define FULL_NAP_NS 1000000
+#define NAP_NS 1000000
 
 struct hf_reader {
     int fds[GROUPS_MAX], ready, end; /* ready, end: eventfds */
@@ -28,6 +28,7 @@ struct hf_reader {
     pthread_t thread;
     bool started;
     _Atomic size_t queued;     /* bytes */
+    _Atomic uint64_t lost;     /* readings */
     pthread_mutex_t lock;      /* of the list */
     struct hf_reading *first, **last;
     char buf[READ_BYTES];
@@ -59,8 +60,10 @@ static bool read_all(struct hf_reader *r)
             ssize_t n = read(r->fds[g], r->buf, sizeof r->buf);
             if (n <= 0)
                 break;
-            if (!add(r, g, (size_t)n)) /* what was read is lost: only without memory */
+            if (!add(r, g, (size_t)n)) {
+                r->lost++;
                 return false;
+            }
             more = true;
         }
     if (more)
@@ -80,14 +83,15 @@ static void *thread(void *arg)
         p[i] = (struct pollfd){r->fds[i], POLLIN, 0};
     p[r->n_fds] = (struct pollfd){r->end, POLLIN, 0};
     for (;;) {
-        if (poll(p, r->n_fds + 1, -1) < 0 && errno != EINTR)
-            return NULL;
-        if (p[r->n_fds].revents)
+        bool nap = poll(p, r->n_fds + 1, -1) < 0; /* interrupted, or no memory: it goes on */
+        if (!nap && p[r->n_fds].revents)
             return NULL;
         if (!read_all(r)) {
             (void)!write(r->ready, &(uint64_t){1}, sizeof(uint64_t));
-            nanosleep(&(struct timespec){0, FULL_NAP_NS}, NULL);
+            nap = true;
         }
+        if (nap)
+            nanosleep(&(struct timespec){0, NAP_NS}, NULL);
     }
 }
 
@@ -131,6 +135,11 @@ void hf_reader_free(struct hf_reader *r)
 int hf_reader_fd(const struct hf_reader *r)
 {
     return r->ready;
+}
+
+uint64_t hf_reader_lost(const struct hf_reader *r)
+{
+    return r->lost;
 }
 
 bool hf_reader_has(const struct hf_reader *r)

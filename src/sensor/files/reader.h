@@ -23,6 +23,8 @@ HF_MUSTUSE int hf_reader_new(struct hf_reader **ret, const int *fds, unsigned n_
 void hf_reader_free(struct hf_reader *r);
 /* Readable when there is something to take. */
 int hf_reader_fd(const struct hf_reader *r);
+/* Readings that there was no memory for. */
+uint64_t hf_reader_lost(const struct hf_reader *r);
 /* Whether there is, at the price of a memory access. */
 bool hf_reader_has(const struct hf_reader *r);
 /* All that there is, oldest first; the caller's to free (hf_reading_free).  NULL: nothing. */
