@@ -29,7 +29,7 @@
 #define AHEAD (-10)             /* nice, of all threads */
 #define POLL_MS 6               /* while events come: longer than the kernel half leaves the reader asleep (bpf/emit.h) */
 #define STATUS_NS HF_RATE_NS
-#define FILES_WAIT_NS 1000000000ull
+#define FILES_WAIT_NS 500000000ull /* as late as a sequence of a rule bears (docs/rules.md) */
 #define FILES_LOOK_MS 1
 #define FULL_LOOK_MS 2
 #define OVERTAKE_NS 250000000ull /* so long a critical record waits for older bulk ones: the processes it is about are among them */
@@ -332,6 +332,16 @@ static uint64_t files_until(const struct sensor *s, struct hf_ring *critical, st
     return HF_MAX(until, s->now_ns - HF_MIN(s->now_ns, FILES_WAIT_NS));
 }
 
+/* Whether a critical record goes before older bulk ones: it is about no process, or they let it wait too long. */
+static bool overtakes(struct hf_span record)
+{
+    struct hf_wire_hdr h;
+    if (record.n < sizeof h)
+        return true;
+    memcpy(&h, record.p, sizeof h);
+    return h.type == HF_EV_RATE || hf_boot_ns() - h.time_ns >= OVERTAKE_NS;
+}
+
 /* Both rings and the files, merged by time.  A critical record waits OVERTAKE_NS for older ones, not for ever; bulk records stay in the kernel while
  * the other side is slow, where their loss is counted.  Returns how many. */
 static size_t drain(struct sensor *s)
@@ -341,9 +351,8 @@ static size_t drain(struct sensor *s)
     size_t n = 0;
     s->now_ns = hf_boot_ns();
     while (n < 200000) {
-        bool has_c = hf_ring_peek(critical, &c), older = hf_ring_peek(bulk, &b), has_b = older && hf_frames_room(&s->frames);
-        older = older && has_c && time_of(b) < time_of(c) && hf_boot_ns() - time_of(c) < OVERTAKE_NS;
-        bool first = has_c && !older && (!has_b || time_of(c) <= time_of(b) || hf_boot_ns() - time_of(c) >= OVERTAKE_NS);
+        bool has_c = hf_ring_peek(critical, &c), waits = hf_ring_peek(bulk, &b), has_b = waits && hf_frames_room(&s->frames);
+        bool first = has_c && (!waits || time_of(c) <= time_of(b) || overtakes(c));
         if (!first && !has_b)
             break;
         if (s->file_records.n || (s->files && hf_files_has(s->files)))
