@@ -36,3 +36,5 @@ int hf_cli_fail(const struct hf_err *err, int rc);
 int hf_cli_stdout(void *ctx, struct hf_span piece);
 /* Writes a whole result (NULL: what was written before) to stdout and gives `code`, or says why it could not and gives HF_EXIT_FAILED. */
 int hf_cli_print(const struct hf_buf *out, int code);
+/* A cell of a table: escaped, cut to `width` columns or filled up to them, then two spaces. */
+void hf_cli_cell(struct hf_buf *out, struct hf_span text, size_t width);

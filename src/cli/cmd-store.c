@@ -106,7 +106,7 @@ static int migrate(int argc, char **argv)
 {
     const char *args[3];
     size_t n;
-    const struct hf_opt opts[] = {{NULL, 0, HF_OPT_FLAG, NULL, NULL, NULL, 0, 0, NULL}};
+    const struct hf_opt opts[] = {HF_CLI_OPTS_END};
     const struct hf_command cmd = {"store migrate", "FROM TO", "copy a store to another, empty one",
             "FROM and TO are addresses: a path from the root, sqlite:PATH, or postgresql://USER@HOST/NAME. All of it is copied, or nothing; FROM stays as it is. The hash chain "
             "of the audit log is verified on both sides. Stop what writes to FROM before: what it writes afterwards is not in TO.", opts, 2, 2};
@@ -133,34 +133,32 @@ static int migrate(int argc, char **argv)
 
 static int retain(int argc, char **argv)
 {
-    const char *url = NULL, *file = NULL, *args[1];
+    hf_cleanup(hf_cli_place_done) struct hf_cli_place at = {NULL};
+    const char *args[1];
     bool json = false, dry = false;
     size_t n;
     const struct hf_opt opts[] = {
-            {"config", 'c', HF_OPT_STR, &file, "FILE", NULL, 0, 0, "read this file instead of /etc/holdfast"},
             {"dry-run", 0, HF_OPT_FLAG, &dry, NULL, NULL, 0, 0, "only say how much it would be"},
             {"json", 0, HF_OPT_FLAG, &json, NULL, NULL, 0, 0, "as JSON"},
-            {"store", 0, HF_OPT_STR, &url, "ADDRESS", NULL, 0, 0, "this store instead of store.url of the settings"},
-            {NULL, 0, HF_OPT_FLAG, NULL, NULL, NULL, 0, 0, NULL},
+            HF_CLI_PLACE_OPTS(at),
+            HF_CLI_OPTS_END,
     };
     const struct hf_command cmd = {"store retain", "[options]", "delete what is older or more than the settings keep",
             "As the daemon does once a day: what store.keep_... of the settings say. An audit entry says how much went.", opts, 0, 0};
     struct hf_err err = HF_ERR_INIT;
     hf_cleanup(hf_config_freep) struct hf_config *config = NULL;
-    hf_cleanup(hf_store_closep) struct hf_store *s = NULL;
     hf_autobuf out = HF_BUF_INIT(65536);
     struct hf_retention r;
     struct hf_retained done = {0};
     int rc = hf_opts_parse(&cmd, argc, argv, args, &n, &err);
     if (rc > 0)
         return HF_EXIT_OK;
-    rc = rc < 0 ? rc : hf_config_load(&config, file, &err);
-    if (rc == 0)
-        rc = hf_store_open_with(&s, url ? url : config->store_url, dry ? HF_STORE_READ_ONLY : HF_STORE_MUST_EXIST, &err);
+    rc = rc < 0 ? rc : hf_config_load(&config, at.file, &err);
+    rc = rc < 0 ? rc : hf_cli_store(at.url, at.file, dry ? HF_STORE_READ_ONLY : HF_STORE_MUST_EXIST, &at.store, &err);
     if (rc < 0)
         return hf_cli_fail(&err, rc);
     hf_store_retention(config, &r);
-    rc = dry ? hf_store_retain_count(s, &r, hf_store_now(), &done, &err) : hf_store_retain(s, &r, hf_store_now(), &done, &err);
+    rc = dry ? hf_store_retain_count(at.store, &r, hf_store_now(), &done, &err) : hf_store_retain(at.store, &r, hf_store_now(), &done, &err);
     if (rc < 0)
         return hf_cli_fail(&err, rc);
     const struct {

@@ -77,6 +77,12 @@ int hf_cli_print(const struct hf_buf *out, int code)
     return rc < 0 ? HF_EXIT_FAILED : code;
 }
 
+void hf_cli_cell(struct hf_buf *out, struct hf_span text, size_t width)
+{
+    size_t used = hf_buf_add_escaped(out, text, width);
+    hf_buf_addf(out, "%*s", (int)(width - HF_MIN(used, width)) + 2, "");
+}
+
 static void help(FILE *f)
 {
     fprintf(f, "holdfast %s - container security\n\nUsage: holdfast COMMAND [options] ...\n\nCommands:\n", HF_VERSION);

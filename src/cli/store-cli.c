@@ -18,9 +18,3 @@ void hf_cli_place_done(struct hf_cli_place *p)
 {
     hf_store_close(hf_take(p->store));
 }
-
-void hf_cli_cell(struct hf_buf *out, struct hf_span text, size_t width)
-{
-    size_t used = hf_buf_add_escaped(out, text, width);
-    hf_buf_addf(out, "%*s", (int)(width - HF_MIN(used, width)) + 2, "");
-}

@@ -19,5 +19,3 @@ HF_MUSTUSE int hf_cli_store(const char *url, const char *config_file, unsigned f
 /* hf_opts_parse (1: help was given), then opens p->store. */
 HF_MUSTUSE int hf_cli_place_open(struct hf_cli_place *p, const struct hf_command *cmd, int argc, char **argv, const char **ret_args, size_t *ret_n, unsigned flags, struct hf_err *err);
 void hf_cli_place_done(struct hf_cli_place *p);
-/* A cell of a table: escaped, cut to `width` columns or filled up to them, then two spaces. */
-void hf_cli_cell(struct hf_buf *out, struct hf_span text, size_t width);
