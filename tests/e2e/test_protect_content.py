@@ -222,7 +222,7 @@ def test_a_script_that_nobody_serves_holds_up_nobody(protecting, box, served):
     for _ in range(3):
         b.run("/fuse/prog")
     b.sh(DROP + "; /bin/busybox cp /bin/sleep /tmp/s; echo >>/tmp/s; /tmp/s 0")
-    assert until(lambda: [l["verdict"] for l in w.lines() if l["type"] == "verdict" and l["verdict"]["path"] == "/tmp/s"])[0]["result"] == "foreign"
+    assert until(lambda: [l["verdict"] for l in w.lines() if l["type"] == "verdict" and l["verdict"]["path"] == "/tmp/s"], 5)[0]["result"] == "foreign"
 
 
 @pytest.mark.parametrize("mode, fail", [("enforce", "open"), ("enforce", "closed"), ("observe", "open")])
