@@ -12,6 +12,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "base/resident.h"
 #include "cli/cli.h"
 #include "cli/state.h"
 #include "cli/reload.h"
@@ -232,6 +233,7 @@ static int start(struct hf_watch_opts *o, const struct named *named, struct hf_e
 {
     hf_autoclose int record = -1;
     struct hf_alert_log log = HF_ALERT_LOG_INIT;
+    hf_resident_begin();
     int rc = named->no_rules ? 0 : hf_cli_excepts(&named->exceptions, &o->excepts, err);
     if (rc < 0)
         return hf_cli_fail(err, rc);

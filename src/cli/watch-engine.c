@@ -14,6 +14,7 @@
 
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/resident.h"
 #include "base/sandbox.h"
 #include "cli/recall.h"
 #include "cli/reload.h"
@@ -768,6 +769,7 @@ int hf_watch_engine(const struct hf_watch_opts *o, int fd, struct hf_err *err)
     rc = rc < 0 ? rc : confine(o, err);
     if (rc < 0)
         return rc;
+    hf_resident_settle();
     loop(&w, fd);
     end_recording(&w);
     done(&w);

@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "base/resident.h"
 #include "guard/calls.h"
 #include "guard/guard-internal.h"
 #include "sensor/frames.h"
@@ -385,6 +386,7 @@ int hf_guard_run(struct hf_guard *g, struct hf_err *err)
     flush(g);
     int rc = g->o.no_sandbox ? 0 : drop(err);
     rc = rc < 0 || g->o.no_sandbox ? rc : hf_guard_calls(g->n_modules > 0, err);
+    hf_resident_settle();
     while (rc == 0 && !g->closed && !*g->o.stop) {
         struct epoll_event events[16];
         g->now_ns = hf_boot_ns();

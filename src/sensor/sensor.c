@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "base/fs.h"
+#include "base/resident.h"
 #include "event/event.h"
 #include "sensor/ask.h"
 #include "sensor/containers/containers.h"
@@ -877,6 +878,7 @@ static int start(struct sensor *s, struct hf_err *err)
     first_status(s);
     hf_guarded_flush(&s->guard);
     hf_frames_flush(&s->frames);
+    hf_resident_settle();
     return 0;
 }
 

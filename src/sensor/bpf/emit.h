@@ -18,8 +18,8 @@ static __always_inline struct hf_counters *hf_counter(u32 type)
 }
 
 struct hf_want {
-    struct hf_policy *policy; /* NULL: host */
-    bool critical;
+    u64 cgroup; /* whose event it is */
+    u32 critical;
 };
 
 /* Refills and takes one token.  Races between processors cost or give a token now and then, no more. */
@@ -64,36 +64,49 @@ static __always_inline bool hf_pressed(struct hf_policy *p, const struct hf_sett
     return true;
 }
 
-/* Whether an event of this type in this group goes out; `urgent`: it goes through the critical ring and has no budget. */
-static __always_inline bool hf_wanted(u64 cgroup_id, u32 type, bool urgent, struct hf_want *ret)
+/* 0: it does not go out; else HF_GOES, with HF_GOES_CRITICAL through the critical ring.  A function of its own (global, of numbers), so that kernels verify
+ * its branches once and not with everything that follows. */
+#define HF_GOES 1
+#define HF_GOES_CRITICAL 2
+__weak __attribute__((noinline)) int hf_goes_out(u64 cgroup_id, u32 type, u32 urgent)
 {
     struct hf_settings *set = hf_settings();
     struct hf_policy *p = bpf_map_lookup_elem(&hf_policies, &cgroup_id);
-    u64 bit = 1ull << type;
+    u64 bit = 1ull << (type & 63);
+    u32 critical = urgent;
     if (!set)
-        return false;
-    ret->policy = p;
-    ret->critical = urgent;
+        return 0;
     if (!p || !p->container) {
         if (!(set->host_types & bit) || (!urgent && (set->shed_host & bit)))
-            return false;
-        return urgent || !hf_pressed(NULL, set, type);
+            return 0;
+        return urgent ? HF_GOES | HF_GOES_CRITICAL : hf_pressed(NULL, set, type) ? 0 : HF_GOES;
     }
     if (!(p->types & bit))
-        return false;
+        return 0;
     if (p->critical & bit)
-        ret->critical = true;
-    if (!ret->critical && (set->shed_container & bit))
-        return false;
+        critical = 1;
+    if (critical)
+        return HF_GOES | HF_GOES_CRITICAL;
+    if (set->shed_container & bit)
+        return 0;
     bool exempt = p->limit_per_s && type == HF_EV_EXEC; /* who floods to be limited does not hide by it what he starts */
-    if (!ret->critical && !exempt && !(p->flags & HF_POLICY_NO_BUDGET) && !hf_take_token(p, set)) {
+    if (!exempt && !(p->flags & HF_POLICY_NO_BUDGET) && !hf_take_token(p, set)) {
         struct hf_counters *c = hf_counter(type);
         if (c)
             c->lost_budget++;
         __sync_fetch_and_add(&p->lost_budget, 1);
-        return false;
+        return 0;
     }
-    return ret->critical || !hf_pressed(p, set, type);
+    return hf_pressed(p, set, type) ? 0 : HF_GOES;
+}
+
+/* Whether an event of this type in this group goes out; `urgent`: it goes through the critical ring and has no budget. */
+static __always_inline bool hf_wanted(u64 cgroup_id, u32 type, bool urgent, struct hf_want *ret)
+{
+    int goes = hf_goes_out(cgroup_id, type, urgent);
+    ret->cgroup = cgroup_id;
+    ret->critical = goes & HF_GOES_CRITICAL;
+    return goes & HF_GOES;
 }
 
 /* When the reader of the bulk ring is woken: when much waits, and when nothing waited and the last wake-up is 5 ms ago.  A reader
@@ -133,8 +146,9 @@ static __always_inline void hf_send(void *record, u32 len, const struct hf_want 
         else
             c->sent++;
     }
-    if (rc && want->policy)
-        __sync_fetch_and_add(&want->policy->lost_ring, 1);
+    struct hf_policy *p = rc ? bpf_map_lookup_elem(&hf_policies, &want->cgroup) : NULL;
+    if (p)
+        __sync_fetch_and_add(&p->lost_ring, 1);
 }
 
 /* A record to fill, or NULL when three programs of this processor are at it already (counted as lost). */

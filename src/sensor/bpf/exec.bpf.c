@@ -102,10 +102,10 @@ static __always_inline u32 add_user(struct hf_scratch *s, u32 *len, unsigned lon
     return n;
 }
 
-static __always_inline u32 exec_flags(struct task_struct *t, struct linux_binprm *bprm, struct file *file, struct hf_wire_exec *e)
+/* place: what hf_inode_flags says of the file. */
+static __always_inline u32 exec_flags(struct task_struct *t, struct linux_binprm *bprm, struct inode *inode, u32 place, struct hf_wire_exec *e)
 {
-    struct inode *inode = BPF_CORE_READ(file, f_inode);
-    u32 flags = hf_inode_flags(inode, BPF_CORE_READ(file, f_path.dentry));
+    u32 flags = place;
     struct task_struct *parent = BPF_CORE_READ(t, real_parent);
     const struct cred *before = BPF_CORE_READ(parent, cred);
     struct signal_struct *sig = BPF_CORE_READ(t, signal);
@@ -123,9 +123,8 @@ static __always_inline u32 exec_flags(struct task_struct *t, struct linux_binprm
     return flags;
 }
 
-static __always_inline void fill_exec(struct hf_scratch *s, struct hf_wire_exec *e, struct task_struct *t, struct linux_binprm *bprm, struct file *file)
+static __always_inline void fill_exec(struct hf_scratch *s, struct hf_wire_exec *e, struct task_struct *t, struct linux_binprm *bprm, struct inode *inode, u32 place)
 {
-    struct inode *inode = BPF_CORE_READ(file, f_inode);
     hf_fill_header(&e->h, t, HF_EV_EXEC);
     e->inode = BPF_CORE_READ(inode, i_ino);
     e->ctime_ns = hf_ctime_ns(inode);
@@ -134,7 +133,7 @@ static __always_inline void fill_exec(struct hf_scratch *s, struct hf_wire_exec 
     e->mode = BPF_CORE_READ(inode, i_mode);
     e->exe_uid = BPF_CORE_READ(inode, i_uid.val);
     e->nlink = BPF_CORE_READ(inode, i_nlink);
-    e->exec_flags = exec_flags(t, bprm, file, e);
+    e->exec_flags = exec_flags(t, bprm, inode, place, e);
     e->tty = tty_device(t);
     e->argc = (u32)BPF_CORE_READ(bprm, argc);
     e->envc = (u32)BPF_CORE_READ(bprm, envc);
@@ -152,9 +151,9 @@ int BPF_PROG(hf_exec, struct task_struct *t, int old_pid, struct linux_binprm *b
     u64 cgroup = hf_cgroup_of(t);
     struct file *file = BPF_CORE_READ(bprm, file);
     struct hf_policy *policy = bpf_map_lookup_elem(&hf_policies, &cgroup);
-    struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
-    u32 odd = hf_inode_flags(BPF_CORE_READ(file, f_inode), dentry);
-    bool urgent = (odd & (HF_X_MEMFD | HF_X_DELETED)) || ((odd & HF_X_UPPER) && !(odd & HF_X_COPIED_UP));
+    struct inode *inode = BPF_CORE_READ(file, f_inode);
+    u32 place = hf_inode_flags(inode, BPF_CORE_READ(file, f_path.dentry));
+    bool urgent = (place & (HF_X_MEMFD | HF_X_DELETED)) || ((place & HF_X_UPPER) && !(place & HF_X_COPIED_UP));
     if (policy && policy->container && policy->execs == 0)
         urgent = true; /* a container's first program is never late */
     if (!hf_wanted(cgroup, HF_EV_EXEC, urgent, &want))
@@ -165,7 +164,7 @@ int BPF_PROG(hf_exec, struct task_struct *t, int old_pid, struct linux_binprm *b
     struct hf_wire_exec *e = (void *)s->record;
     struct path path, root;
     u32 len = sizeof *e, flags = 0;
-    fill_exec(s, e, t, bprm, file);
+    fill_exec(s, e, t, bprm, inode, place);
     if (policy)
         __sync_fetch_and_add(&policy->execs, 1);
     /* the reverse shell's mark: standard input or output is a network connection */

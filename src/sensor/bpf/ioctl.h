@@ -3,8 +3,8 @@
 #pragma once
 #include "device.h"
 
-/* Names: event/names.c, hf_name_request. */
-static __always_inline bool hf_request_matters(u32 request)
+/* Names: event/names.c, hf_name_request.  A function of its own (global, of a number), so that the verifier forgets which one it was. */
+__weak __attribute__((noinline)) int hf_request_matters(u32 request)
 {
     switch (request) {
     case 0x5412:     /* TIOCSTI: input put into a terminal */
@@ -23,7 +23,7 @@ static __always_inline bool hf_request_matters(u32 request)
     case 0x2285:     /* SG_IO, NVME_IOCTL_ADMIN_CMD: commands to a disk, past the file system */
     case 0xc0484e41:
     case 0xae01:     /* KVM_CREATE_VM */
-        return true;
+        return 1;
     }
     return (request & 0xc000ffff) == 0x80004518; /* EVIOCGKEY(length): which keys are down */
 }

@@ -7,10 +7,8 @@
 
 extern const volatile __u32 hf_hierarchy;
 
-static __always_inline bool is_hex(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-}
+/* A table, since each branch of a loop is a path for the verifier. */
+static const volatile u8 hex_digits[256] = {['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1, ['5'] = 1, ['6'] = 1, ['7'] = 1, ['8'] = 1, ['9'] = 1, ['a'] = 1, ['b'] = 1, ['c'] = 1, ['d'] = 1, ['e'] = 1, ['f'] = 1};
 
 /* Whether a group's name ends with 64 hexadecimal digits (the id that every runtime gives), perhaps with ".scope" behind, and is
  * not the group of a runtime's monitor. */
@@ -30,7 +28,7 @@ static __always_inline bool names_container(struct hf_scratch *s, const char *na
     for (u32 i = 0; i < 64; i++) {
         u32 at = end - 64 + i;
         hf_opaque(at);
-        if (!is_hex(leaf[at & 255]))
+        if (!hex_digits[(u8)leaf[at & 255]])
             return false;
     }
     return true;
@@ -48,7 +46,7 @@ static __always_inline bool made_by_runtime(void)
 
 static __always_inline void send_group(struct cgroup *cg, const char *path, u32 op, struct task_struct *moved)
 {
-    struct hf_want want = {NULL, true};
+    struct hf_want want = {.critical = true}; /* as urgent as anything, and of no container's account */
     struct hf_scratch *s = hf_scratch_get(HF_EV_CGROUP);
     if (!s)
         return;

@@ -63,6 +63,7 @@ struct hf_scratch {
     u64 busy;
     u32 level, off, flags, pad;            /* its own index; state of the walk along a path */
     u64 dentry, mnt, root_dentry, root_mnt; /* where the walk is, and where it ends */
+    u64 work[12];                          /* the program's own: values that the verifier is not to tell apart */
     char record[HF_SCRATCH_BYTES];
     char path[HF_PATH_BYTES + 256];
 };

@@ -44,7 +44,7 @@ struct told {
 };
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
-    __uint(max_entries, 4096);
+    __uint(max_entries, 2048);
     __type(key, struct told_key);
     __type(value, struct told);
 } hf_mem_told SEC(".maps");
@@ -99,6 +99,21 @@ struct facts {
     bool self; /* it is the program that runs: the kernel maps it at its start */
 };
 
+/* Lies in the scratch: on the stack the verifier would follow every combination of flags by itself. */
+struct work {
+    struct change c;
+    struct facts f;
+};
+_Static_assert(sizeof(struct work) <= sizeof(((struct hf_scratch *)0)->work), "room for the work");
+
+/* NULL: counted as lost. */
+static __always_inline struct work *work_of(struct hf_scratch *s)
+{
+    if (s)
+        __builtin_memset(s->work, 0, sizeof s->work);
+    return s ? (struct work *)s->work : NULL;
+}
+
 static __always_inline void look_at_file(struct task_struct *task, struct file *file, struct facts *f)
 {
     struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
@@ -127,13 +142,10 @@ static __always_inline bool is_of_volume(const struct change *c, const struct fa
 
 /* ---- the record ---- */
 
-static __always_inline void send_record(struct task_struct *task, const struct change *c, const struct facts *f, const struct hf_want *want)
+static __always_inline void send_record(struct hf_scratch *s, struct task_struct *task, const struct change *c, const struct facts *f, const struct hf_want *want)
 {
     struct path at, root;
     u32 more = 0;
-    struct hf_scratch *s = hf_scratch_get(HF_EV_MEM);
-    if (!s)
-        return;
     struct hf_wire_mem *e = (void *)s->record;
     u32 len = sizeof *e;
     hf_fill_header(&e->h, task, HF_EV_MEM);
@@ -159,27 +171,31 @@ static __always_inline void send_record(struct task_struct *task, const struct c
     }
     e->h.flags |= more;
     hf_send(s->record, len, want);
-    hf_scratch_put(s);
 }
 
-static __always_inline void made_executable(struct task_struct *task, struct change *c)
+/* Whether anything is to be told of the running process. */
+static __always_inline bool told_of_here(void)
+{
+    return (u32)(bpf_get_current_pid_tgid() >> 32) != hf_self_pid && hf_may_want(hf_cgroup_here(), HF_EV_MEM);
+}
+
+static __always_inline void made_executable(struct task_struct *task, struct hf_scratch *s, struct work *w)
 {
     struct hf_want want;
-    struct facts f = {};
+    struct change *c = &w->c;
+    struct facts *f = &w->f;
     u64 cgroup = hf_cgroup_here();
-    if ((u32)(bpf_get_current_pid_tgid() >> 32) == hf_self_pid || !hf_may_want(cgroup, HF_EV_MEM))
-        return;
     if (c->file)
-        look_at_file(task, c->file, &f);
+        look_at_file(task, c->file, f);
     else
         c->flags |= HF_MEM_ANON;
     if ((c->prot & (PROT_WRITE | PROT_EXEC)) == (PROT_WRITE | PROT_EXEC))
         c->flags |= HF_MEM_WX;
-    if (!is_telling(c, &f) || !is_new(task, c, cgroup, f.inode, f.dev, is_of_volume(c, &f)))
+    if (!is_telling(c, f) || !is_new(task, c, cgroup, f->inode, f->dev, is_of_volume(c, f)))
         return;
-    bool urgent = (f.exec_flags & (HF_X_MEMFD | HF_X_DELETED)) || (c->flags & HF_MEM_STACK);
+    bool urgent = (f->exec_flags & (HF_X_MEMFD | HF_X_DELETED)) || (c->flags & HF_MEM_STACK);
     if (hf_wanted(cgroup, HF_EV_MEM, urgent, &want))
-        send_record(task, c, &f, &want);
+        send_record(s, task, c, f, &want);
 }
 
 /* ---- what is there before an mprotect ---- */
@@ -222,9 +238,9 @@ static __always_inline void add_vma(struct task_struct *task, struct change *c, 
 }
 
 /* Whether it was executable already and does not become writable: nothing is gained. */
-static __always_inline bool gains_nothing(const struct change *c, const struct vma_facts *v)
+static __always_inline bool gains_nothing(u32 prot, const struct vma_facts *v)
 {
-    return (v->flags & VM_EXEC) && (!(c->prot & PROT_WRITE) || (v->flags & VM_WRITE));
+    return (v->flags & VM_EXEC) && (!(prot & PROT_WRITE) || (v->flags & VM_WRITE));
 }
 
 /* The mappings in the range, with the memory map's lock tried for; false: nothing in it gains anything. */
@@ -244,7 +260,7 @@ static __always_inline bool look_at_range(struct task_struct *task, struct chang
             c->flags |= HF_MEM_BLIND; /* somebody else holds the lock, or nothing is mapped there: the call will fail */
             return true;
         }
-        if (!gains_nothing(c, &v)) {
+        if (!gains_nothing(c->prot, &v)) {
             gains = true;
             add_vma(task, c, &v);
         }
@@ -258,35 +274,52 @@ static __always_inline bool look_at_range(struct task_struct *task, struct chang
 static __always_inline void mapped(struct file *file, unsigned long prot, u32 source)
 {
     struct task_struct *task = hf_task();
-    if (!(prot & PROT_EXEC))
+    if (!(prot & PROT_EXEC) || !told_of_here())
         return;
-    struct change c = {.op = HF_MEM_MMAP, .prot = (u32)prot, .source = source, .file = file};
+    struct hf_scratch *s = hf_scratch_get(HF_EV_MEM);
+    struct work *w = work_of(s);
+    if (!w)
+        return;
+    struct change *c = &w->c;
+    c->op = HF_MEM_MMAP;
+    c->prot = (u32)prot;
+    c->source = source;
+    c->file = file;
     struct pt_regs *regs = hf_regs(task);
     u64 nr = HF_REGS_CALL(regs);
     bool native = !hf_is_compat(task);
     if (native && nr == HF_NR_MMAP) {
-        c.addr = HF_REGS_0(regs);
-        c.len = HF_REGS_1(regs);
+        c->addr = HF_REGS_0(regs);
+        c->len = HF_REGS_1(regs);
     } else if (native && nr == HF_NR_SHMAT) {
-        c.op = HF_MEM_SHMAT;
+        c->op = HF_MEM_SHMAT;
     }
-    made_executable(task, &c);
+    made_executable(task, s, w);
+    hf_scratch_put(s);
 }
 
 static __always_inline void protected(struct vm_area_struct *vma, unsigned long prot, u32 source)
 {
     struct task_struct *task = hf_task();
-    struct change c = {.op = HF_MEM_MPROTECT, .prot = (u32)prot, .source = source};
     struct vma_facts v = {};
     if (!(prot & PROT_EXEC))
         return;
     vma_read(vma, &v);
-    if (gains_nothing(&c, &v))
+    if (gains_nothing((u32)prot, &v) || !told_of_here())
         return;
-    add_vma(task, &c, &v);
-    c.addr = v.start;
-    c.len = v.end - v.start;
-    made_executable(task, &c);
+    struct hf_scratch *s = hf_scratch_get(HF_EV_MEM);
+    struct work *w = work_of(s);
+    if (!w)
+        return;
+    struct change *c = &w->c;
+    c->op = HF_MEM_MPROTECT;
+    c->prot = (u32)prot;
+    c->source = source;
+    add_vma(task, c, &v);
+    c->addr = v.start;
+    c->len = v.end - v.start;
+    made_executable(task, s, w);
+    hf_scratch_put(s);
 }
 
 /* READ_IMPLIES_EXEC is in `prot` of the LSM hook; the function around it has only what was asked for. */
@@ -335,6 +368,14 @@ int BPF_KPROBE(hf_kprobe_file_mprotect, struct vm_area_struct *vma, unsigned lon
 
 /* ---- the call in the registers ---- */
 
+static __always_inline void of_range(struct change *c, u32 op, u64 addr, u64 len, u64 prot)
+{
+    c->op = op;
+    c->addr = addr;
+    c->len = len;
+    c->prot = (u32)prot & 7;
+}
+
 static __always_inline void at_shared(struct change *c, u64 addr, u64 flags)
 {
     c->op = HF_MEM_SHMAT;
@@ -354,10 +395,7 @@ static __always_inline bool native_call(struct pt_regs *regs, u32 nr, struct cha
         at_shared(c, HF_REGS_1(regs), third);
         return true;
     }
-    c->op = nr == HF_NR_MMAP ? HF_MEM_MMAP : HF_MEM_MPROTECT;
-    c->addr = HF_REGS_0(regs);
-    c->len = HF_REGS_1(regs);
-    c->prot = (u32)third & 7;
+    of_range(c, nr == HF_NR_MMAP ? HF_MEM_MMAP : HF_MEM_MPROTECT, HF_REGS_0(regs), HF_REGS_1(regs), third);
     c->fd = nr == HF_NR_MMAP && !(HF_REGS_3(regs) & MAP_ANONYMOUS) ? (u32)HF_REGS_4(regs) : (u32)-1;
     return true;
 }
@@ -367,11 +405,12 @@ static __always_inline bool compat_call(struct pt_regs *regs, u32 nr, struct cha
     u32 first = (u32)HF_REGS_COMPAT_0(regs), second = (u32)HF_REGS_COMPAT_1(regs), third = (u32)HF_REGS_COMPAT_2(regs), flags = (u32)HF_REGS_COMPAT_3(regs);
     switch (nr) {
     case 192: /* mmap2, of i386 and of arm */
-        *c = (struct change){.op = HF_MEM_MMAP, .addr = first, .len = second, .prot = third & 7, .fd = flags & MAP_ANONYMOUS ? (u32)-1 : (u32)HF_REGS_COMPAT_4(regs)};
+        of_range(c, HF_MEM_MMAP, first, second, third);
+        c->fd = flags & MAP_ANONYMOUS ? (u32)-1 : (u32)HF_REGS_COMPAT_4(regs);
         return true;
     case 125: /* mprotect, of both, pkey_mprotect */
     case HF_NR_COMPAT_PKEY_MPROTECT:
-        *c = (struct change){.op = HF_MEM_MPROTECT, .addr = first, .len = second, .prot = third & 7, .fd = (u32)-1};
+        of_range(c, HF_MEM_MPROTECT, first, second, third);
         return true;
     case HF_NR_COMPAT_SHMAT:
         at_shared(c, second, third);
@@ -381,7 +420,8 @@ static __always_inline bool compat_call(struct pt_regs *regs, u32 nr, struct cha
         u32 old[6] = {};
         if (bpf_probe_read_user(old, sizeof old, (void *)(u64)first))
             return false;
-        *c = (struct change){.op = HF_MEM_MMAP, .addr = old[0], .len = old[1], .prot = old[2] & 7, .fd = old[3] & MAP_ANONYMOUS ? (u32)-1 : old[4], .by_fd = true};
+        of_range(c, HF_MEM_MMAP, old[0], old[1], old[2]);
+        c->fd = old[3] & MAP_ANONYMOUS ? (u32)-1 : old[4];
         return true;
     }
     case 117: /* ipc */
@@ -394,29 +434,40 @@ static __always_inline bool compat_call(struct pt_regs *regs, u32 nr, struct cha
     return false;
 }
 
+/* Which mapping the call makes executable, in c; false: none. */
+static __always_inline bool decode(struct task_struct *task, struct pt_regs *regs, u32 nr, bool compat, struct change *c)
+{
+    c->fd = (u32)-1;
+    if (!(compat ? compat_call(regs, nr, c) : native_call(regs, nr, c)))
+        return false;
+    c->prot = (u32)with_personality(c->prot);
+    return (c->prot & PROT_EXEC) && (c->op != HF_MEM_MPROTECT || look_at_range(task, c));
+}
+
 static __always_inline void call(u32 source)
 {
     struct task_struct *task = bpf_get_current_task_btf();
     struct pt_regs *regs = (void *)bpf_task_pt_regs(task);
-    struct change c = {.fd = (u32)-1};
     u32 nr = (u32)HF_TYPED_CALL(regs) & ~0x40000000u /* x32 */;
     bool compat = HF_TYPED_COMPAT(task);
     /* most take the lock for other reasons; plain loads, since all of them pass here */
     if (!compat && (!MATTERS(nr) || (nr != HF_NR_SHMAT && !(HF_TYPED_2(regs) & PROT_EXEC) && !(task->personality & READ_IMPLIES_EXEC))))
         return;
-    if (!(compat ? compat_call(regs, nr, &c) : native_call(regs, nr, &c)))
+    if ((task->flags & PF_KTHREAD) || !told_of_here())
         return;
-    c.prot = (u32)with_personality(c.prot);
-    if (!(c.prot & PROT_EXEC) || (task->flags & PF_KTHREAD))
+    struct hf_scratch *s = hf_scratch_get(HF_EV_MEM);
+    struct work *w = work_of(s);
+    if (!w)
         return;
-    c.source = source;
-    if (c.op == HF_MEM_MPROTECT && (!hf_may_want(hf_cgroup_here(), HF_EV_MEM) || !look_at_range(task, &c)))
-        return;
-    if (c.fd != (u32)-1) {
-        c.by_fd = true;
-        c.file = hf_file_of_fd(task, c.fd);
+    if (decode(task, regs, nr, compat, &w->c)) {
+        w->c.source = source;
+        if (w->c.fd != (u32)-1) {
+            w->c.by_fd = true;
+            w->c.file = hf_file_of_fd(task, w->c.fd);
+        }
+        made_executable(task, s, w);
     }
-    made_executable(task, &c);
+    hf_scratch_put(s);
 }
 
 SEC("tp_btf/mmap_lock_start_locking")

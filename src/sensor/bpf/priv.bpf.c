@@ -163,7 +163,7 @@ HF_HOOK3(capable, on_capable, const struct cred *cred, struct user_namespace *ns
 SEC("tp_btf/signal_generate")
 int BPF_PROG(hf_signal, int sig, struct kernel_siginfo *info, struct task_struct *target, int group, int result)
 {
-    struct hf_want want = {NULL, false}; /* a signal at the sensor goes out whatever hf_wanted says: never without a policy */
+    struct hf_want want;
     struct hf_wire_signal e;
     struct task_struct *t = hf_task();
     u32 target_pid = (u32)BPF_CORE_READ(target, tgid), pid = (u32)(bpf_get_current_pid_tgid() >> 32);

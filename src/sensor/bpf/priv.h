@@ -47,27 +47,54 @@ struct hf_call {
     u64 a[3];
 };
 
-/* The system call that the running task is in: number, what it is to us, first arguments. */
+/* What the running task's system call is to us, and its registers; HF_CALL_NONE: nothing.  Every mapping of memory passes here (CAP_SYS_ADMIN is asked for),
+ * so by plain loads where there are typed pointers (5.15). */
+static __always_inline u32 hf_call_here(struct task_struct *t, struct pt_regs **ret_regs, u64 *ret_nr, bool *ret_compat)
+{
+    u64 nr;
+    bool compat;
+    if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) {
+        struct task_struct *typed = bpf_get_current_task_btf();
+        struct pt_regs *regs = (void *)bpf_task_pt_regs(typed);
+        if (typed->flags & PF_KTHREAD)
+            return HF_CALL_NONE;
+        nr = HF_TYPED_CALL(regs);
+        compat = HF_TYPED_COMPAT(typed);
+        *ret_regs = regs;
+    } else {
+        if (BPF_CORE_READ(t, flags) & PF_KTHREAD)
+            return HF_CALL_NONE;
+        *ret_regs = hf_regs(t);
+        nr = HF_REGS_CALL(*ret_regs);
+        compat = hf_is_compat(t);
+    }
+    *ret_nr = nr;
+    *ret_compat = compat;
+    if (!compat)
+        nr &= ~0x40000000ull; /* x32 */
+    return nr >= HF_CALL_NUMBERS ? HF_CALL_NONE : compat ? hf_calls_compat[nr] : hf_calls_native[nr];
+}
+
+/* The system call that the running task is in: number, what it is to us, first arguments.  false: none that is to be told of here. */
 static __always_inline bool hf_current_call(struct task_struct *t, struct hf_call *ret)
 {
-    if (BPF_CORE_READ(t, flags) & PF_KTHREAD)
+    struct pt_regs *regs = NULL;
+    u64 nr = 0;
+    bool compat = false;
+    ret->what = hf_call_here(t, &regs, &nr, &compat);
+    if (!(hf_calls_served & (1u << (ret->what & 31))))
         return false;
-    struct pt_regs *regs = hf_regs(t);
-    u64 nr = HF_REGS_CALL(regs);
     ret->nr = (u32)nr;
-    if (hf_is_compat(t)) {
-        ret->what = nr < HF_CALL_NUMBERS ? hf_calls_compat[nr] : HF_CALL_NONE;
+    if (compat) {
         ret->a[0] = (u32)HF_REGS_COMPAT_0(regs);
         ret->a[1] = (u32)HF_REGS_COMPAT_1(regs);
         ret->a[2] = (u32)HF_REGS_COMPAT_2(regs);
     } else {
-        nr &= ~0x40000000ull; /* x32 */
-        ret->what = nr < HF_CALL_NUMBERS ? hf_calls_native[nr] : HF_CALL_NONE;
         ret->a[0] = HF_REGS_0(regs);
         ret->a[1] = HF_REGS_1(regs);
         ret->a[2] = HF_REGS_2(regs);
     }
-    return hf_calls_served & (1u << (ret->what & 31));
+    return true;
 }
 
 /* One call may ask for several capabilities, or in several places, one after the other: told of once.  The same call again, from the
@@ -305,8 +332,8 @@ static const volatile u8 hf_helper_flags[HF_BPF_HELPERS] = {
         [114] = HF_BPF_PROBE_READ,
         [115] = HF_BPF_PROBE_READ,
 };
-#define HF_BPF_INSNS 1024u /* in one go, */
-#define HF_BPF_PARTS 16u   /* so many times */
+#define HF_BPF_INSNS 256u /* in one go, each of which the verifier looks at, */
+#define HF_BPF_PARTS 64u  /* so many times */
 /* What helpers the instructions call that s->record holds, s->off of them.  State in the map: see hf_path_walk. */
 __weak __attribute__((noinline)) int hf_scan_insns(u32 level)
 {
@@ -326,27 +353,44 @@ __weak __attribute__((noinline)) int hf_scan_insns(u32 level)
     return 0;
 }
 
+/* The same of the process's instructions, as many as can be read.  State in the map. */
+struct scan {
+    u64 at, left;
+};
+__weak __attribute__((noinline)) int hf_scan_program(u32 level)
+{
+    struct hf_scratch *s = bpf_map_lookup_elem(&hf_scratch_map, &level);
+    if (!s)
+        return 0;
+    for (u32 part = 0; part < HF_BPF_PARTS; part++) {
+        struct scan *w = (struct scan *)s->work;
+        u64 n = w->left;
+        if (!n)
+            return 0;
+        if (n > HF_BPF_INSNS)
+            n = HF_BPF_INSNS;
+        s->off = (u32)n;
+        if (bpf_probe_read_user(s->record, (n & (HF_BPF_INSNS * 2 - 1)) * 8, (void *)w->at))
+            return 0;
+        hf_scan_insns(level);
+        w->at += n * 8;
+        w->left -= n;
+    }
+    return 0;
+}
+
 /* What helpers the program calls that is about to be loaded: HF_BPF_* bits. */
 static __always_inline u32 helpers_called(u64 insns, u32 count, u32 *flags)
 {
     struct hf_scratch *s = hf_scratch_get(HF_EV_BPF);
     if (!s)
         return 0;
+    struct scan *w = (struct scan *)s->work;
     s->flags = 0;
-    for (u32 part = 0; part < HF_BPF_PARTS && part * HF_BPF_INSNS < count; part++) {
-        u32 n = count - part * HF_BPF_INSNS;
-        if (n > HF_BPF_INSNS)
-            n = HF_BPF_INSNS;
-        s->off = n;
-        hf_opaque(n);
-        n &= HF_BPF_INSNS * 2 - 1;
-        if (n > HF_BPF_INSNS || bpf_probe_read_user(s->record, n * 8, (void *)(insns + part * HF_BPF_INSNS * 8ull))) {
-            *flags |= HF_F_TRUNCATED;
-            break;
-        }
-        hf_scan_insns(s->level);
-    }
-    if (count > HF_BPF_PARTS * HF_BPF_INSNS)
+    w->at = insns;
+    w->left = count;
+    hf_scan_program(s->level);
+    if (w->left)
         *flags |= HF_F_TRUNCATED;
     u32 found = s->flags;
     hf_scratch_put(s);

@@ -92,18 +92,20 @@ static __always_inline u64 hf_cgroup_here(void)
     return hf_cgroup_of(hf_task());
 }
 
-/* The walk of hf_path.  A function of its own (global, so that kernels verify it once), its state in the map: what the verifier
- * does not know of `off` it need not tell apart. */
+/* Some steps of hf_path; not 0: it has arrived.  A function of its own (global, so that kernels verify it once, and few steps of it), its state in
+ * the map: what the verifier does not know of `off` it need not tell apart. */
+#define HF_PATH_STEPS 8
+#define HF_PATH_WALKS 6
 __weak __attribute__((noinline)) int hf_path_walk(u32 level)
 {
     struct hf_scratch *s = bpf_map_lookup_elem(&hf_scratch_map, &level);
     if (!s)
-        return 0;
-    for (int i = 0; i < 48; i++) {
+        return 1;
+    for (int i = 0; i < HF_PATH_STEPS; i++) {
         struct dentry *dentry = (void *)s->dentry;
         struct vfsmount *vfsmnt = (void *)s->mnt;
         if (s->dentry == s->root_dentry && s->mnt == s->root_mnt)
-            return 0;
+            return 1;
         if (dentry == BPF_CORE_READ(vfsmnt, mnt_root)) {
             struct mount *m = (void *)vfsmnt - bpf_core_field_offset(struct mount, mnt);
             struct mount *up = BPF_CORE_READ(m, mnt_parent);
@@ -114,26 +116,25 @@ __weak __attribute__((noinline)) int hf_path_walk(u32 level)
             }
             /* a mount that hangs nowhere: of a file that is all of it the place in its file system is told, not nothing */
             if (s->off != HF_PATH_BYTES || dentry == BPF_CORE_READ(dentry, d_parent))
-                return 0;
+                return 1;
         }
         struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
-        u32 len = BPF_CORE_READ(dentry, d_name.len), off = s->off;
+        u32 len = BPF_CORE_READ(dentry, d_name.len) & 255 /* NAME_MAX */, off = s->off;
         const unsigned char *name = BPF_CORE_READ(dentry, d_name.name);
         if (parent == dentry && off != HF_PATH_BYTES)
-            return 0; /* the root of a tree that is not mounted here */
-        if (len > 255)
-            len = 255;
-        if (off < len + 1)
-            break;
+            return 1; /* the root of a tree that is not mounted here */
+        if (off < len + 1) {
+            s->flags |= HF_F_TRUNCATED;
+            return 1;
+        }
         off = (off - len - 1) & (HF_PATH_BYTES - 1);
         s->path[off] = '/';
         bpf_probe_read_kernel(&s->path[off + 1], len & 255, name);
         s->off = off;
         if (parent == dentry) /* of no tree: a pipe, anonymous memory; its name is all there is */
-            return 0;
+            return 1;
         s->dentry = (u64)parent;
     }
-    s->flags |= HF_F_TRUNCATED;
     return 0;
 }
 
@@ -147,7 +148,11 @@ static __always_inline u32 hf_path(struct hf_scratch *s, const struct path *p, c
     s->root_mnt = (u64)root->mnt;
     s->off = HF_PATH_BYTES;
     s->flags = 0;
-    hf_path_walk(s->level);
+    for (int i = 0; i < HF_PATH_WALKS; i++)
+        if (hf_path_walk(s->level))
+            goto arrived;
+    s->flags |= HF_F_TRUNCATED;
+arrived:
     *ret_flags |= s->flags;
     return s->off;
 }

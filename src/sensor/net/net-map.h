@@ -5,7 +5,7 @@
 
 #define HF_NET_SOCKS 6144u    /* sockets with something to remember; 270 bytes each */
 #define HF_NET_LISTENERS 1024u
-#define HF_NET_SEEN 4096u     /* (process, peer) pairs that were told of lately */
+#define HF_NET_SEEN 3072u     /* (process, peer) pairs that were told of lately */
 #define HF_NET_REPEATS 64u    /* connections of one process to one peer's port (or from one peer) told in settings.dedupe_ns; the
                                * first of the next such time says how many more there were */
 #define HF_PAYLOAD_BYTES 512u /* of a stream; DNS messages and TLS hellos: */
