@@ -330,6 +330,12 @@ static int load(struct hf_kernel *k, struct hf_err *err)
 static void attach_one(struct hf_kernel *k, struct program *p)
 {
     enum bpf_prog_type type = bpf_program__type(p->prog);
+    if (!strcmp(p->name, "hf_tcp_volume")) { /* walks a map of ours */
+        union bpf_iter_link_info map = {.map.map_fd = (uint32_t)bpf_map__fd(k->skel->maps.hf_socks)};
+        LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &map, .link_info_len = sizeof map);
+        p->link = bpf_program__attach_iter(p->prog, &opts);
+        return;
+    }
     bool in_group = type == BPF_PROG_TYPE_CGROUP_SKB || type == BPF_PROG_TYPE_CGROUP_SOCK || type == BPF_PROG_TYPE_CGROUP_SOCK_ADDR || type == BPF_PROG_TYPE_SOCK_OPS ||
             type == BPF_PROG_TYPE_CGROUP_DEVICE;
     p->link = in_group ? bpf_program__attach_cgroup(p->prog, k->o.v2_root_fd) : bpf_program__attach(p->prog);
@@ -617,19 +623,30 @@ int hf_kernel_settings(struct hf_kernel *k, const struct hf_settings *s, struct 
     return 0;
 }
 
-int hf_kernel_seed_sockets(struct hf_kernel *k, struct hf_err *err)
+/* Runs an iterator to its end; what: as an error names it. */
+static int iterate(struct hf_kernel *k, const char *name, const char *what, struct hf_err *err)
 {
-    struct program *p = program(k, "hf_seed_sockets");
+    struct program *p = program(k, name);
     if (!p || !p->link)
         return 0;
     hf_autoclose int fd = bpf_iter_create(bpf_link__fd(p->link));
     if (fd < 0)
-        return hf_fail(err, -errno, "sockets that were there before: the iterator did not start");
+        return hf_fail(err, -errno, "%s: the iterator did not start", what);
     char none[64];
     ssize_t n;
     while ((n = read(fd, none, sizeof none)) > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN)))
         ;
-    return n < 0 ? hf_fail(err, -errno, "sockets that were there before: not all could be looked at") : 0;
+    return n < 0 ? hf_fail(err, -errno, "%s: not all could be looked at", what) : 0;
+}
+
+int hf_kernel_seed_sockets(struct hf_kernel *k, struct hf_err *err)
+{
+    return iterate(k, "hf_seed_sockets", "sockets that were there before", err);
+}
+
+int hf_kernel_count_streams(struct hf_kernel *k, struct hf_err *err)
+{
+    return iterate(k, "hf_tcp_volume", "what connections carry", err);
 }
 
 void hf_kernel_counters(struct hf_kernel *k, unsigned type, struct hf_counters *ret)

@@ -81,6 +81,8 @@ HF_MUSTUSE int hf_kernel_settings(struct hf_kernel *k, const struct hf_settings 
 /* Writes owners into the sockets that are there.  Call when the policies of the running containers are set, and again when a
  * group turned out to be a container later.  0, also where the kernel has no such iterator (capability "sockets-before"). */
 HF_MUSTUSE int hf_kernel_seed_sockets(struct hf_kernel *k, struct hf_err *err);
+/* Brings the rates of containers up to date with what their connections carried (capability "tcp-volume"; without it 0, and they lack that).  Before they are read. */
+HF_MUSTUSE int hf_kernel_count_streams(struct hf_kernel *k, struct hf_err *err);
 /* Sums over all processors. */
 void hf_kernel_counters(struct hf_kernel *k, unsigned type, struct hf_counters *ret);
 

@@ -239,7 +239,8 @@ static void fast_packets(struct sensor *s, uint64_t container)
 {
     struct hf_wire_rate r;
     struct hf_err err = HF_ERR_INIT;
-    int rc = s->rates ? hf_rates_early(s->rates, container, hf_boot_ns(), &r, &err) : 0;
+    int rc = s->rates ? hf_kernel_count_streams(s->kernel, &err) : 0;
+    rc = s->rates && rc == 0 ? hf_rates_early(s->rates, container, hf_boot_ns(), &r, &err) : rc;
     if (rc < 0)
         tell_error(s, container, &err);
     if (rc > 0)
@@ -558,7 +559,7 @@ static void status(struct sensor *s)
     struct hf_counters sum = {0};
     uint64_t lost = tell_losses(s, &sum), hooks = measure_hooks(s, interval ? interval : 1, &b);
     struct hf_err rates = HF_ERR_INIT;
-    if (s->rates && hf_rates_read(s->rates, s->now_ns, send_rate, s, &rates) < 0)
+    if (s->rates && (hf_kernel_count_streams(s->kernel, &rates) < 0 || hf_rates_read(s->rates, s->now_ns, send_rate, s, &rates) < 0))
         hf_pairs_add(&b, "error", hf_span_z(rates.msg));
     struct hf_err kernel = HF_ERR_INIT;
     if (hf_kernel_tick(s->kernel, &kernel) < 0)

@@ -263,6 +263,7 @@ struct socket {
 };
 struct tcp_sock {
     u64 bytes_sent, bytes_retrans, bytes_received;
+    u32 segs_out, segs_in;
 };
 struct sockaddr_un {
     u16 sun_family;

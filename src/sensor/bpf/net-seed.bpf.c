@@ -62,6 +62,8 @@ static __always_inline bool take(struct hf_sock *hs, struct sock *sk, struct tas
         hs->flags = flags_of(sk, hs);
         hs->since_ns = hs->h.time_ns;
     }
+    if (protocol == IPPROTO_TCP && (hs->flags & HF_SK_UP))
+        hf_tcp_count_from_now(hs, sk);
     hs->flags |= HF_SK_OWNED;
     return true;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0-only)
 /* net-skb.bpf.c - packets of sockets (H8): DNS questions and answers, the first bytes of a connection, counters per container.
  *
- * Runs for every packet of the machine, so the first thing is to look its socket up: one that nobody asked about costs that, no more.
+ * Runs for every packet where containers are, so the first thing is whether its socket is one that nobody asks about any more: most are.
  * Addresses are the socket's, not the packet's, which may have been translated by then (the resolver that a runtime
  * puts at 127.0.0.11:53).  A message over loopback passes twice, out of one socket and into the other: DNS is told of by the
  * end that asks, a stream by both ends, of which user space knows which belong together (event/track-net.c). */
@@ -229,18 +229,31 @@ static __always_inline struct hf_sock *not_known(struct __sk_buff *skb, u64 cook
     return first_datagram(sk, cookie);
 }
 
+/* A connection whose first bytes are seen, or not wanted: its packets end sooner from now on. */
+static __always_inline bool tells_nothing(const struct hf_sock *hs, u64 cookie)
+{
+    if (!hf_is_stream(hs) || hs->want_out || hs->want_in)
+        return false;
+    hf_set_quiet(cookie, true);
+    return true;
+}
+
 SEC("cgroup_skb/egress")
 int hf_egress(struct __sk_buff *skb)
 {
     struct packet p;
     u64 cookie = bpf_get_socket_cookie(skb);
+    if (hf_is_quiet(cookie))
+        return 1;
     struct hf_sock *hs = hf_sock_get(cookie);
     if (!hs) {
         hs = not_known(skb, cookie);
         if (!hs)
             return 1;
     }
-    if (hs->container)
+    if (tells_nothing(hs, cookie))
+        return 1;
+    if (hs->container && !hf_is_stream(hs))
         count_out(skb, hs);
     if (hs->want_out) {
         if (parse(skb, &p) && p.data && skb->len > p.data) {
@@ -297,12 +310,17 @@ SEC("cgroup_skb/ingress")
 int hf_ingress(struct __sk_buff *skb)
 {
     struct packet p;
-    struct hf_sock *hs = hf_sock_get(bpf_get_socket_cookie(skb));
+    u64 cookie = bpf_get_socket_cookie(skb);
+    if (hf_is_quiet(cookie))
+        return 1;
+    struct hf_sock *hs = hf_sock_get(cookie);
     if (!hs) {
         count_half_open(skb);
         return 1;
     }
-    if (hs->container)
+    if (tells_nothing(hs, cookie))
+        return 1;
+    if (hs->container && !hf_is_stream(hs))
         count_in(skb, hs);
     if (hs->want_in) {
         if (parse(skb, &p) && p.data && skb->len > p.data) {
@@ -313,4 +331,21 @@ int hf_ingress(struct __sk_buff *skb)
         send_payload(skb, hs, &p, HF_PAYLOAD_IN);
     }
     return 1;
+}
+
+/* ---- what connections carry, asked once a second and while packets come fast ---- */
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+struct bpf_iter__bpf_map_elem {
+    void *key, *value;
+};
+#pragma clang attribute pop
+
+SEC("iter/bpf_map_elem")
+int hf_tcp_volume(struct bpf_iter__bpf_map_elem *ctx)
+{
+    struct hf_sock *hs = ctx->value;
+    if (hs && hf_is_stream(hs))
+        hf_tcp_count(hs);
+    return 0;
 }

@@ -41,6 +41,9 @@ struct hf_sock {
     u16 local_port, peer_port, family, protocol;
     u32 flags, backlog; /* backlog: of a listener; else: as many like it were left out before */
     u8 want_out, want_in, pad[6]; /* first bytes are still to come (bytes of their own: both directions run at once) */
+    /* TCP: the kernel's socket, to ask what it carried, and what of that is in the rates already */
+    u64 sk, bytes_out, bytes_in;
+    u32 packets_out, packets_in;
 };
 static const struct hf_sock hf_sock_none;
 
@@ -56,7 +59,32 @@ struct {
 /* How many sockets with such a cookie are in the table.  Most packets and changes of state are of sockets that are not: this tells
  * so for a tenth of the price of a look-up.  What the table drops by itself stays counted, which costs look-ups, no more. */
 #define HF_SOCK_SLOTS 16384u
-__u32 hf_sock_slots[HF_SOCK_SLOTS] __weak = {};
+extern __u32 hf_sock_slots[HF_SOCK_SLOTS]; /* here and below: defined once (net.bpf.c), since a weak one takes its room in every object */
+
+/* Connections whose packets tell nothing any more, their first bytes being seen or not wanted: at a place that its number gives, the rest of the number.  What
+ * a container's connections carry is asked of the kernel (hf_tcp_count), so their packets, nearly all there are, end here. */
+#define HF_QUIET_SLOTS 16384u
+extern __u32 hf_quiet[HF_QUIET_SLOTS];
+
+static __always_inline u32 hf_quiet_mark(u64 cookie)
+{
+    return (u32)(cookie / HF_QUIET_SLOTS) | 1u << 31;
+}
+static __always_inline bool hf_is_quiet(u64 cookie)
+{
+    return hf_quiet[cookie & (HF_QUIET_SLOTS - 1)] == hf_quiet_mark(cookie);
+}
+static __always_inline void hf_set_quiet(u64 cookie, bool quiet)
+{
+    if (quiet != hf_is_quiet(cookie))
+        hf_quiet[cookie & (HF_QUIET_SLOTS - 1)] = quiet ? hf_quiet_mark(cookie) : 0;
+}
+
+/* A connection: not a raw socket that sends what looks like one. */
+static __always_inline bool hf_is_stream(const struct hf_sock *hs)
+{
+    return hs->protocol == IPPROTO_TCP && !(hs->flags & HF_SK_RAW);
+}
 
 static __always_inline struct hf_sock *hf_sock_get(u64 cookie)
 {
@@ -107,7 +135,7 @@ struct {
 
 /* Ports at which some container listened at some time: half-open connections to the others need no look-up.  Bytes, since bits would
  * have to be set by an instruction that 5.10 lacks. */
-__u8 hf_container_ports[65536] __weak = {};
+extern __u8 hf_container_ports[65536];
 
 static __always_inline struct hf_listener *hf_listener_make(const struct hf_place *p)
 {
@@ -155,7 +183,7 @@ static __always_inline struct hf_listener *hf_listener_at(u32 net_ns, u16 port, 
 }
 
 /* cgroup/connect* runs: an attempt that it did not note is not wanted. */
-__u32 hf_attempts_seen __weak = 0;
+extern __u32 hf_attempts_seen;
 
 /* What was told of lately, so that a repeated peer costs no event. */
 struct hf_net_key {
@@ -383,4 +411,43 @@ static __always_inline struct hf_rate_counts *hf_rate_of(u64 container, u32 net_
     if (r)
         r->net_ns = net_ns;
     return r;
+}
+
+/* ---- what connections carry ---- */
+
+static __always_inline struct tcp_sock *hf_tcp_of(const struct hf_sock *hs)
+{
+    struct sock *sk = (void *)hs->sk;
+    /* gone meanwhile, its memory is another socket's: the kernel keeps it for sockets alone, and a number is given once */
+    return sk && (u64)BPF_CORE_READ(sk, __sk_common.skc_cookie.counter) == hs->cookie ? (struct tcp_sock *)sk : NULL;
+}
+
+/* What the connection carries from now on counts. */
+static __always_inline void hf_tcp_count_from_now(struct hf_sock *hs, struct sock *sk)
+{
+    struct tcp_sock *tp = (void *)sk;
+    hs->sk = (u64)sk;
+    hs->bytes_out = BPF_CORE_READ(tp, bytes_sent);
+    hs->bytes_in = BPF_CORE_READ(tp, bytes_received);
+    hs->packets_out = BPF_CORE_READ(tp, segs_out);
+    hs->packets_in = BPF_CORE_READ(tp, segs_in);
+}
+
+/* Adds to the rates of its container what it carried since it was asked last: payload, and segments of any kind. */
+static __attribute__((noinline, unused)) int hf_tcp_count(struct hf_sock *hs)
+{
+    if (!hs || !hs->container)
+        return 0;
+    struct tcp_sock *tp = hf_tcp_of(hs);
+    struct hf_rate_counts *r = tp ? hf_rate_of(hs->container, hs->h.net_ns) : NULL;
+    if (!r)
+        return 0;
+    u64 bytes_out = hs->bytes_out, bytes_in = hs->bytes_in;
+    u32 packets_out = hs->packets_out, packets_in = hs->packets_in;
+    hf_tcp_count_from_now(hs, (struct sock *)tp);
+    r->bytes_out += hs->bytes_out - bytes_out;
+    r->bytes_in += hs->bytes_in - bytes_in;
+    r->packets_out += hs->packets_out - packets_out;
+    r->packets_in += hs->packets_in - packets_in;
+    return 0;
 }

@@ -10,6 +10,10 @@
  * The cgroup programs are at the root of the unified hierarchy, and allow everything. */
 #include "net-sock.h"
 
+__u32 hf_sock_slots[HF_SOCK_SLOTS] = {};
+__u32 hf_quiet[HF_QUIET_SLOTS] = {};
+__u8 hf_container_ports[65536] = {};
+__u32 hf_attempts_seen = 0;
 
 #define TCP_ESTABLISHED 1
 #define TCP_SYN_SENT 2
@@ -90,6 +94,7 @@ static __always_inline struct hf_sock *begin_out(u64 cookie, const u8 peer[16], 
     hf_sock_own(hs, g.container);
     bool host_dns = port == DNS_PORT && !g.container;
     hs->want_out = hs->want_in = (g.types & (1ull << HF_EV_PAYLOAD)) && (g.container || host_dns);
+    hf_set_quiet(cookie, false);
     return hs;
 }
 
@@ -107,6 +112,7 @@ static __always_inline void on_connecting(u64 cookie, struct sock *sk)
     }
     hs->flags = (hs->flags & (HF_SK_ATTEMPT | HF_SK_OWNED)) | HF_SK_OUT;
     set_ends(hs, &e);
+    hf_tcp_count_from_now(hs, sk);
     count_syn_out(hs->container, hs->h.net_ns);
 }
 
@@ -154,6 +160,7 @@ static __always_inline void on_accepted(u64 cookie, struct sock *sk)
     hs->backlog = left_out;
     hs->since_ns = bpf_ktime_get_boot_ns();
     set_ends(hs, &e);
+    hf_tcp_count_from_now(hs, sk);
     struct hf_policy *p = hs->container ? bpf_map_lookup_elem(&hf_policies, &hs->h.cgroup_id) : NULL;
     hs->want_out = hs->want_in = p && (p->types & (1ull << HF_EV_PAYLOAD));
     if (hf_net_send(hs, HF_NET_ACCEPT, 0, 0, 0))
@@ -227,6 +234,7 @@ static __always_inline void on_closed(u64 cookie, struct sock *sk)
     u32 flags = hs->flags;
     if (flags & HF_SK_PENDING) /* connect goes on (tcp_v4_connect begins anew) or hf_sock_release tells */
         return;
+    hf_tcp_count(hs);
     if ((flags & HF_SK_OUT) && !(flags & HF_SK_UP)) {
         hf_net_send(hs, HF_NET_FAILED, 0, 0, 0);
     } else if ((flags & HF_SK_UP) && (flags & HF_SK_TOLD)) {
