@@ -649,6 +649,11 @@ int hf_kernel_count_streams(struct hf_kernel *k, struct hf_err *err)
     return iterate(k, "hf_tcp_volume", "what connections carry", err);
 }
 
+void hf_kernel_looks_again(struct hf_kernel *k, uint64_t now_ns)
+{
+    __atomic_store_n(&k->skel->bss->hf_last_wake, now_ns, __ATOMIC_RELAXED);
+}
+
 void hf_kernel_counters(struct hf_kernel *k, unsigned type, struct hf_counters *ret)
 {
     int cpus = libbpf_num_possible_cpus();

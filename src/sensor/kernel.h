@@ -83,6 +83,8 @@ HF_MUSTUSE int hf_kernel_settings(struct hf_kernel *k, const struct hf_settings 
 HF_MUSTUSE int hf_kernel_seed_sockets(struct hf_kernel *k, struct hf_err *err);
 /* Brings the rates of containers up to date with what their connections carried (capability "tcp-volume"; without it 0, and they lack that).  Before they are read. */
 HF_MUSTUSE int hf_kernel_count_streams(struct hf_kernel *k, struct hf_err *err);
+/* The bulk ring was read just now, something was in it, and it is read again within 6 ms: the next record need not wake the reader. */
+void hf_kernel_looks_again(struct hf_kernel *k, uint64_t now_ns);
 /* Sums over all processors. */
 void hf_kernel_counters(struct hf_kernel *k, unsigned type, struct hf_counters *ret);
 

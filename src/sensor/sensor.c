@@ -853,7 +853,8 @@ static int start(struct sensor *s, struct hf_err *err)
     s->epoll = epoll_create1(EPOLL_CLOEXEC);
     const int fds[] = {hf_kernel_critical(s->kernel)->fd, hf_kernel_bulk(s->kernel)->fd, s->o.out_fd};
     for (size_t i = 0; i < HF_ARRAY_LEN(fds); i++) {
-        struct epoll_event e = {.events = EPOLLIN, .data.fd = fds[i]};
+        /* the bulk ring wakes when it has waited long enough (bpf/emit.h), not as soon as there is something in it */
+        struct epoll_event e = {.events = EPOLLIN | (i == 1 ? EPOLLET : 0), .data.fd = fds[i]};
         if (s->epoll < 0 || epoll_ctl(s->epoll, EPOLL_CTL_ADD, fds[i], &e) < 0)
             return hf_fail(err, -errno, "the rings could not be waited for");
     }
@@ -908,7 +909,10 @@ static void loop(struct sensor *s)
             else if (s->files && events[i].data.fd == hf_files_fd(s->files))
                 hf_files_read(s->files);
         }
-        busy = drain(s) > 0 || n > 0 || !hf_frames_room(&s->frames);
+        size_t found = drain(s);
+        busy = found > 0 || n > 0 || !hf_frames_room(&s->frames);
+        if (found)
+            hf_kernel_looks_again(s->kernel, hf_boot_ns()); /* after POLL_MS at most: a wake-up before that would be for nothing */
         if (!hf_frames_room(&s->frames)) /* the rings are readable all the while: wait for the other side instead */
             (void)poll(&(struct pollfd){s->o.out_fd, POLLOUT, 0}, 1, FULL_LOOK_MS);
         if (s->now_ns >= s->wait_containers_ns) {

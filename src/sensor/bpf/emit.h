@@ -109,8 +109,8 @@ static __always_inline bool hf_wanted(u64 cgroup_id, u32 type, bool urgent, stru
     return goes & HF_GOES;
 }
 
-/* When the reader of the bulk ring is woken: when much waits, and when nothing waited and the last wake-up is 5 ms ago.  A reader
- * that was woken looks again every 6 ms until it finds nothing (sensor.c), so nothing stays, and an idle host costs no wake-up. */
+/* When the reader of the bulk ring is woken: when much waits, and when nothing waited and neither a wake-up nor a look that found something (which counts as
+ * one) was within 5 ms.  Such a reader looks again every 6 ms until it finds nothing (sensor.c), so nothing stays, and an idle host costs no wake-up. */
 static __always_inline u64 hf_bulk_wake(u64 now)
 {
     u64 waiting = bpf_ringbuf_query(&hf_ring_bulk, BPF_RB_AVAIL_DATA);

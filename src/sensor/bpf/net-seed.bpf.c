@@ -54,7 +54,7 @@ static __always_inline bool take(struct hf_sock *hs, struct sock *sk, struct tas
     bool known = hs->flags & HF_SK_OWNED;
     if (known && (hs->container || !g->container))
         return false;
-    hf_fill_header(&hs->h, t, HF_EV_NET);
+    hf_fill_header_of(&hs->h, t, HF_EV_NET);
     hs->container = g->container;
     if (!known) {
         hs->cookie = cookie;
