@@ -106,6 +106,7 @@ enum {
     HF_GUARD_WHY_WRITE,      /* path: as its process sees it */
 };
 #define HF_GUARD_MAPPED 1u  /* `use` of DENIED, STALE, UNJUDGED, MEMORY, GONE: it was mapped for execution */
+#define HF_GUARD_STARTED 2u /* of UNJUDGED: a container's first program, stopped before its first instruction */
 #define HF_GUARD_BY_LSM 1u      /* numbers of the wire's HF_RUNG_* */
 #define HF_GUARD_BY_SIGNAL 3u
 #define HF_GUARD_BY_CGROUP 4u

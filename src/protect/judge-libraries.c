@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Libraries: what was mapped for execution is judged while its process is stopped, or, where it is only counted, afterwards. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "event/event.h"
 #include "protect/libraries.h"
 #include "protect/protect-internal.h"
 
 #define NOT_STOPPED_TRIES 10u /* of a tenth of a millisecond: the call is on its way out */
+#define ARGS 512u /* of a program's arguments, for the first two */
 #define STRICT (1u << HF_CLAUSE_SEALED | 1u << HF_CLAUSE_WRITTEN)
 
 static void go(struct hf_protect *p, const struct hf_guard_told *t, bool may)
@@ -33,15 +37,37 @@ static enum hf_prot_clause clause_of(const struct hf_prot_box *b, struct hf_span
     return hf_protect_clause(&as, path, j, &ignored);
 }
 
+/* Of the container's first program: also by the name it was called by, as the kernel half asks of others. */
+static enum hf_prot_clause clause_of_first(const struct hf_prot_box *b, const struct hf_guard_told *t, struct hf_span path, const struct hf_judgement *j, uint32_t *ret_bits)
+{
+    enum hf_prot_clause clause = hf_protect_clause(b, path, j, ret_bits);
+    char name[64], args[ARGS];
+    if (clause || !(*ret_bits & HF_GUARD_MANY))
+        return clause;
+    snprintf(name, sizeof name, "/proc/%u/cmdline", t->pid);
+    hf_autoclose int fd = open(name, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, args, sizeof args);
+    struct hf_span rest = hf_span(args, n > 0 ? (size_t)n : 0), word;
+    for (unsigned i = 0; i < 2 && hf_span_cut(&rest, '\0', &word); i++) {
+        struct hf_span called = hf_span_basename(hf_span_starts(word, HF_S("-")) ? hf_span_from(word, 1) : word);
+        clause = hf_prot_program_class(called);
+        if (clause && b->policy->clauses >> clause & 1)
+            return clause;
+        if (!hf_prot_multi_call(called))
+            break;
+    }
+    return HF_CLAUSE_NONE;
+}
+
 static void settle(struct hf_protect *p, struct hf_prot_box *b, const struct hf_guard_told *t, struct hf_span path, struct hf_judgement *j)
 {
     struct hf_guard_key key = {.container = t->container, .inode = t->inode, .dev = t->dev};
     struct hf_wire_hdr h;
     uint32_t bits = 0;
-    bool keep;
+    bool keep = true, first = t->use == HF_GUARD_STARTED;
     if (t->why == HF_GUARD_WHY_MEMORY)
         j->verdict = HF_VERDICT_MEMORY;
-    enum hf_prot_clause clause = clause_of(b, path, j, &keep, &bits);
+    enum hf_prot_clause clause = first ? clause_of_first(b, t, path, j, &bits) : clause_of(b, path, j, &keep, &bits);
     struct hf_guard_verdict v = {.ctime_ns = t->ctime_ns, .verdict = (clause ? HF_GUARD_DENY : HF_GUARD_ALLOW) | bits, .clause = clause};
     if (keep && !j->racy && j->ctime_ns == t->ctime_ns && hf_guard_kernel_verdict(p->k, &key, &v) == -E2BIG)
         hf_guard_kernel_flush_verdicts(p->k);
@@ -55,7 +81,7 @@ static void settle(struct hf_protect *p, struct hf_prot_box *b, const struct hf_
     j->dev = t->dev;
     j->ctime_ns = t->ctime_ns;
     hf_protect_remember(p, &key, path, j);
-    hf_protect_happened_as(p, b, &h, path, j, clause, b->enforced, HF_RUNG_SIGNAL, HF_USE_MMAP);
+    hf_protect_happened_as(p, b, &h, path, j, clause, b->enforced, HF_RUNG_SIGNAL, first ? HF_USE_EXEC : HF_USE_MMAP);
 }
 
 /* false: it has to wait. */
@@ -71,9 +97,9 @@ static bool look(struct hf_protect *p, struct hf_prot_box *b, struct hf_mapped *
     }
     if (rc == -EAGAIN && !late)
         return false;
-    if (rc < 0) { /* the call failed, or it is gone: nothing was mapped that could run */
+    if (rc < 0) { /* the call failed, or it is gone: nothing was mapped that could run.  A program that is not where it started is none to let go */
         p->counts_left += !b->enforced;
-        go(p, &m->t, true);
+        go(p, &m->t, m->t.use != HF_GUARD_STARTED);
         return true;
     }
     struct hf_span path = hf_protect_inside(b, hf_span_z(m->path));

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -59,9 +60,11 @@ int hf_library_open(const struct hf_guard_told *t, bool stopped, char *path, siz
         return rc;
     for (struct hf_span rest = hf_buf_span(&text), line; hf_span_line(&rest, &line);) {
         struct stat st;
-        if (!is_it(line, t->inode, &range, &where) || range.n > 40)
+        uint64_t from, to;
+        struct hf_span begin;
+        if (!is_it(line, t->inode, &range, &where) || !hf_span_cut(&range, '-', &begin) || hf_parse_u64(begin, 16, 0, UINT64_MAX, &from) < 0 || hf_parse_u64(range, 16, 0, UINT64_MAX, &to) < 0)
             continue;
-        snprintf(name, sizeof name, "/proc/%u/map_files/%.*s", t->pid, HF_SPAN_ARG(range));
+        snprintf(name, sizeof name, "/proc/%u/map_files/%" PRIx64 "-%" PRIx64, t->pid, from, to); /* low addresses have leading zeros in maps, and none here */
         int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         if (fd < 0)
             continue;

@@ -134,7 +134,7 @@ static void told(void *ctx, const struct hf_guard_told *t)
         told_write(p, b, t);
         return;
     }
-    if (t->use == HF_GUARD_MAPPED) {
+    if (t->use == HF_GUARD_MAPPED || t->use == HF_GUARD_STARTED) {
         hf_protect_mapped(p, b, t);
         return;
     }

@@ -7,13 +7,11 @@
  * Hooks as in mem.bpf.c: the security hook, or the trace of the memory map's lock (5.11), which nobody else pays for. */
 #include "guard.h"
 
-#define SIGSTOP 19
 #define PROT_EXEC 4
 #define MAP_ANONYMOUS 0x20
 #define READ_IMPLIES_EXEC 0x0400000
 #define PROT_READ 1
 
-__u32 hf_guard_libs = 0; /* the guard looks at them; 0: nobody is stopped any more */
 
 static __always_inline bool is_own(struct file *file, struct inode *inode, u32 root_dev)
 {
@@ -46,32 +44,15 @@ static __always_inline int on_map(struct task_struct *t, struct file *file, u32 
     }
     if (!denied && !hf_guard_libs)
         return 0;
-    u32 pid = (u32)BPF_CORE_READ(t, tgid), flags = r->flags;
-    if (!counts && !denied) {
-        if (bpf_map_update_elem(&hf_guard_stopped, &pid, &flags, BPF_ANY)) {
-            denied = flags & HF_GUARD_CLOSED; /* no room: nobody would let it go again */
-            if (!denied)
-                return 0;
-        } else {
-            hf_guard_stopped_used = 1;
-            bpf_send_signal(SIGSTOP);
-        }
+    bool stopped = !counts && !denied && stop_until_judged(t, r->flags);
+    if (!counts && !denied && !stopped) {
+        denied = r->flags & HF_GUARD_CLOSED;
+        if (!denied)
+            return 0;
     }
     if (!counts && denied && rung == HF_GUARD_BY_SIGNAL)
         bpf_send_signal(SIGKILL);
-    struct hf_guard_told *e = tell_begin(t, r, f.why, denied ? rung : 0);
-    if (e) {
-        e->inode = f.inode;
-        e->ctime_ns = f.ctime_ns;
-        e->dev = f.dev;
-        e->mode = f.mode;
-        e->clause = f.clause;
-        e->use = HF_GUARD_MAPPED;
-        bpf_ringbuf_submit(e, 0);
-    } else if (!counts && !denied) { /* the guard does not know: it looks for such each second */
-        flags |= HF_GUARD_UNTOLD;
-        bpf_map_update_elem(&hf_guard_stopped, &pid, &flags, BPF_ANY);
-    }
+    tell_file(t, r, &f, HF_GUARD_MAPPED, denied ? rung : 0, stopped);
     return !counts && denied;
 }
 

@@ -14,6 +14,7 @@ __u32 hf_guard_rules_n = 0;
 __u64 hf_guard_lost = 0;
 __u32 hf_guard_free_used = 0;
 __u32 hf_guard_stopped_used = 0;
+__u32 hf_guard_libs = 0;
 
 /* ---- programs ---- */
 
@@ -56,6 +57,13 @@ static __always_inline bool called_wrongly(struct task_struct *t, u32 flags)
     return ((flags & HF_GUARD_SHELLS) && (bits & HF_GUARD_NAME_SHELL)) || ((flags & HF_GUARD_PACKAGES) && (bits & HF_GUARD_NAME_PACKAGES));
 }
 
+/* A container's first program may be opened before the guard has marked what it lies on, and come here when the rule is there: it is looked at now.  Nobody is
+ * in the container yet who could let it go on (SIGCONT). */
+static __always_inline bool waits_for_judgement(const struct hf_guard_rule *r, bool first, u32 why)
+{
+    return first && why == HF_GUARD_WHY_UNJUDGED && hf_guard_libs && !(r->flags & HF_GUARD_COUNT);
+}
+
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(hf_guard_exec, struct task_struct *t, int old_pid, struct linux_binprm *bprm)
 {
@@ -65,7 +73,8 @@ int BPF_PROG(hf_guard_exec, struct task_struct *t, int old_pid, struct linux_bin
     struct hf_guard_rule *r = rule_of(t);
     if (!r || is_runtime(t))
         return 0;
-    if (!r->begun)
+    bool first = !r->begun;
+    if (first)
         r->level = (u32)BPF_CORE_READ(t, cred, user_ns, level);
     r->begun = 1;
     if (!(r->flags & HF_GUARD_EXEC) || is_free(t))
@@ -81,6 +90,10 @@ int BPF_PROG(hf_guard_exec, struct task_struct *t, int old_pid, struct linux_bin
     if (lenient(r, f.why)) {
         if (f.why == HF_GUARD_WHY_STALE) /* so that it is judged when it starts again */
             tell_exec(t, r, &f, BPF_CORE_READ(bprm, filename), 0);
+        return 0;
+    }
+    if (waits_for_judgement(r, first, f.why) && stop_until_judged(t, r->flags)) {
+        tell_file(t, r, &f, HF_GUARD_STARTED, 0, true);
         return 0;
     }
     if (!(r->flags & HF_GUARD_COUNT))
@@ -101,7 +114,7 @@ int BPF_PROG(hf_guard_bprm, struct linux_binprm *bprm, int ret)
     if (!r || (r->flags & (HF_GUARD_EXEC | HF_GUARD_COUNT)) != HF_GUARD_EXEC || is_runtime(t) || is_free(t))
         return 0;
     look(BPF_CORE_READ(bprm, file), r, &f);
-    if (!f.why || lenient(r, f.why))
+    if (!f.why || lenient(r, f.why) || waits_for_judgement(r, !r->begun, f.why)) /* hf_guard_exec stops that one */
         return 0;
     tell_exec(t, r, &f, BPF_CORE_READ(bprm, filename), HF_GUARD_BY_LSM);
     return -EPERM;

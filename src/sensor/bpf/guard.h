@@ -16,6 +16,7 @@
 #define CGROUP_V2 255u
 #define EPERM 1
 #define SIGKILL 9
+#define SIGSTOP 19
 #define CTIME_FLAGS 0x80000000u /* 6.13 (4e40eff0b573): the time was asked for */
 #define BPF_ALLOWED 1
 
@@ -27,6 +28,7 @@ extern __u32 hf_guard_rules_n;              /* no container is protected: nothin
 extern __u64 hf_guard_lost;
 extern __u32 hf_guard_free_used;            /* somebody ever was */
 extern __u32 hf_guard_stopped_used;         /* the same, of hf_guard_stopped */
+extern __u32 hf_guard_libs;                 /* the guard looks at who is stopped; 0: nobody is any more */
 
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
@@ -258,4 +260,35 @@ static __always_inline void tell_exec(struct task_struct *t, const struct hf_gua
     long n = bpf_probe_read_kernel_str(e->path, sizeof e->path, filename);
     e->path_len = n > 1 ? (u32)n - 1 : 0;
     bpf_ringbuf_submit(e, 0);
+}
+
+/* ---- stopping ---- */
+
+/* The running task stops on its way out of the kernel until the guard has looked at the file; false: nobody would let it go again. */
+static __always_inline bool stop_until_judged(struct task_struct *t, u32 flags)
+{
+    u32 pid = (u32)BPF_CORE_READ(t, tgid);
+    if (bpf_map_update_elem(&hf_guard_stopped, &pid, &flags, BPF_ANY))
+        return false;
+    hf_guard_stopped_used = 1;
+    bpf_send_signal(SIGSTOP);
+    return true;
+}
+
+/* What it is stopped for, or what would have stopped it (rung 0), or was refused. */
+static __always_inline void tell_file(struct task_struct *t, const struct hf_guard_rule *r, const struct found *f, u32 use, u32 rung, bool stopped)
+{
+    struct hf_guard_told *e = tell_begin(t, r, f->why, rung);
+    if (e) {
+        e->inode = f->inode;
+        e->ctime_ns = f->ctime_ns;
+        e->dev = f->dev;
+        e->mode = f->mode;
+        e->clause = f->clause;
+        e->use = use;
+        bpf_ringbuf_submit(e, 0);
+    } else if (stopped) { /* the guard does not know: it looks for such each second */
+        u32 pid = (u32)BPF_CORE_READ(t, tgid), flags = r->flags | HF_GUARD_UNTOLD;
+        bpf_map_update_elem(&hf_guard_stopped, &pid, &flags, BPF_ANY);
+    }
 }
