@@ -502,10 +502,10 @@ static int proc_event(struct hf_track *t, struct hf_event *ev, struct hf_event *
     return rc;
 }
 
-/* Only a number: the process that has it now, or had it last.  The header gets what is known of it. */
+/* Only a number, and perhaps its start: the process that has it now, or had it last.  The header gets what is known of it. */
 static void by_number_only(struct hf_track *t, struct hf_event *ev)
 {
-    struct hf_node *n = find(t, ev->h->pid, 0);
+    struct hf_node *n = find(t, ev->h->pid, ev->h->start_ns);
     struct hf_wire_hdr *h = &ev->u.hdr;
     if (!n)
         return;
