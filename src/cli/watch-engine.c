@@ -39,6 +39,7 @@
 #define USERS_MAX (4u << 20)
 #define MAP_MAX (64u << 20)
 #define TREE_DEPTH 8u /* deeper processes are not indented further */
+#define ID_SHOWN 14u /* time and counter: enough to find an alert by */
 #define NEEDS_BYTES 4096u /* names of rules that need one class of hooks */
 #define HELD_MS 50 /* while alerts are held */
 #define BEFORE_SHOWN 4u /* lines of what came before an alert on a terminal; the rest has `rules why` */
@@ -159,6 +160,8 @@ static void alert(void *ctx, const struct hf_alert *told)
         hf_buf_add_escaped(&w->line, a->summary, 0);
         if (a->taken)
             hf_buf_addf(&w->line, " [%s: %s]", hf_response_name(a->respond[0]), a->taken);
+        if (w->o->log) /* what `rules why` and `rules except` take */
+            hf_buf_addf(&w->line, "%s  %.*s%s", w->o->colour ? "\033[2m" : "", (int)HF_MIN(a->id.n, (size_t)ID_SHOWN), a->id.p, w->o->colour ? "\033[0m" : "");
         hf_buf_addc(&w->line, '\n');
         if (a->event)
             hf_watch_reached(a->event, &w->line);

@@ -360,6 +360,8 @@ def test_rules_except(run, rules, told, tmp_path):
     assert code == 2 and "must name more than its rule" in err and file.read_text() == "- rule: x\n"
     assert run("watch", "--replay", REC, "--rules", rules, "--exceptions", file)[0] == 2
     assert run("rules", "except", alert["id"], "--from", told, "--exceptions", file, "--expires", "soon")[0] == 2
+    code, out, err = run("rules", "except", alert["id"], "--from", told, "--exceptions", tmp_path / "over.yaml", "--expires", "2024-01-31")
+    assert code == 2 and "is over" in err and not (tmp_path / "over.yaml").exists()
 
 
 def test_alerts_of_the_last_run_are_kept(watch, busybox, run, rules, tmp_path):  # noqa: F811
@@ -372,6 +374,21 @@ def test_alerts_of_the_last_run_are_kept(watch, busybox, run, rules, tmp_path): 
     alert = next(a for a in map(json.loads, kept.read_text().splitlines()) if a["rule"] == TEMPORARY)
     code, out, err = run("rules", "why", alert["id"], "--state", tmp_path / "state")
     assert (code, err) == (0, "") and "container  known\n" in out
+    # what people are shown names it, too
+    with open(tmp_path / "shown", "wb") as shown:
+        p = subprocess.Popen([w.process.args[0], "watch", "--alerts-only", "--budget", "0", "--rules", rules, "--state", tmp_path / "state"], stdout=shown, stderr=subprocess.DEVNULL)
+        try:
+            end = time.monotonic() + 60
+            for i in range(60):
+                drop_and_run(busybox, f"shown{i}")
+                if TEMPORARY in (tmp_path / "shown").read_text() or time.monotonic() > end:
+                    break
+        finally:
+            p.send_signal(signal.SIGINT)
+            p.wait()
+    line = next(l for l in (tmp_path / "shown").read_text().splitlines() if TEMPORARY in l)
+    code, out, err = run("rules", "why", line.split()[-1], "--state", tmp_path / "state")
+    assert (code, err) == (0, "") and f"rule       {TEMPORARY}\n" in out and "container  shown" in out
 
 
 def test_too_many_operands(run):
