@@ -254,6 +254,7 @@ static int start(struct hf_watch_opts *o, const struct named *named, struct hf_e
     else if (named->record)
         rc = open_record(named->record, &record, err);
     o->record_fd = record;
+    o->goes_on = named->prot || named->respond || record >= 0;
     hf_autoclose int lock = -1; /* as long as this process, or the guard */
     if (rc == 0 && named->prot && !named->no_guard)
         rc = lock = hf_protect_lock(named->state, err);

@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <time.h>
 
@@ -65,16 +66,43 @@ struct watch {
     uint64_t needs_told[2]; /* which demands were: those of all rules, those of the modest ones */
     uint64_t offset_ns, seed, seq, alerts, lost, bad;
     struct hf_recorder *recorder; /* NULL: none, or it has ended */
-    bool record_failed;
+    bool record_failed, unread; /* unread: who reads the output has left */
+    int out_errno;              /* of the last thing that could not be written to the output */
+    uint64_t unwritten;
     bool stopped, silent; /* the privileged half said so; it has not been heard for long */
     unsigned quiet_ms;    /* since it was heard */
     unsigned loading;     /* so many more words from it until it has certainly loaded what it was asked for: one may have been under way */
 };
 
+static void write_out(struct watch *w, struct hf_span s)
+{
+    if (s.n && fwrite(s.p, 1, s.n, stdout) != s.n)
+        w->out_errno = errno;
+}
+
 static void put(struct watch *w)
 {
     if (hf_buf_ok(&w->line))
-        fwrite(w->line.p, 1, w->line.n, stdout);
+        write_out(w, hf_buf_span(&w->line));
+}
+
+/* An output that takes nothing (a full disk) is an alert that nobody sees: said, counted, and tried again.  A reader that left has seen enough. */
+static void flush(struct watch *w)
+{
+    if (fflush(stdout) != 0)
+        w->out_errno = errno;
+    if (!w->out_errno)
+        return;
+    if (w->out_errno == EPIPE && !w->o->goes_on) {
+        w->unread = true;
+    } else if (!w->unwritten++) {
+        if (w->out_errno == EPIPE)
+            hf_log(HF_LOG_ERR, "output", "nobody reads the output any more: alerts are not seen there; policies, actions and the recording go on");
+        else
+            hf_log(HF_LOG_ERR, "output", "the output could not be written: %s; what is told is lost until it can be", hf_err_name(-w->out_errno));
+    }
+    w->out_errno = 0;
+    clearerr(stdout);
 }
 
 /* Whether what happened in a container of this name and id is asked for; both empty: on the host. */
@@ -179,7 +207,7 @@ static void tell_held(void *ctx, struct hf_span log, struct hf_span line)
     struct watch *w = ctx;
     if (w->o->log && log.n)
         log_alert(w, log);
-    fwrite(line.p, 1, line.n, stdout);
+    write_out(w, line);
 }
 
 static bool leave_held(void *ctx, struct hf_span id)
@@ -662,7 +690,7 @@ static void frame(struct watch *w, uint64_t boot_ns, struct hf_span records)
     (void)held_due(w, boot_ns);
     if (w->engine)
         hf_engine_tick(w->engine, boot_ns + w->offset_ns, false);
-    fflush(stdout);
+    flush(w);
 }
 
 /* What was decided about the cost: taken in as if the sensor had told it. */
@@ -682,12 +710,16 @@ static void loop(struct watch *w, int fd)
     w->loading = 1;
     w->ask_other = true;
     ask_anew(w);
-    for (;;) {
+    struct stat st;
+    /* of a pipe it is known at once when nobody reads it any more, not with the next event */
+    int out_fd = !w->o->goes_on && fstat(STDOUT_FILENO, &st) == 0 && S_ISFIFO(st.st_mode) ? STDOUT_FILENO : -1;
+    while (!w->unread) {
         ask(w);
-        struct pollfd p[2] = {{fd, POLLIN, 0}, {w->reload_fd, POLLIN, 0}};
+        struct pollfd p[3] = {{fd, POLLIN, 0}, {w->reload_fd, POLLIN, 0}, {out_fd, 0, 0}};
         int wait_ms = held_due(w, hf_boot_ns()) ? HELD_MS : HEARTBEAT_MS;
-        fflush(stdout);
-        int ready = poll(p, 2, wait_ms);
+        flush(w);
+        int ready = poll(p, 3, wait_ms);
+        w->unread |= ready > 0 && (p[2].revents & POLLERR);
         w->quiet_ms += ready == 0 ? (unsigned)wait_ms : 0;
         if (ready == 0 && w->quiet_ms >= (w->loading ? LOADING_MS : HEARTBEAT_MS) && !w->stopped && !w->silent) { /* it unloads its programs after its last word */
             w->silent = true;
@@ -710,7 +742,7 @@ static void loop(struct watch *w, int fd)
         if (w->ask_answered && w->engine) {
             w->ask_answered = false;
             tell_needs(w, hf_engine_rules(w->engine));
-            fflush(stdout);
+            flush(w);
         }
     }
 }
@@ -725,7 +757,7 @@ static void show_map(struct watch *w)
     struct hf_err err = HF_ERR_INIT;
     hf_autobuf out = HF_BUF_INIT(MAP_MAX);
     if (hf_watch_map(w->track, w->o->json, on_map, w, &out, &err) == 0) {
-        fwrite(out.p, 1, out.n, stdout);
+        write_out(w, hf_buf_span(&out));
         return;
     }
     hf_log(HF_LOG_ERR, "map", "%s", err.msg);
@@ -740,7 +772,7 @@ static void done(struct watch *w)
     hf_held_free(w->held);
     if (w->engine)
         hf_engine_tick(w->engine, 0, true);
-    fflush(stdout);
+    flush(w);
     tell_excepted(w);
     hf_engine_free(w->engine);
     hf_excepts_free(w->excepts);
@@ -759,6 +791,8 @@ static int losses(const struct watch *w, struct hf_err *err)
         return hf_fail(err, HF_E_INCOMPLETE, "%llu records could not be read or kept", (unsigned long long)w->bad);
     if (w->lost)
         return hf_fail(err, HF_E_INCOMPLETE, "%llu events were lost", (unsigned long long)w->lost);
+    if (w->unwritten)
+        return hf_fail(err, HF_E_INCOMPLETE, "the output could not be written %llu times: what it should have told is lost", (unsigned long long)w->unwritten);
     return 0;
 }
 
@@ -776,6 +810,8 @@ int hf_watch_engine(const struct hf_watch_opts *o, int fd, struct hf_err *err)
     loop(&w, fd);
     end_recording(&w);
     done(&w);
+    if (w.unread)
+        return hf_fail(err, -EIO, "nobody reads the output");
     if (!w.stopped)
         return hf_fail(err, -ECONNRESET, "the sensor ended without a word: it was killed or did not start; what happened since is not known");
     rc = losses(&w, err);
@@ -807,9 +843,11 @@ int hf_watch_replay(const struct hf_watch_opts *o, int fd, struct hf_err *err)
     rc = prepare(&w, err);
     if (rc < 0)
         return rc;
-    while ((rc = hf_recording_next(r, &f, &inner)) > 0)
+    while (!w.unread && (rc = hf_recording_next(r, &f, &inner)) > 0)
         frame(&w, f.boot_ns, f.records);
     done(&w);
+    if (w.unread)
+        return hf_fail(err, -EIO, "nobody reads the output");
     if (rc < 0)
         return hf_fail(err, HF_E_INCOMPLETE, "%s; %llu events were read before", inner.msg, (unsigned long long)w.seq);
     if (hf_span_eqz(hf_recording_reason(r), "limit"))

@@ -364,6 +364,32 @@ def test_rules_except(run, rules, told, tmp_path):
     assert code == 2 and "is over" in err and not (tmp_path / "over.yaml").exists()
 
 
+def test_an_output_that_cannot_be_written_is_said(binary, rules):
+    """A full disk swallows no alert in silence; who reads a pipe and leaves (| head) has seen enough."""
+    for more in ([], ["--json"], ["--map"]):
+        command = [binary, "watch", "--replay", REC, *more, *([] if more == ["--map"] else ["--rules", rules])]
+        with open("/dev/full", "wb") as full:
+            p = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+        assert p.returncode == 4 and "could not be written: No space left on device" in p.stderr, p.stderr
+        p = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        p.stdout.close()
+        assert p.stderr.read() == "" and p.wait() == 3
+
+
+def test_watch_ends_when_nobody_reads_it(binary, watch, rules, tmp_path):  # noqa: F811
+    watch("--json", "--state", tmp_path / "other").end()  # skips where there is no watching
+    command = [binary, "watch", "--rules", rules, "--container", "there-is-none", "--budget", "0", "--state", tmp_path / "state"]  # and tells nothing
+    p = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    p.stdout.close()
+    assert p.wait(60) == 3 and p.stderr.read() == ""
+    p = subprocess.Popen([*command, "--json", "--record", tmp_path / "r.hfrec"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    p.stdout.close()
+    said = p.stderr.readline()
+    assert "nobody reads the output any more" in said and p.poll() is None
+    p.send_signal(signal.SIGINT)
+    assert p.wait(60) == 4
+
+
 def test_alerts_of_the_last_run_are_kept(watch, busybox, run, rules, tmp_path):  # noqa: F811
     w = watch("--json", "--rules", rules, "--state", tmp_path / "state")
     drop_and_run(busybox, "known")
