@@ -1061,6 +1061,7 @@ def test_killed_while_it_had_frozen(respond, box, tmp_path):
         p.kill()
         p.wait()
         assert goes_on(spin.pid) and wait(lambda: not helper())
+        assert not (tmp_path / "evidence.tar").exists(), "half an evidence is none"
     finally:
         p.kill()
         spin.kill()
