@@ -310,6 +310,8 @@ static int policies(struct named *named, struct hf_prot_set **ret, struct hf_err
     if (named->leaving == MAP_FAILED)
         return hf_fail(err, -ENOMEM, "no memory");
     int rc = hf_cli_policies(named->policies.v, named->policies.n, ret, err);
+    if (rc >= 0 && !hf_prot_count(*ret))
+        return hf_fail(err, HF_E_USAGE, "--policy %.200s: no policy is in it", named->policies.v[0]);
     named->prot = *ret;
     return rc;
 }

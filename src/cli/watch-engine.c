@@ -66,6 +66,7 @@ struct watch {
     uint64_t needs_told[2]; /* which demands were: those of all rules, those of the modest ones */
     uint64_t offset_ns, seed, seq, alerts, lost, bad;
     struct hf_recorder *recorder; /* NULL: none, or it has ended */
+    bool met; /* a container that is asked for */
     bool record_failed, unread; /* unread: who reads the output has left */
     int out_errno;              /* of the last thing that could not be written to the output */
     uint64_t unwritten;
@@ -349,6 +350,9 @@ static void status(struct watch *w, const struct hf_event *ev)
     while (hf_event_pair(&rest, &name, &value)) {
         if (hf_span_eqz(name, "state") && hf_span_eqz(value, "stopped"))
             w->stopped = true;
+        if (hf_span_eqz(name, "state") && hf_span_eqz(value, "started") && !w->met && w->ask_fd >= 0 && (w->o->container || w->o->filter.image)) /* a mistyped name is as silent as a quiet container */
+            hf_log(HF_LOG_NOTICE, "none_yet", "no container that runs now is of %s%s%s%s; those that start are waited for", w->o->container ? "this name or id: " : "such an image: ",
+                    w->o->container ? w->o->container : w->o->filter.image, w->o->container && w->o->filter.image ? ", and image " : "", w->o->container && w->o->filter.image ? w->o->filter.image : "");
         if (hf_span_eqz(name, "asked"))
             w->ask_answered = true;
         if (hf_span_starts(name, HF_S("costly.")))
@@ -391,6 +395,7 @@ static void record(struct watch *w, struct hf_span bytes)
         w->lost += ev.u.loss.count;
     if (ev.type == HF_EV_STATUS)
         status(w, &ev);
+    w->met |= ev.type == HF_EV_CONTAINER && wanted(w, ev.container);
     if (rc == 0 || (ev.type == HF_EV_FILE && !ev.container && !w->o->host)) /* the host's files are watched for what containers do to them */
         return;
     told(w, &ev);
