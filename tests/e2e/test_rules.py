@@ -161,6 +161,11 @@ def test_rules_list(run, rules):
     assert told["Never here"]["what"] == "A file is read." and not told["Never here"]["enabled"]
 
 
+def test_paths_of_the_rules_that_come_with_it_are_plain(run):
+    rules = json.loads(run("rules", "list", "--json")[1])
+    assert len(rules) > 100 and not [r for r in rules if "/../" in r["file"]]
+
+
 def test_rules_explain(run, rules):
     code, out, err = run("rules", "explain", TEMPORARY.upper(), "--rules", rules, "--recording", REC)
     assert (code, err) == (0, "")
