@@ -478,6 +478,32 @@ static void runtime_that_was_there_before(void)
     OK(ev.proc && !hf_proc_is_runtime(ev.proc));
 }
 
+/* What the guard says of a process: it brings number and start, and has no more of what the tracker knows. */
+static void judged(struct hf_track *t, uint32_t pid, uint64_t start_ns, uint64_t cgroup, const char *comm)
+{
+    struct hf_wire_verdict v = {.h = rec_hdr(pid, 1, start_ns, cgroup, 90 * S, comm), .path_len = 1};
+    v.h.flags = HF_F_PID_ONLY;
+    v.h.ns_pid = 0;
+    rec_begin(&r, &v, sizeof v, HF_EV_VERDICT);
+    rec_text(&r, HF_S("x"));
+    feed(t, rec_end(&r));
+}
+
+static void who_was_judged(void)
+{
+    hf_cleanup(hf_track_freep) struct hf_track *t = fresh(NULL);
+    exec(t, 1, 0, 0, "/sbin/init", 1 * S);
+    exec(t, 20, 1, 70, "/usr/bin/perl", 20 * S);
+    judged(t, 20, 20 * S, 70, "perl");
+    OK(ev.proc && ev.proc->pid == 20 && ev.h->ns_pid == ev.proc->ns_pid && ev.h->ns_pid);
+    EQ_S(ev.proc->exe, "/usr/bin/perl");
+    judged(t, 20, 60 * S, 70, "late"); /* another one has the number by now, and nothing else was told of it */
+    OK(ev.proc && ev.proc->start_ns == 60 * S && !ev.proc->exe.n);
+    EQ_S(ev.proc->comm, "late");
+    judged(t, 99, 0, 70, "none");
+    OK(!ev.proc);
+}
+
 /* A session's first process goes when what lies between it and the rest of its session is gone already. */
 /* Starters that ended and whose children live on (a container's first program has such) do not cost the living their places. */
 static void storm_beside_quiet_ones(void)
@@ -618,6 +644,7 @@ int main(void)
     sessions();
     sessions_through_a_runtime_within();
     runtime_that_was_there_before();
+    who_was_judged();
     credentials();
     peers();
     reached();

@@ -507,6 +507,8 @@ static void by_number_only(struct hf_track *t, struct hf_event *ev)
 {
     struct hf_node *n = find(t, ev->h->pid, ev->h->start_ns);
     struct hf_wire_hdr *h = &ev->u.hdr;
+    if (!n && h->start_ns) /* then name and user came with it */
+        n = of_header(t, ev);
     if (!n)
         return;
     t->pin = n;
