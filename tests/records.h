@@ -49,7 +49,7 @@ static inline struct hf_wire_hdr rec_hdr(uint32_t pid, uint32_t ppid, uint64_t s
 }
 
 /* args: NUL between, as the kernel gives them. */
-static inline struct hf_span rec_exec(struct rec *r, struct hf_wire_hdr h, struct hf_wire_exec x, const char *path, struct hf_span args, const char *cwd, struct hf_span env)
+static inline struct hf_span rec_program(struct rec *r, __u16 type, struct hf_wire_hdr h, struct hf_wire_exec x, const char *path, struct hf_span args, const char *cwd, struct hf_span env)
 {
     x.h = h;
     x.path_len = (__u16)strlen(path);
@@ -57,13 +57,18 @@ static inline struct hf_span rec_exec(struct rec *r, struct hf_wire_hdr h, struc
     x.cwd_len = (__u16)strlen(cwd);
     x.args_len = (__u32)args.n;
     x.env_len = (__u32)env.n;
-    rec_begin(r, &x, sizeof x, HF_EV_EXEC);
+    rec_begin(r, &x, sizeof x, type);
     rec_text(r, hf_span_z(path));
     rec_text(r, hf_span_z(path));
     rec_text(r, hf_span_z(cwd));
     rec_text(r, args);
     rec_text(r, env);
     return rec_end(r);
+}
+
+static inline struct hf_span rec_exec(struct rec *r, struct hf_wire_hdr h, struct hf_wire_exec x, const char *path, struct hf_span args, const char *cwd, struct hf_span env)
+{
+    return rec_program(r, HF_EV_EXEC, h, x, path, args, cwd, env);
 }
 
 static inline struct hf_span rec_file(struct rec *r, struct hf_wire_hdr h, struct hf_wire_file f, const char *path, const char *path2)

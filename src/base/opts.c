@@ -30,8 +30,8 @@ const char *hf_nearest(const char *word, const char *const *candidates)
     size_t least = NEAR + 1;
     for (; *candidates; candidates++) {
         size_t d = distance(word, *candidates);
-        /* A word shorter than the allowed distance would be near everything. */
-        if (d < least && d < HF_MAX(strlen(word), (size_t)1)) {
+        /* A word of which more than half would be another is near everything. */
+        if (d < least && 2 * d <= HF_MAX(strlen(word), strlen(*candidates)) && *word) {
             least = d;
             best = *candidates;
         }

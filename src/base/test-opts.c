@@ -100,6 +100,7 @@ int main(void)
     OK(!strcmp(hf_nearest("confgi", words), "config"));
     OK(hf_nearest("x", words) == NULL); /* near everything is near nothing */
     OK(hf_nearest("", words) == NULL);
+    OK(hf_nearest("frob", (const char *const[]){"on", "off", "log", NULL}) == NULL);
     OK(hf_nearest(huge, words) == NULL);
 
     hf_autobuf help = HF_BUF_INIT(1 << 16);

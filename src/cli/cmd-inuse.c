@@ -217,6 +217,8 @@ static int all(const char *state, const char *want, bool json, struct hf_buf *ou
     }
     if (rc == 0 && !shown && *want)
         rc = hf_fail(err, HF_E_NOT_FOUND, "no container of %.200s has been watched; \"holdfast watch\" keeps which packages run", want);
+    if (rc == 0 && !shown && !json)
+        hf_buf_addf(out, "no image has been watched with the state in %s; \"holdfast watch\" keeps which packages run\n", state);
     return rc;
 }
 

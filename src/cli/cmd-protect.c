@@ -35,6 +35,18 @@ static uint64_t number(hf_jnode n)
     return hf_jnum(n, &v) && v >= 0 && v < 1e18 ? (uint64_t)v : 0;
 }
 
+static bool is_guard(uint64_t pid)
+{
+    char path[64], to[16];
+    hf_autobuf comm = HF_BUF_INIT(64);
+    struct hf_err ignored = HF_ERR_INIT;
+    snprintf(path, sizeof path, "/proc/%llu/exe", (unsigned long long)pid);
+    if (readlink(path, to, sizeof to) < 0) /* one that is dead and not yet buried has none */
+        return false;
+    snprintf(path, sizeof path, "/proc/%llu/comm", (unsigned long long)pid);
+    return hf_read_file(path, &comm, &ignored) == 0 && hf_span_eqz(hf_span_trim(hf_buf_span(&comm)), "holdfast-guard");
+}
+
 static void cell(struct hf_buf *out, struct hf_span s, size_t width)
 {
     size_t used = hf_buf_add_escaped(out, s, width);
@@ -47,7 +59,10 @@ static void policies_text(hf_jnode root, struct hf_buf *out)
     {
         hf_buf_addz(out, "\npolicy ");
         hf_buf_add_escaped(out, hf_jgetstr(p, "policy"), 0);
-        hf_buf_addf(out, ": %.*s%s%s", HF_SPAN_ARG(hf_jgetstr(p, "mode")), hf_jis_true(hf_jget(p, "maintenance")) ? ", in a maintenance window" : "", hf_jis_true(hf_jget(p, "disarmed")) ? ", DISARMED: " : "");
+        hf_buf_addf(out, ": %.*s", HF_SPAN_ARG(hf_jgetstr(p, "mode")));
+        if (!hf_span_eq(hf_jgetstr(p, "mode"), hf_jgetstr(p, "mode_of_file")))
+            hf_buf_addf(out, " (its file says %.*s)", HF_SPAN_ARG(hf_jgetstr(p, "mode_of_file")));
+        hf_buf_addf(out, "%s%s", hf_jis_true(hf_jget(p, "maintenance")) ? ", in a maintenance window" : "", hf_jis_true(hf_jget(p, "disarmed")) ? ", DISARMED: " : "");
         hf_buf_add_escaped(out, hf_jgetstr(p, "why"), 0);
         hf_buf_addf(out, "; refused %llu, would have refused %llu\n", (unsigned long long)number(hf_jget(p, "refused")), (unsigned long long)number(hf_jget(p, "would_have_refused")));
         HF_JFOREACH(c, hf_jget(p, "clauses"))
@@ -65,6 +80,16 @@ static void policies_text(hf_jnode root, struct hf_buf *out)
     }
 }
 
+static bool is_off(hf_jnode root, struct hf_span policy)
+{
+    if (hf_jis_true(hf_jget(root, "all_off")))
+        return true;
+    HF_JFOREACH(p, hf_jget(root, "policies"))
+    if (hf_span_eq(hf_jgetstr(p, "policy"), policy))
+        return hf_span_eqz(hf_jgetstr(p, "mode"), "off");
+    return false;
+}
+
 static void containers_text(hf_jnode root, struct hf_buf *out)
 {
     if (hf_jfirst(hf_jget(root, "containers")))
@@ -74,7 +99,7 @@ static void containers_text(hf_jnode root, struct hf_buf *out)
         cell(out, hf_jgetstr(c, "name"), 24);
         cell(out, hf_jgetstr(c, "image"), 28);
         cell(out, hf_jgetstr(c, "policy"), 20);
-        hf_buf_addf(out, "%-10s %8llu %8llu\n", hf_jis_true(hf_jget(c, "enforced")) ? "enforced" : "counted", (unsigned long long)number(hf_jget(c, "refused")),
+        hf_buf_addf(out, "%-10s %8llu %8llu\n", hf_jis_true(hf_jget(c, "enforced")) ? "enforced" : is_off(root, hf_jgetstr(c, "policy")) ? "off" : "counted", (unsigned long long)number(hf_jget(c, "refused")),
                 (unsigned long long)number(hf_jget(c, "would_have_refused")));
     }
     hf_buf_addf(out, "\n%llu containers without a policy\n", (unsigned long long)number(hf_jget(root, "containers_without_policy")));
@@ -126,7 +151,8 @@ static int status(int argc, char **argv)
     if (rc < 0)
         return hf_cli_fail(&err, rc);
     hf_jnode root = hf_json_root(doc);
-    bool alive = (uint64_t)time(NULL) <= number(hf_jget(root, "time")) + HF_PROTECT_ALIVE_S, whole = alive;
+    /* what ended within the last seconds has written just as lately as what runs */
+    bool alive = (uint64_t)time(NULL) <= number(hf_jget(root, "time")) + HF_PROTECT_ALIVE_S && is_guard(number(hf_jget(root, "pid"))), whole = alive;
     HF_JFOREACH(p, hf_jget(root, "policies"))
     HF_JFOREACH(c, hf_jget(p, "clauses"))
     whole &= hf_jis_true(hf_jget(c, "proved"));
@@ -193,18 +219,19 @@ static bool known_policy(const char *state, const char *policy)
 /* Whether the guard that wrote the status is there: then it holds its pins, and lets go by itself. */
 static bool guard_runs(const char *state)
 {
-    char path[64], to[16];
-    hf_autobuf text = HF_BUF_INIT(STATUS_MAX), comm = HF_BUF_INIT(64);
+    hf_autobuf text = HF_BUF_INIT(STATUS_MAX);
     hf_cleanup(hf_json_doc_freep) struct hf_json_doc *doc = NULL;
     struct hf_err ignored = HF_ERR_INIT;
     if (read_state(state, "status.json", &text, &ignored) < 0 || hf_json_parse(hf_buf_span(&text), &doc, &ignored) < 0)
         return false;
-    unsigned long long pid = number(hf_jget(hf_json_root(doc), "pid"));
-    snprintf(path, sizeof path, "/proc/%llu/exe", pid);
-    if (readlink(path, to, sizeof to) < 0) /* one that is dead and not yet buried has none */
-        return false;
-    snprintf(path, sizeof path, "/proc/%llu/comm", pid);
-    return hf_read_file(path, &comm, &ignored) == 0 && hf_span_eqz(hf_span_trim(hf_buf_span(&comm)), "holdfast-guard");
+    return is_guard(number(hf_jget(hf_json_root(doc), "pid")));
+}
+
+static int later(const char *state)
+{
+    if (!guard_runs(state))
+        fprintf(stderr, "holdfast: note: no watch with policies runs with the state in %s; this counts from the next one on\n", state);
+    return HF_EXIT_OK;
 }
 
 static int mode(int argc, char **argv)
@@ -230,7 +257,7 @@ static int mode(int argc, char **argv)
     if (!known_policy(state, args[0]))
         return hf_cli_fail(&err, hf_fail(&err, HF_E_USAGE, "no policy \"%s\" is in force (holdfast protect status)", args[0]));
     rc = change(state, args[0], i == 5 ? (int)HF_OVERRIDE_NONE : (int)i, &err);
-    return rc < 0 ? hf_cli_fail(&err, rc) : HF_EXIT_OK;
+    return rc < 0 ? hf_cli_fail(&err, rc) : later(state);
 }
 
 static int all(const char *name, const char *summary, const char *details, int to, int argc, char **argv)
@@ -256,7 +283,7 @@ static int all(const char *name, const char *summary, const char *details, int t
         hf_hold_release_all(state);
     }
     rc = change(state, NULL, to, &err);
-    return rc < 0 ? hf_cli_fail(&err, rc) : HF_EXIT_OK;
+    return rc < 0 ? hf_cli_fail(&err, rc) : later(state);
 }
 
 static int off(int argc, char **argv)

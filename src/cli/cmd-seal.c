@@ -400,13 +400,15 @@ static int verify_running(struct job *j, const char *name, struct hf_err *err)
     return rc;
 }
 
-/* A file, or the image whose seal is kept. */
+/* A file, or the image whose seal is kept, by its digest or the beginning of it (as `list` shows it). */
 static int find(struct job *j, const char *name, struct hf_seal **ret, struct hf_err *err)
 {
     struct hf_digest d;
     hf_autobuf path = HF_BUF_INIT(8192);
-    if (hf_digest_parse(hf_span_z(name), &d) < 0)
-        return hf_seal_open_path(name, ret, err);
+    if (hf_digest_parse(hf_span_z(name), &d) < 0) {
+        int rc = access(name, F_OK) == 0 ? -ENOENT : hf_seal_kept_begins(j->place.state, hf_span_z(name), &path, err);
+        return rc == -ENOENT ? hf_seal_open_path(name, ret, err) : rc < 0 ? rc : hf_seal_open_path(hf_buf_z(&path), ret, err);
+    }
     return hf_seal_open_kept(j->place.state, &d, &path, ret, err);
 }
 

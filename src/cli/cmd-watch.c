@@ -254,6 +254,7 @@ static int start(struct hf_watch_opts *o, const struct named *named, struct hf_e
     else if (named->record)
         rc = open_record(named->record, &record, err);
     o->record_fd = record;
+    o->goes_on = named->prot || named->respond || record >= 0;
     hf_autoclose int lock = -1; /* as long as this process, or the guard */
     if (rc == 0 && named->prot && !named->no_guard)
         rc = lock = hf_protect_lock(named->state, err);
@@ -309,6 +310,8 @@ static int policies(struct named *named, struct hf_prot_set **ret, struct hf_err
     if (named->leaving == MAP_FAILED)
         return hf_fail(err, -ENOMEM, "no memory");
     int rc = hf_cli_policies(named->policies.v, named->policies.n, ret, err);
+    if (rc >= 0 && !hf_prot_count(*ret))
+        return hf_fail(err, HF_E_USAGE, "--policy %.200s: no policy is in it", named->policies.v[0]);
     named->prot = *ret;
     return rc;
 }

@@ -14,13 +14,15 @@
 /* Rules that come with the program, found from where it lies: installed, or in its build folder. */
 static int default_path(char *out, size_t size, struct hf_err *err)
 {
-    static const char *const places[] = {"../share/holdfast/rules", "../data/rules"};
+    static const char *const places[] = {"share/holdfast/rules", "data/rules"};
     char self[4096];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     char *slash = NULL;
     if (n > 0) {
         self[n] = 0;
         slash = strrchr(self, '/');
+        char *above = slash ? memrchr(self, '/', (size_t)(slash - self)) : NULL;
+        slash = above ? above : slash; /* people are shown these paths: without ".." */
     }
     for (size_t i = 0; slash && i < HF_ARRAY_LEN(places); i++) {
         snprintf(out, size, "%.*s/%s", (int)(slash - self), self, places[i]);

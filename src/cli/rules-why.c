@@ -136,11 +136,15 @@ static int expiry(const char *text, int64_t now_s, struct hf_buf *out, struct hf
 {
     struct hf_span s = hf_span_z(text);
     uint64_t days;
-    int64_t ignored;
+    int64_t end;
     if (s.n > 1 && s.p[s.n - 1] == 'd' && hf_parse_u64(hf_span_sub(s, 0, s.n - 1), 10, 1, 3650, &days) == 0)
         date(now_s + (int64_t)days * 86400, out);
-    else if (!strcmp(text, "never") || hf_except_date(s, &ignored) == 0)
+    else if (!strcmp(text, "never"))
         hf_buf_addz(out, text);
+    else if (hf_except_date(s, &end) == 0 && end > now_s)
+        hf_buf_addz(out, text);
+    else if (hf_except_date(s, &end) == 0)
+        return hf_fail(err, HF_E_USAGE, "--expires %s is over: the exception would never apply", text);
     else
         return hf_fail(err, HF_E_USAGE, "--expires takes days (30d, at most 3650d), a date (2026-12-31) or never, not \"%s\"", text);
     return 0;

@@ -13,6 +13,9 @@ HF_MUSTUSE int hf_seal_kept_path(const char *state, const struct hf_digest *d, s
 /* Opens the kept seal of the image with this digest of config, manifest or index: by its name, else by what the seals say that they are of (those that watch made have one name only).  path: where
  * it is, also when it is not there (-ENOENT). */
 HF_MUSTUSE int hf_seal_open_kept(const char *state, const struct hf_digest *d, struct hf_buf *path, struct hf_seal **ret, struct hf_err *err);
+/* The kept seal of the one image whose digest (of any kind) begins so: 8 hexadecimal digits at least, with or without "sha256:".  -ENOENT: that is no beginning of a digest;
+ * HF_E_NOT_FOUND: none does; HF_E_USAGE: those of several do. */
+HF_MUSTUSE int hf_seal_kept_begins(const char *state, struct hf_span beginning, struct hf_buf *ret_path, struct hf_err *err);
 /* Where this image's seal goes. */
 HF_MUSTUSE int hf_seal_place_of(const struct hf_seal_place *p, const struct hf_image *img, struct hf_buf *ret, struct hf_err *err);
 HF_MUSTUSE int hf_seal_open_path(const char *path, struct hf_seal **ret, struct hf_err *err);

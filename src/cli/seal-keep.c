@@ -7,6 +7,8 @@
 #include "base/fs.h"
 #include "cli/seal-cli.h"
 
+#define BEGINNING_MIN 8u /* digits of a digest: less is rather a mistake */
+
 int hf_seal_kept_path(const char *state, const struct hf_digest *d, struct hf_buf *ret, struct hf_err *err)
 {
     char text[HF_DIGEST_TEXT];
@@ -68,6 +70,42 @@ int hf_seal_open_kept(const char *state, const struct hf_digest *d, struct hf_bu
     free(names);
     *ret = found ? found : *ret;
     return found ? 0 : rc;
+}
+
+int hf_seal_kept_begins(const char *state, struct hf_span beginning, struct hf_buf *ret_path, struct hf_err *err)
+{
+    struct hf_span want = hf_span_starts(beginning, HF_S("sha256:")) ? hf_span_from(beginning, 7) : beginning, found = {NULL, 0};
+    hf_autobuf dir = HF_BUF_INIT(8192), real = HF_BUF_INIT(8192);
+    bool several = false;
+    for (size_t i = 0; i < want.n; i++)
+        if (!memchr("0123456789abcdef", want.p[i], 16))
+            return -ENOENT;
+    if (want.n < BEGINNING_MIN || want.n > 64)
+        return -ENOENT;
+    hf_buf_addf(&dir, "%s/seals", state);
+    DIR *d = hf_buf_ok(&dir) ? opendir(hf_buf_z(&dir)) : NULL;
+    if (!d && errno != ENOENT)
+        return hf_fail(err, -errno, "%s: %s", hf_buf_z(&dir), hf_err_name(-errno));
+    for (struct dirent *e; d && (e = readdir(d));) {
+        struct hf_span name = hf_span_z(e->d_name);
+        if (!hf_span_starts(name, HF_S("sha256-")) || !hf_span_ends(name, HF_S(".seal")) || !hf_span_starts(hf_span_from(name, 7), want))
+            continue;
+        char to[128];
+        ssize_t n = e->d_type == DT_LNK ? readlinkat(dirfd(d), e->d_name, to, sizeof to) : -1; /* the same seal by another digest */
+        name = n > 0 ? hf_span(to, (size_t)n) : name;
+        several |= found.n && !hf_span_eq(found, name);
+        hf_buf_clear(&real);
+        hf_buf_adds(&real, name);
+        found = hf_buf_span(&real);
+    }
+    if (d)
+        closedir(d);
+    if (several)
+        return hf_fail(err, HF_E_USAGE, "more than one kept seal is of an image whose digest begins with %.*s; \"holdfast seal list\" names them", HF_SPAN_ARG(want));
+    if (!found.n)
+        return hf_fail(err, HF_E_NOT_FOUND, "no file is called %.*s, and no kept seal is of an image whose digest begins so; \"holdfast seal list\" names them", HF_SPAN_ARG(beginning));
+    hf_buf_addf(ret_path, "%s/%.*s", hf_buf_z(&dir), HF_SPAN_ARG(found));
+    return hf_buf_ok(ret_path) ? 0 : hf_fail(err, HF_E_LIMIT, "the name of the seal is too long");
 }
 
 /* Another seal of the same image is not replaced unasked: it may be the true one. */

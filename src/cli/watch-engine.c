@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <time.h>
 
@@ -39,6 +40,7 @@
 #define USERS_MAX (4u << 20)
 #define MAP_MAX (64u << 20)
 #define TREE_DEPTH 8u /* deeper processes are not indented further */
+#define ID_SHOWN 14u /* time and counter: enough to find an alert by */
 #define NEEDS_BYTES 4096u /* names of rules that need one class of hooks */
 #define HELD_MS 50 /* while alerts are held */
 #define BEFORE_SHOWN 4u /* lines of what came before an alert on a terminal; the rest has `rules why` */
@@ -64,16 +66,44 @@ struct watch {
     uint64_t needs_told[2]; /* which demands were: those of all rules, those of the modest ones */
     uint64_t offset_ns, seed, seq, alerts, lost, bad;
     struct hf_recorder *recorder; /* NULL: none, or it has ended */
-    bool record_failed;
+    bool met; /* a container that is asked for */
+    bool record_failed, unread; /* unread: who reads the output has left */
+    int out_errno;              /* of the last thing that could not be written to the output */
+    uint64_t unwritten;
     bool stopped, silent; /* the privileged half said so; it has not been heard for long */
     unsigned quiet_ms;    /* since it was heard */
     unsigned loading;     /* so many more words from it until it has certainly loaded what it was asked for: one may have been under way */
 };
 
+static void write_out(struct watch *w, struct hf_span s)
+{
+    if (s.n && fwrite(s.p, 1, s.n, stdout) != s.n)
+        w->out_errno = errno;
+}
+
 static void put(struct watch *w)
 {
     if (hf_buf_ok(&w->line))
-        fwrite(w->line.p, 1, w->line.n, stdout);
+        write_out(w, hf_buf_span(&w->line));
+}
+
+/* An output that takes nothing (a full disk) is an alert that nobody sees: said, counted, and tried again.  A reader that left has seen enough. */
+static void flush(struct watch *w)
+{
+    if (fflush(stdout) != 0)
+        w->out_errno = errno;
+    if (!w->out_errno)
+        return;
+    if (w->out_errno == EPIPE && !w->o->goes_on) {
+        w->unread = true;
+    } else if (!w->unwritten++) {
+        if (w->out_errno == EPIPE)
+            hf_log(HF_LOG_ERR, "output", "nobody reads the output any more: alerts are not seen there; policies, actions and the recording go on");
+        else
+            hf_log(HF_LOG_ERR, "output", "the output could not be written: %s; what is told is lost until it can be", hf_err_name(-w->out_errno));
+    }
+    w->out_errno = 0;
+    clearerr(stdout);
 }
 
 /* Whether what happened in a container of this name and id is asked for; both empty: on the host. */
@@ -159,6 +189,8 @@ static void alert(void *ctx, const struct hf_alert *told)
         hf_buf_add_escaped(&w->line, a->summary, 0);
         if (a->taken)
             hf_buf_addf(&w->line, " [%s: %s]", hf_response_name(a->respond[0]), a->taken);
+        if (w->o->log) /* what `rules why` and `rules except` take */
+            hf_buf_addf(&w->line, "%s  %.*s%s", w->o->colour ? "\033[2m" : "", (int)HF_MIN(a->id.n, (size_t)ID_SHOWN), a->id.p, w->o->colour ? "\033[0m" : "");
         hf_buf_addc(&w->line, '\n');
         if (a->event)
             hf_watch_reached(a->event, &w->line);
@@ -176,7 +208,7 @@ static void tell_held(void *ctx, struct hf_span log, struct hf_span line)
     struct watch *w = ctx;
     if (w->o->log && log.n)
         log_alert(w, log);
-    fwrite(line.p, 1, line.n, stdout);
+    write_out(w, line);
 }
 
 static bool leave_held(void *ctx, struct hf_span id)
@@ -318,6 +350,9 @@ static void status(struct watch *w, const struct hf_event *ev)
     while (hf_event_pair(&rest, &name, &value)) {
         if (hf_span_eqz(name, "state") && hf_span_eqz(value, "stopped"))
             w->stopped = true;
+        if (hf_span_eqz(name, "state") && hf_span_eqz(value, "started") && !w->met && w->ask_fd >= 0 && (w->o->container || w->o->filter.image)) /* a mistyped name is as silent as a quiet container */
+            hf_log(HF_LOG_NOTICE, "none_yet", "no container that runs now is of %s%s%s%s; those that start are waited for", w->o->container ? "this name or id: " : "such an image: ",
+                    w->o->container ? w->o->container : w->o->filter.image, w->o->container && w->o->filter.image ? ", and image " : "", w->o->container && w->o->filter.image ? w->o->filter.image : "");
         if (hf_span_eqz(name, "asked"))
             w->ask_answered = true;
         if (hf_span_starts(name, HF_S("costly.")))
@@ -360,6 +395,7 @@ static void record(struct watch *w, struct hf_span bytes)
         w->lost += ev.u.loss.count;
     if (ev.type == HF_EV_STATUS)
         status(w, &ev);
+    w->met |= ev.type == HF_EV_CONTAINER && wanted(w, ev.container);
     if (rc == 0 || (ev.type == HF_EV_FILE && !ev.container && !w->o->host)) /* the host's files are watched for what containers do to them */
         return;
     told(w, &ev);
@@ -659,7 +695,7 @@ static void frame(struct watch *w, uint64_t boot_ns, struct hf_span records)
     (void)held_due(w, boot_ns);
     if (w->engine)
         hf_engine_tick(w->engine, boot_ns + w->offset_ns, false);
-    fflush(stdout);
+    flush(w);
 }
 
 /* What was decided about the cost: taken in as if the sensor had told it. */
@@ -679,12 +715,16 @@ static void loop(struct watch *w, int fd)
     w->loading = 1;
     w->ask_other = true;
     ask_anew(w);
-    for (;;) {
+    struct stat st;
+    /* of a pipe it is known at once when nobody reads it any more, not with the next event */
+    int out_fd = !w->o->goes_on && fstat(STDOUT_FILENO, &st) == 0 && S_ISFIFO(st.st_mode) ? STDOUT_FILENO : -1;
+    while (!w->unread) {
         ask(w);
-        struct pollfd p[2] = {{fd, POLLIN, 0}, {w->reload_fd, POLLIN, 0}};
+        struct pollfd p[3] = {{fd, POLLIN, 0}, {w->reload_fd, POLLIN, 0}, {out_fd, 0, 0}};
         int wait_ms = held_due(w, hf_boot_ns()) ? HELD_MS : HEARTBEAT_MS;
-        fflush(stdout);
-        int ready = poll(p, 2, wait_ms);
+        flush(w);
+        int ready = poll(p, 3, wait_ms);
+        w->unread |= ready > 0 && (p[2].revents & POLLERR);
         w->quiet_ms += ready == 0 ? (unsigned)wait_ms : 0;
         if (ready == 0 && w->quiet_ms >= (w->loading ? LOADING_MS : HEARTBEAT_MS) && !w->stopped && !w->silent) { /* it unloads its programs after its last word */
             w->silent = true;
@@ -707,7 +747,7 @@ static void loop(struct watch *w, int fd)
         if (w->ask_answered && w->engine) {
             w->ask_answered = false;
             tell_needs(w, hf_engine_rules(w->engine));
-            fflush(stdout);
+            flush(w);
         }
     }
 }
@@ -722,7 +762,7 @@ static void show_map(struct watch *w)
     struct hf_err err = HF_ERR_INIT;
     hf_autobuf out = HF_BUF_INIT(MAP_MAX);
     if (hf_watch_map(w->track, w->o->json, on_map, w, &out, &err) == 0) {
-        fwrite(out.p, 1, out.n, stdout);
+        write_out(w, hf_buf_span(&out));
         return;
     }
     hf_log(HF_LOG_ERR, "map", "%s", err.msg);
@@ -737,7 +777,7 @@ static void done(struct watch *w)
     hf_held_free(w->held);
     if (w->engine)
         hf_engine_tick(w->engine, 0, true);
-    fflush(stdout);
+    flush(w);
     tell_excepted(w);
     hf_engine_free(w->engine);
     hf_excepts_free(w->excepts);
@@ -756,6 +796,8 @@ static int losses(const struct watch *w, struct hf_err *err)
         return hf_fail(err, HF_E_INCOMPLETE, "%llu records could not be read or kept", (unsigned long long)w->bad);
     if (w->lost)
         return hf_fail(err, HF_E_INCOMPLETE, "%llu events were lost", (unsigned long long)w->lost);
+    if (w->unwritten)
+        return hf_fail(err, HF_E_INCOMPLETE, "the output could not be written %llu times: what it should have told is lost", (unsigned long long)w->unwritten);
     return 0;
 }
 
@@ -773,6 +815,8 @@ int hf_watch_engine(const struct hf_watch_opts *o, int fd, struct hf_err *err)
     loop(&w, fd);
     end_recording(&w);
     done(&w);
+    if (w.unread)
+        return hf_fail(err, -EIO, "nobody reads the output");
     if (!w.stopped)
         return hf_fail(err, -ECONNRESET, "the sensor ended without a word: it was killed or did not start; what happened since is not known");
     rc = losses(&w, err);
@@ -804,9 +848,11 @@ int hf_watch_replay(const struct hf_watch_opts *o, int fd, struct hf_err *err)
     rc = prepare(&w, err);
     if (rc < 0)
         return rc;
-    while ((rc = hf_recording_next(r, &f, &inner)) > 0)
+    while (!w.unread && (rc = hf_recording_next(r, &f, &inner)) > 0)
         frame(&w, f.boot_ns, f.records);
     done(&w);
+    if (w.unread)
+        return hf_fail(err, -EIO, "nobody reads the output");
     if (rc < 0)
         return hf_fail(err, HF_E_INCOMPLETE, "%s; %llu events were read before", inner.msg, (unsigned long long)w.seq);
     if (hf_span_eqz(hf_recording_reason(r), "limit"))

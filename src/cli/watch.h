@@ -26,6 +26,7 @@ struct hf_watch_opts {
     bool map; /* instead of events and alerts: at the end, who talks to whom */
     bool cost; /* instead of events and alerts: what watching costs, every second */
     double budget_ns; /* of a second, for all that watching costs; 0: none */
+    bool goes_on; /* it does more than tell (policies, actions, a recording): also when nobody reads what it tells */
     bool tree; /* processes below their parents, with their numbers */
 };
 /* Runs until the other end of fd is closed.  0; HF_E_INCOMPLETE when something was lost; -ECONNRESET when the sensor died. */

@@ -459,7 +459,10 @@ static void tell_fold(struct hf_engine *e, struct fold *f)
     struct hf_alert a;
     char summary[640];
     fill(e->slots[f->slot].rule, &a);
-    snprintf(summary, sizeof summary, "%llu times more: %s", (unsigned long long)(f->count - 1), f->summary);
+    if (f->count == 2)
+        snprintf(summary, sizeof summary, "once more: %s", f->summary);
+    else
+        snprintf(summary, sizeof summary, "%llu times more: %s", (unsigned long long)(f->count - 1), f->summary);
     a.id = hf_span_z(f->id);
     a.time_ns = a.last_ns = f->last_ns;
     a.first_ns = f->first_ns;

@@ -453,6 +453,57 @@ static void sessions_through_a_runtime_within(void)
     EQ_U(ev.proc->session, HF_SESSION_EXEC);
 }
 
+/* One that was there before the sensor: /proc says where it is now, not where it was started, and of a mount that hangs nowhere no path. */
+static void there_before(struct hf_track *t, uint32_t pid, uint32_t ppid, uint64_t cgroup, uint32_t mnt_ns, uint64_t inode, const char *path, const char *comm)
+{
+    struct hf_wire_hdr h = rec_hdr(pid, ppid, pid * S, cgroup, pid * S, comm);
+    h.mnt_ns = mnt_ns;
+    feed(t, rec_program(&r, HF_EV_PROC, h, (struct hf_wire_exec){.inode = inode, .dev = 8}, path, hf_span("runc\0init\0", 10), "/", HF_S("")));
+}
+
+static void runtime_that_was_there_before(void)
+{
+    hf_cleanup(hf_track_freep) struct hf_track *t = fresh(NULL);
+    there_before(t, 1, 0, 0, 10, 500, "/usr/bin/containerd-shim-runc-v2", "containerd-shim");
+    there_before(t, 20, 1, 0, 10, 600, "/usr/sbin/runc", "runc");
+    container(t, 70, HF_S("id\0aaaa\0name\0web\0"), 2 * S);
+    there_before(t, 21, 20, 70, 77, 600, "", "runc:[2:INIT]"); /* in the container's namespaces already */
+    OK(ev.proc && hf_proc_is_runtime(ev.proc));
+    EQ_S(ev.proc->exe, "/usr/sbin/runc");
+    there_before(t, 22, 20, 70, 77, 601, "/tmp/runc", "runc:[2:INIT]"); /* another file of that name */
+    OK(ev.proc && !hf_proc_is_runtime(ev.proc));
+    there_before(t, 23, 1, 70, 77, 602, "", "runc:[2:INIT]"); /* without a path, and not its parent's */
+    OK(ev.proc && !hf_proc_is_runtime(ev.proc) && !ev.proc->exe.n);
+    there_before(t, 24, 22, 70, 77, 601, "/tmp/runc", "runc:[2:INIT]"); /* a copy of the container's own */
+    OK(ev.proc && !hf_proc_is_runtime(ev.proc));
+}
+
+/* What the guard says of a process: it brings number and start, and has no more of what the tracker knows. */
+static void judged(struct hf_track *t, uint32_t pid, uint64_t start_ns, uint64_t cgroup, const char *comm)
+{
+    struct hf_wire_verdict v = {.h = rec_hdr(pid, 1, start_ns, cgroup, 90 * S, comm), .path_len = 1};
+    v.h.flags = HF_F_PID_ONLY;
+    v.h.ns_pid = 0;
+    rec_begin(&r, &v, sizeof v, HF_EV_VERDICT);
+    rec_text(&r, HF_S("x"));
+    feed(t, rec_end(&r));
+}
+
+static void who_was_judged(void)
+{
+    hf_cleanup(hf_track_freep) struct hf_track *t = fresh(NULL);
+    exec(t, 1, 0, 0, "/sbin/init", 1 * S);
+    exec(t, 20, 1, 70, "/usr/bin/perl", 20 * S);
+    judged(t, 20, 20 * S, 70, "perl");
+    OK(ev.proc && ev.proc->pid == 20 && ev.h->ns_pid == ev.proc->ns_pid && ev.h->ns_pid);
+    EQ_S(ev.proc->exe, "/usr/bin/perl");
+    judged(t, 20, 60 * S, 70, "late"); /* another one has the number by now, and nothing else was told of it */
+    OK(ev.proc && ev.proc->start_ns == 60 * S && !ev.proc->exe.n);
+    EQ_S(ev.proc->comm, "late");
+    judged(t, 99, 0, 70, "none");
+    OK(!ev.proc);
+}
+
 /* A session's first process goes when what lies between it and the rest of its session is gone already. */
 /* Starters that ended and whose children live on (a container's first program has such) do not cost the living their places. */
 static void storm_beside_quiet_ones(void)
@@ -592,6 +643,8 @@ int main(void)
     moved_by_attach();
     sessions();
     sessions_through_a_runtime_within();
+    runtime_that_was_there_before();
+    who_was_judged();
     credentials();
     peers();
     reached();

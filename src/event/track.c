@@ -327,7 +327,9 @@ static struct hf_node *exec(struct hf_track *t, struct hf_event *ev, struct hf_n
     bool snapshot = ev->type == HF_EV_PROC;
     struct hf_node *parent = find(t, ev->h->ppid, x->parent_start_ns);
     set_parent(n, parent);
-    const struct hf_span texts[7] = {ev->path, comm_of(ev->h->comm), ev->args, ev->cwd, ev->env, ev->path2, ev->text};
+    /* One that was there before runs its parent's program: it was started where that one was, wherever it has gone since (a runtime that is making a container). */
+    bool copy = snapshot && parent && x->inode && parent->p.inode == x->inode && parent->p.dev == x->dev;
+    const struct hf_span texts[7] = {copy && !ev->path.n ? parent->p.exe : ev->path, comm_of(ev->h->comm), ev->args, ev->cwd, ev->env, ev->path2, ev->text};
     if (ev->args.n > t->max.max_args_bytes || ev->env.n > t->max.max_args_bytes)
         ev->u.hdr.flags |= HF_F_TRUNCATED;
     if (!set_texts(t, n, texts)) { /* no memory */
@@ -347,7 +349,7 @@ static struct hf_node *exec(struct hf_track *t, struct hf_event *ev, struct hf_n
     n->could_setuid = false;
     n->caps_seen = 0;
     set_creds(n, ev->h);
-    n->p.exec_mnt_ns = ev->h->mnt_ns;
+    n->p.exec_mnt_ns = copy ? parent->p.exec_mnt_ns : ev->h->mnt_ns;
     set_session(n, ev->h->flags & HF_F_CHECK);
     return n;
 }
@@ -500,11 +502,13 @@ static int proc_event(struct hf_track *t, struct hf_event *ev, struct hf_event *
     return rc;
 }
 
-/* Only a number: the process that has it now, or had it last.  The header gets what is known of it. */
+/* Only a number, and perhaps its start: the process that has it now, or had it last.  The header gets what is known of it. */
 static void by_number_only(struct hf_track *t, struct hf_event *ev)
 {
-    struct hf_node *n = find(t, ev->h->pid, 0);
+    struct hf_node *n = find(t, ev->h->pid, ev->h->start_ns);
     struct hf_wire_hdr *h = &ev->u.hdr;
+    if (!n && h->start_ns) /* then name and user came with it */
+        n = of_header(t, ev);
     if (!n)
         return;
     t->pin = n;

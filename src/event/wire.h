@@ -57,7 +57,7 @@
 #define HF_F_KTHREAD 0x40u
 #define HF_F_NO_PROC 0x80u   /* process members are unknown (0) */
 #define HF_F_CHECK 0x200u    /* EXEC, set by the sensor: a child of the guard started it in the container, as a policy's check of it */
-#define HF_F_PID_ONLY 0x100u /* of the process only the pid is known (fanotify); cgroup_id is that of the file's container */
+#define HF_F_PID_ONLY 0x100u /* of the process only the pid is known (fanotify), and perhaps its start; cgroup_id is that of the file's container */
 #define HF_F_EARLY 0x200u    /* of a RATE: its interval is not over, so much has passed within the last second already; all of it is in those without, too */
 
 struct hf_wire_hdr {

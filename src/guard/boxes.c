@@ -184,6 +184,7 @@ static void read_lower(struct hf_guard_box *b, uint32_t pid)
         hf_buf_clear(&b->lower);
         snprintf(b->no_lower, sizeof b->no_lower, "%.70s; ", err.msg);
     }
+    hf_overlay_drop_init(&b->lower);
 }
 
 static void open_root(struct hf_guard *g, struct hf_guard_box *b, uint32_t pid)

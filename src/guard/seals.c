@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -221,6 +222,24 @@ int hf_overlay_lower(struct hf_span mountinfo, struct hf_buf *ret, struct hf_err
     if (!hf_span_eqz(type, "overlay"))
         return hf_fail(err, HF_E_UNSUPPORTED, "the container's root is %.*s, not an overlay", (int)HF_MIN(type.n, (size_t)32), type.p ? type.p : "unknown");
     return lower_of(options, ret, err);
+}
+
+/* docker puts a folder of its own on top of an image's, with the files that it mounts over later (/.dockerenv, /etc/hosts); it is of no image. */
+void hf_overlay_drop_init(struct hf_buf *dirs)
+{
+    struct hf_span rest = hf_buf_span(dirs), one;
+    if (!hf_span_cut(&rest, 0, &one) || !rest.n) /* the only one it cannot be */
+        return;
+    hf_autofree char *real = realpath(one.p, NULL);
+    struct hf_span path = hf_span_z(real ? real : ""), skip = HF_S("-init/diff");
+    if (!hf_span_ends(path, skip) || path.n < skip.n + 64)
+        return;
+    for (size_t i = path.n - skip.n - 64; i < path.n - skip.n; i++)
+        if (!memchr("0123456789abcdef", path.p[i], 16))
+            return;
+    size_t n = dirs->n - one.n - 1;
+    memmove(dirs->p, dirs->p + one.n + 1, n);
+    dirs->n = n;
 }
 
 /* ---- making one ---- */

@@ -30,6 +30,8 @@ void hf_seals_put(struct hf_seals *s, struct hf_seal *seal);
 /* Directories of an overlay's lower layers, the topmost first, from the line of "/" in the text of a /proc/PID/mountinfo.  A NUL behind each.
  * HF_E_UNSUPPORTED: the root is no overlay, or one that cannot be read this way. */
 HF_MUSTUSE int hf_overlay_lower(struct hf_span mountinfo, struct hf_buf *ret, struct hf_err *err);
+/* Takes the folder away that docker (overlay2) puts between an image's layers and a container's own. */
+void hf_overlay_drop_init(struct hf_buf *dirs);
 
 /* Has the seal of `image` made from these directories (as hf_overlay_lower gives them); none: from what containerd, podman or CRI-O have of it on the disk.  0: begun; -EBUSY: another one is being made; < 0. */
 HF_MUSTUSE int hf_seals_make(struct hf_seals *s, struct hf_span image, struct hf_span name, struct hf_span dirs, struct hf_err *err);

@@ -2,12 +2,58 @@
 /* Where an image's layers lie. */
 #include "guard/seals.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/fs.h"
 #include "tap.h"
 
 static int lower(const char *text, struct hf_buf *out)
 {
     hf_buf_clear(out);
     return hf_overlay_lower(hf_span_z(text), out, NULL);
+}
+
+/* docker's folders are links, "l/AB" -> "../HEX-init/diff". */
+static void init_layer(void)
+{
+    char base[] = "/tmp/hf-seals-XXXXXX", path[200], dirs[2][64];
+    const char *hex = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    const bool dropped[] = {true, false, false};
+    if (!mkdtemp(base)) {
+        OK(!"a folder");
+        return;
+    }
+    snprintf(dirs[1], sizeof dirs[1], "%s", base);
+    for (size_t i = 0; i < HF_ARRAY_LEN(dropped); i++) {
+        hf_autobuf b = HF_BUF_INIT(1024);
+        snprintf(path, sizeof path, i == 0 ? "%s/%s-init/diff" : i == 1 ? "%s/%s/diff" : "%s/x%.63s-init/diff", base, hex);
+        OK(hf_mkdirs(path, 0700, NULL) == 0);
+        snprintf(dirs[0], sizeof dirs[0], "%s/l%zu", base, i);
+        OK(symlink(path, dirs[0]) == 0);
+        for (size_t k = 0; k < 2; k++) {
+            hf_buf_addz(&b, dirs[k]);
+            hf_buf_addc(&b, 0);
+        }
+        size_t all = b.n;
+        hf_overlay_drop_init(&b);
+        EQ_U(b.n, dropped[i] ? strlen(dirs[1]) + 1 : all);
+        EQ_S(hf_span_z(b.p), dropped[i] ? dirs[1] : dirs[0]);
+        hf_buf_clear(&b); /* alone */
+        hf_buf_addz(&b, dirs[0]);
+        hf_buf_addc(&b, 0);
+        hf_overlay_drop_init(&b);
+        EQ_U(b.n, strlen(dirs[0]) + 1);
+        unlink(dirs[0]);
+        rmdir(path);
+        *strrchr(path, '/') = 0;
+        rmdir(path);
+    }
+    rmdir(base);
+    hf_autobuf none = HF_BUF_INIT(64);
+    hf_overlay_drop_init(&none);
+    EQ_U(none.n, 0);
 }
 
 #define ROOT "36 35 0:33 / / rw,relatime master:1 - overlay overlay "
@@ -38,5 +84,6 @@ int main(void)
         hf_buf_addf(&many, ":/%u", i);
     hf_buf_clear(&b);
     EQ_I(hf_overlay_lower(hf_buf_span(&many), &b, NULL), HF_E_LIMIT);
+    init_layer();
     return tap_done();
 }

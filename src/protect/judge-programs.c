@@ -104,6 +104,7 @@ static void header_of_pid(const struct hf_prot_box *b, uint32_t pid, struct hf_w
     hf_autobuf comm = HF_BUF_INIT(64);
     struct hf_err ignored = HF_ERR_INIT;
     hf_record_header(h, HF_EV_VERDICT, b->c->cgroup_id);
+    h->flags = HF_F_PID_ONLY;
     h->pid = h->tid = pid;
     h->login_uid = h->session_id = UINT32_MAX;
     snprintf(path, sizeof path, "/proc/%u", pid);

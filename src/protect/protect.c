@@ -301,6 +301,23 @@ static void say_missing(struct hf_protect *p)
         }
 }
 
+/* What "holdfast protect" said once counts for every later start; who only reads the files of policies would not know. */
+static void say_weaker(struct hf_protect *p)
+{
+    char text[420];
+    if (p->modes.all_off)
+        hf_guard_tell_status(p->g, "error", HF_S("all policies are off, and refuse nothing, by \"holdfast protect off\"; \"holdfast protect on\" ends that"));
+    for (size_t i = 0; i < hf_prot_count(p->o.policies) && !p->modes.all_off; i++) {
+        const struct hf_prot_policy *policy = hf_prot_at(p->o.policies, i);
+        int mode = p->states[i].mode;
+        if (mode != HF_OVERRIDE_OFF && mode >= (int)policy->mode)
+            continue;
+        snprintf(text, sizeof text, "policy \"%.100s\": its mode is %s, by \"holdfast protect mode\", and not %s, as its file says (\"holdfast protect mode %.100s file\" ends that)", policy->name.p,
+                mode == HF_OVERRIDE_OFF ? "off" : hf_prot_modes[mode], hf_prot_modes[policy->mode], policy->name.p);
+        hf_guard_tell_status(p->g, "error", hf_span_z(text));
+    }
+}
+
 static void not_judged(void *ctx, uint64_t container, const char *what)
 {
     struct hf_protect *p = ctx;
@@ -353,6 +370,7 @@ static int start(void *ctx, struct hf_guard *g, unsigned index, struct hf_err *e
     hf_protect_counts_load(p);
     prove(p);
     say_missing(p);
+    say_weaker(p);
     hf_protect_write_status(p);
     return 0;
 }

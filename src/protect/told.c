@@ -45,6 +45,7 @@ void hf_protect_happened_as(struct hf_protect *p, struct hf_prot_box *b, const s
 void hf_protect_header(const struct hf_prot_box *b, const struct hf_guard_told *t, struct hf_wire_hdr *h)
 {
     hf_record_header(h, HF_EV_VERDICT, b->c->cgroup_id);
+    h->flags = HF_F_PID_ONLY; /* the tracker knows the rest of it */
     h->pid = t->pid;
     h->tid = t->tid;
     h->ppid = t->ppid;

@@ -77,7 +77,7 @@ static int freeze_look(struct hf_job *j, struct hf_err *err)
     if (frozen)
         effect(j, "it is frozen already");
     else
-        effect(j, "%zu processes stop where they are (%s); nothing of their memory, files or connections is lost, the other sides wait", n, j->did->rung);
+        effect(j, n == 1 ? "%zu process stops where it is (%s); nothing of its memory, files or connections is lost, the other sides wait" : "%zu processes stop where they are (%s); nothing of their memory, files or connections is lost, the other sides wait", n, j->did->rung);
     return 0;
 }
 
@@ -128,7 +128,8 @@ static int kill_look(struct hf_job *j, struct hf_err *err)
         if (j->t->init_pid == (uint32_t)pid)
             effect(j, "it is the first process of the container: all others end with it");
     } else {
-        effect(j, "all %zu processes are ended by SIGKILL; this cannot be undone, a runtime may start the container again", n);
+        effect(j, n == 1 ? "its %zu process is ended by SIGKILL; this cannot be undone, a runtime may start the container again" :
+                           "all %zu processes are ended by SIGKILL; this cannot be undone, a runtime may start the container again", n);
     }
     hf_jw_object_end(&w);
     return 0;

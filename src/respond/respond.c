@@ -181,6 +181,34 @@ static void keep_old(struct hf_job *j, struct hf_active *old, bool *ret_had)
         (void)!hf_act_undo(old, NULL, &ignored);
 }
 
+/* Of the end that was set before: a person's new word replaces it, and is told so; a rule takes away nothing that holds for longer. */
+static uint64_t end_of(const struct hf_job *j, const struct hf_active *old)
+{
+    uint64_t end = j->o->for_s ? hf_active_now_s() + j->o->for_s : 0;
+    return !old ? end : j->o->rule.n && end && (!old->expires_s || old->expires_s > end) ? old->expires_s : end;
+}
+
+static void say_end(struct hf_job *j, const struct hf_act_ops *ops)
+{
+    struct hf_active old;
+    struct hf_err ignored = HF_ERR_INIT;
+    uint64_t now = hf_active_now_s();
+    if (ops->lasting && !j->o->for_s && hf_active_read(j->dir, ops->name, j->t->id, &old, &ignored) == 0 && old.cgroup_id == j->t->cgroup_id && old.expires_s > now)
+        hf_buf_addf(&j->did->effects, "it was to end by itself in %llu s: now it stays until it is released (--for)\n", (unsigned long long)(old.expires_s - now));
+}
+
+/* A limit that a rule wants where another one is in force: what was chosen for this container stays. */
+static bool stays_limited(struct hf_job *j, const struct hf_active *old)
+{
+    if (!j->o->rule.n || strcmp(j->a.action, "limit") || !strcmp(old->settings, j->a.settings))
+        return false;
+    snprintf(j->a.settings, sizeof j->a.settings, "%s", old->settings);
+    snprintf(j->a.rung, sizeof j->a.rung, "%s", old->rung);
+    snprintf(j->did->rung, sizeof j->did->rung, "%s", old->rung);
+    hf_buf_addf(&j->did->effects, "it is limited already, to %s, which a rule does not change\n", old->settings);
+    return true;
+}
+
 static int lasting(struct hf_job *j, const struct hf_act_ops *ops, struct hf_err *err)
 {
     struct hf_active old = {.seq = 0};
@@ -193,13 +221,14 @@ static int lasting(struct hf_job *j, const struct hf_act_ops *ops, struct hf_err
     a->cgroup_id = j->t->cgroup_id;
     a->seq = j->did->seq;
     a->started_s = (uint64_t)time(NULL);
-    a->expires_s = j->o->for_s ? hf_active_now_s() + j->o->for_s : 0;
     keep_old(j, &old, &had);
+    a->expires_s = end_of(j, had ? &old : NULL);
+    bool stays = had && stays_limited(j, &old);
     int rc = hf_active_write(j->dir, a, err);
     bool unwritten = rc < 0;
     if (unwritten && !j->o->force && !j->o->rule.n)
         return hf_wrap(err, rc, "nothing was done, since what is needed to undo it cannot be kept");
-    rc = ops->act(j, err);
+    rc = stays ? 0 : ops->act(j, err);
     if (rc < 0 && had) {
         struct hf_err ignored = HF_ERR_INIT;
         (void)!hf_active_write(j->dir, &old, &ignored);
@@ -246,7 +275,9 @@ int hf_respond_do(enum hf_act act, const struct hf_target *t, const struct hf_re
     hf_respond_dir(o->state, j->dir);
     if (o->dry_run) {
         int rc = hf_safeguards(t, o->force, err);
-        return rc < 0 ? rc : ops->look(j, err);
+        rc = rc < 0 ? rc : ops->look(j, err);
+        say_end(j, ops);
+        return rc;
     }
     bool must_log = !o->force && !o->rule.n;
     int rc = hf_journal_open(&log, j->dir, &inner);
@@ -257,6 +288,7 @@ int hf_respond_do(enum hf_act act, const struct hf_target *t, const struct hf_re
     rc = rc < 0 ? rc : ops->look(j, err);
     if (rc < 0)
         return rc;
+    say_end(j, ops);
     begin_entry(j, ops, &e);
     rc = log ? hf_journal_add(log, &e, &ret->seq, &inner) : -EIO;
     if (rc < 0 && must_log)
@@ -269,7 +301,7 @@ int hf_respond_do(enum hf_act act, const struct hf_target *t, const struct hf_re
     if (!ops->lasting)
         (void)!hf_journal_open(&log, j->dir, &inner); /* without it: told as not logged */
     rc = finish(log, j, &e, rc, err);
-    if (rc == 0 && ops->lasting && o->for_s)
+    if (rc == 0 && j->a.expires_s)
         rc = hf_aside("holdfast-undo", -1, guardian, &(struct guarded){j->dir, &j->a}, err);
     return rc;
 }

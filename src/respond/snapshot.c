@@ -391,6 +391,24 @@ static int choose_path(struct hf_job *j, char out[4096], char near[4096], struct
     return hf_mkdirs(near, 0700, err);
 }
 
+/* Without a name while it is not whole, so that nothing is left of one that was killed; where the file system has no such files under its own name. */
+static int open_out(const char *path, const char *near, bool *ret_named, struct hf_err *err)
+{
+    struct stat st;
+    int fd = lstat(path, &st) == 0 ? -1 : open(near, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    *ret_named = fd < 0;
+    if (fd < 0)
+        fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    return fd < 0 ? hf_fail(err, -errno, "%s: %s", path, strerror(errno)) : fd;
+}
+
+static int give_name(int fd, const char *path, struct hf_err *err)
+{
+    char own[32];
+    snprintf(own, sizeof own, "/proc/self/fd/%d", fd);
+    return linkat(AT_FDCWD, own, AT_FDCWD, path, AT_SYMLINK_FOLLOW) < 0 ? hf_fail(err, -errno, "%s", strerror(errno)) : 0;
+}
+
 int hf_snapshot_act(struct hf_job *j, struct hf_err *err)
 {
     struct hf_bundle_out b = {.lock = -1, .fd = -1, .keeper = -1};
@@ -399,15 +417,20 @@ int hf_snapshot_act(struct hf_job *j, struct hf_err *err)
     int rc = choose_path(j, path, near, err);
     if (rc < 0)
         return rc;
-    hf_autoclose int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    bool named;
+    hf_autoclose int fd = open_out(path, near, &named, err);
     if (fd < 0)
-        return hf_fail(err, -errno, "%s: %s", path, strerror(errno));
+        return fd;
     if (j->o->freeze)
         rc = freeze(j, &b, err);
     rc = rc < 0 ? rc : write_to(j, fd, hf_span_ends(hf_span_z(path), HF_S(".zst")), near, &b, digest, err);
     struct hf_err why = HF_ERR_INIT;
     if (hf_bundle_thaw(&b, &why) < 0) /* when it failed before all was read */
         rc = hf_fail(err, why.code, "%s", why.msg);
+    if (rc == 0 && !named) {
+        rc = give_name(fd, path, err);
+        named = rc == 0;
+    }
     head_path(j, head);
     char line[80];
     snprintf(line, sizeof line, "%s\n", digest);
@@ -428,7 +451,7 @@ int hf_snapshot_act(struct hf_job *j, struct hf_err *err)
     snprintf(j->did->rung, sizeof j->did->rung, "%s", j->o->freeze ? "read while frozen" : "read while running");
     hf_buf_done(&b.members);
     hf_buf_done(&b.incomplete);
-    if (rc < 0)
+    if (rc < 0 && named)
         unlink(path); /* half an evidence is none */
     return rc < 0 ? hf_wrap(err, rc, "%s", path) : 0;
 }

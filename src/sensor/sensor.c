@@ -790,9 +790,11 @@ static void guard_record(void *ctx, struct hf_span record)
     hf_frames_add(&s->frames, record);
 }
 
-/* What the guard says goes out at once; its end is told once, and so is what it was too slow for. */
+/* What the guard says goes out at once, but behind what the kernel told before: it speaks of processes whose start may still be in a ring.  Its end is told once, and so is what it
+ * was too slow for. */
 static void read_guard(struct sensor *s)
 {
+    (void)drain(s);
     hf_guarded_read(&s->guard, s->now_ns, guard_record, s);
     hf_frames_flush(&s->frames);
 }

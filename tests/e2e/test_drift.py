@@ -297,6 +297,20 @@ def test_seal_that_is_no_good_is_told_and_replaced(guarded, image, how, tmp_path
     assert seal.read_bytes()[:16] == good[:16] and seal.stat().st_mode & 0o777 == 0o400
 
 
+def test_the_seal_that_watch_makes_is_that_of_the_image(guarded, image, run, tmp_path):
+    """Not of the image and what docker puts on top of it (/.dockerenv, /etc/hosts): the image would seem changed."""
+    guarded.start()
+    guarded.container("whose")
+    seal = guarded.sealed("whose")
+    guarded.w.end()
+    host = image.host
+    rc, out, err = run("seal", "-o", tmp_path / "image.seal", "docker:drift:1", env={"DOCKER_HOST": host})
+    assert rc == 0, err
+    rc, out, err = run("seal", "diff", seal, tmp_path / "image.seal")
+    assert (rc, out) == (0, "0 differences\n"), err
+    assert run("seal", "verify", "--state", guarded.state, "docker:drift:1", env={"DOCKER_HOST": host})[:2] == (0, "0 differences\n")
+
+
 def tar_of(files):
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:

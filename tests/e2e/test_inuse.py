@@ -41,6 +41,13 @@ STATE = {"schema": "holdfast.inuse-state/1", "image": "x", "name": "shop/web:1",
     {"package": "openssh 1:9.2p1-1", "first": 1700000100, "last": 1700000300, "ran": True}]}  # another version
 
 
+def test_nothing_watched_is_said(run, tmp_path):
+    rc, out, err = run("inuse", "--state", tmp_path)
+    assert rc == 0 and out.startswith("no image has been watched") and err == ""
+    rc, out, err = run("inuse", "--json", "--state", tmp_path)
+    assert rc == 0 and json.loads(out)["images"] == [] and err == ""
+
+
 def test_vulnerabilities_are_sorted_by_use(scanned, run, tmp_path):
     rc, out, err = scanned("--format", "json")
     before = json.loads(out)

@@ -134,6 +134,7 @@ def test_what_is_refused_is_an_alert(protecting, box):
     changed, dropped = sorted(alerts(), key=lambda a: a["rule"])
     assert changed["rule"] == "Changed program of the image refused" and changed["severity"] == "critical" and "/bin/dd" in changed["summary"]
     assert dropped["rule"] == "Program refused by a policy" and dropped["severity"] == "high" and "/root/true did not run: only_sealed" in dropped["summary"] and "foreign" in dropped["summary"]
+    assert changed["process"]["args"][:2] == dropped["process"]["args"][:2] == ["/bin/sh", "-c"]  # who tried it
     assert not [l for l in w.lines() if l["type"] == "alert" and l["rule"] == "Changed program of the image ran"]
 
 
@@ -201,11 +202,22 @@ def test_observing_counts_and_a_command_enforces(protecting, box, run, tmp_path)
     assert run("protect", "off", "--state", tmp_path / "state")[0] == 0
     until(lambda: not w.status()["containers"][0]["enforced"])
     assert b.sh("echo ran").stdout == "ran\n"
+    out = run("protect", "status", "--state", tmp_path / "state")[1]
+    assert "policy counting: off (its file says observe)" in out and [l.split()[3] for l in out.splitlines() if l.startswith("counted ")] == ["off"], out
     assert run("protect", "on", "--state", tmp_path / "state")[0] == 0
     until(lambda: w.status()["containers"][0]["enforced"])
     assert b.sh("echo ran").stdout != "ran\n"
     rc, out, err = run("protect", "status", "--state", tmp_path / "state")
-    assert rc == 0 and "policy counting: enforce" in out and "(proved)" in out and "/tmp/true" in out, err
+    assert rc == 0 and "policy counting: enforce (its file says observe)" in out and "(proved)" in out and "/tmp/true" in out, err
+    w.stop()
+    until(lambda: not pathlib.Path(f"/proc/{w.status()['pid']}/exe").exists())
+    rc, out, err = run("protect", "status", "--state", tmp_path / "state")  # at once, not when what it wrote has become old
+    assert rc == 4 and "is not running: nothing is judged" in out
+    rc, out, err = run("protect", "off", "--state", tmp_path / "state")
+    assert rc == 0 and out == "" and "counts from the next one on" in err
+    w = protecting(COUNTING)
+    errors = w.wait_for(lambda l: "error" in l.get("status", {}))
+    assert "all policies are off" in errors[0]["status"]["error"]
 
 
 def test_too_many_refusals_disarm(protecting, box):
@@ -380,6 +392,7 @@ def test_connections(protecting, box):
     assert "refused" in net("nc", "-w", "1", "127.0.0.1", "9")  # loopback is never restricted
     lines = w.wait_for(lambda l: l["type"] == "verdict" and l["verdict"].get("clause") == "destinations")
     assert lines[0]["verdict"]["action"] == "denied" and lines[0]["verdict"]["rung"] == "cgroup" and lines[0]["verdict"]["path"] == "198.51.100.1 80/tcp"
+    assert lines[0]["process"]["exe"] == "/bin/busybox" and lines[0]["process"]["args"][1:] == ["nc", "-w", "1", "198.51.100.1", "80"]
     w.wait_for(lambda l: l["type"] == "verdict" and l["verdict"].get("clause") == "listen" and l["verdict"]["path"] == "9090/tcp")
 
 

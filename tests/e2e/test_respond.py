@@ -263,6 +263,12 @@ def test_for_is_undone_though_the_command_ended(respond, box):
         assert wait(lambda: spinning(spin.pid, 0.1), 30) and 1 < time.monotonic() - began
         assert wait(lambda: respond.log()[-1]["phase"] == "undone") and respond.log()[-1]["why"] == "its time is over"
         assert respond.json("list") == []
+        # without a time it stays, which is said
+        respond("freeze", name, "--for", "3s")
+        assert "it was to end by itself in" in respond("freeze", name, "--dry-run") and "now it stays until it is released" in respond("freeze", name)
+        time.sleep(4)
+        assert not spinning(spin.pid, 0.2)
+        respond("thaw", name)
         # nobody waits: the next start of anything does it
         respond("freeze", name, "--for", "3s")
         for p in pathlib.Path("/proc").glob("[0-9]*"):
@@ -1055,6 +1061,7 @@ def test_killed_while_it_had_frozen(respond, box, tmp_path):
         p.kill()
         p.wait()
         assert goes_on(spin.pid) and wait(lambda: not helper())
+        assert not (tmp_path / "evidence.tar").exists(), "half an evidence is none"
     finally:
         p.kill()
         spin.kill()
@@ -1118,6 +1125,27 @@ def test_rule_limits_isolates_and_kills(binary, box, tmp_path):
         assert {e["action"] for e in respond.json("list")} == {"limit", "isolate"} and {e["container"]["name"] for e in respond.log()} == {name}
         group = [p for p in pathlib.Path("/proc").glob("[0-9]*/exe") if os.path.exists(p) and os.readlink(p).endswith("/tmp/sh")]
         assert not group and box.pid(name), "the process that did it has ended, the container goes on"
+        respond("release", name)
+        assert respond.json("list") == []
+    finally:
+        w.end()
+
+
+def test_a_rule_takes_back_nothing_that_a_person_set(binary, box, tmp_path):
+    from test_watch import Watch
+    (tmp_path / "rules.yaml").write_text(RULE.replace("[freeze, snapshot]", "[limit, isolate]"))
+    respond = Respond(binary, tmp_path / "state")
+    w = Watch(binary, tmp_path, "--json", "--respond", "--respond-for", "2s", "--rules", tmp_path / "rules.yaml", "--state", tmp_path / "state")
+    try:
+        name = box(script="while [ ! -e /tmp/go ]; do /bin/sleep 0.1; done; /bin/cp /bin/sh /tmp/sh; /tmp/sh -c :; exec /bin/sleep 300")
+        respond("limit", name, "--packets", "7")
+        respond("isolate", name)
+        pathlib.Path(f"/proc/{box.pid(name)}/root/tmp/go").touch()
+        assert wait(lambda: [e["action"] for e in respond.log() if e["phase"] == "done" and e["who"].get("rule")] == ["limit", "isolate"]), respond.log()
+        time.sleep(4)
+        left = {e["action"]: e for e in respond.json("list")}
+        assert set(left) == {"limit", "isolate"} and left["limit"]["settings"] == "7 packets/s out" and not any("left_s" in e for e in left.values()), left
+        assert not [e for e in respond.log() if e["phase"] == "undone"]
         respond("release", name)
         assert respond.json("list") == []
     finally:

@@ -161,6 +161,11 @@ def test_rules_list(run, rules):
     assert told["Never here"]["what"] == "A file is read." and not told["Never here"]["enabled"]
 
 
+def test_paths_of_the_rules_that_come_with_it_are_plain(run):
+    rules = json.loads(run("rules", "list", "--json")[1])
+    assert len(rules) > 100 and not [r for r in rules if "/../" in r["file"]]
+
+
 def test_rules_explain(run, rules):
     code, out, err = run("rules", "explain", TEMPORARY.upper(), "--rules", rules, "--recording", REC)
     assert (code, err) == (0, "")
@@ -360,6 +365,33 @@ def test_rules_except(run, rules, told, tmp_path):
     assert code == 2 and "must name more than its rule" in err and file.read_text() == "- rule: x\n"
     assert run("watch", "--replay", REC, "--rules", rules, "--exceptions", file)[0] == 2
     assert run("rules", "except", alert["id"], "--from", told, "--exceptions", file, "--expires", "soon")[0] == 2
+    code, out, err = run("rules", "except", alert["id"], "--from", told, "--exceptions", tmp_path / "over.yaml", "--expires", "2024-01-31")
+    assert code == 2 and "is over" in err and not (tmp_path / "over.yaml").exists()
+
+
+def test_an_output_that_cannot_be_written_is_said(binary, rules):
+    """A full disk swallows no alert in silence; who reads a pipe and leaves (| head) has seen enough."""
+    for more in ([], ["--json"], ["--map"]):
+        command = [binary, "watch", "--replay", REC, *more, *([] if more == ["--map"] else ["--rules", rules])]
+        with open("/dev/full", "wb") as full:
+            p = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+        assert p.returncode == 4 and "could not be written: No space left on device" in p.stderr, p.stderr
+        p = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        p.stdout.close()
+        assert p.stderr.read() == "" and p.wait() == 3
+
+
+def test_watch_ends_when_nobody_reads_it(binary, watch, rules, tmp_path):  # noqa: F811
+    watch("--json", "--state", tmp_path / "other").end()  # skips where there is no watching
+    command = [binary, "watch", "--rules", rules, "--container", "there-is-none", "--budget", "0", "--state", tmp_path / "state"]  # and tells nothing
+    p = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    p.stdout.close()
+    assert p.wait(60) == 3 and "error" not in p.stderr.read()
+    p = subprocess.Popen([*command, "--json", "--record", tmp_path / "r.hfrec"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    p.stdout.close()
+    assert any("nobody reads the output any more" in line for line in iter(p.stderr.readline, "")) and p.poll() is None
+    p.send_signal(signal.SIGINT)
+    assert p.wait(60) == 4
 
 
 def test_alerts_of_the_last_run_are_kept(watch, busybox, run, rules, tmp_path):  # noqa: F811
@@ -372,6 +404,21 @@ def test_alerts_of_the_last_run_are_kept(watch, busybox, run, rules, tmp_path): 
     alert = next(a for a in map(json.loads, kept.read_text().splitlines()) if a["rule"] == TEMPORARY)
     code, out, err = run("rules", "why", alert["id"], "--state", tmp_path / "state")
     assert (code, err) == (0, "") and "container  known\n" in out
+    # what people are shown names it, too
+    with open(tmp_path / "shown", "wb") as shown:
+        p = subprocess.Popen([w.process.args[0], "watch", "--alerts-only", "--budget", "0", "--rules", rules, "--state", tmp_path / "state"], stdout=shown, stderr=subprocess.DEVNULL)
+        try:
+            end = time.monotonic() + 60
+            for i in range(60):
+                drop_and_run(busybox, f"shown{i}")
+                if TEMPORARY in (tmp_path / "shown").read_text() or time.monotonic() > end:
+                    break
+        finally:
+            p.send_signal(signal.SIGINT)
+            p.wait()
+    line = next(l for l in (tmp_path / "shown").read_text().splitlines() if TEMPORARY in l)
+    code, out, err = run("rules", "why", line.split()[-1], "--state", tmp_path / "state")
+    assert (code, err) == (0, "") and f"rule       {TEMPORARY}\n" in out and "container  shown" in out
 
 
 def test_too_many_operands(run):

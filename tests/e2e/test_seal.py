@@ -448,3 +448,16 @@ def test_list(run, tmp_path):
     kept[1].write_bytes(kept[1].read_bytes()[:100])
     rc, out, err = run("seal", "list", "--state", state)
     assert rc == 4 and kept[1].name in err and len(out.splitlines()) == 3 and kept[2].name[7:19] in out and "watch" in out
+    # the beginning that the list shows is enough for what takes a seal
+    kept[2].rename(kept[2].with_name("sha256-" + "a" * 64 + ".seal"))
+    kept[2].with_name("sha256-abababab" + "0" * 56 + ".seal").symlink_to("sha256-" + "a" * 64 + ".seal")
+    for beginning in ("a" * 12, "sha256:aaaaaaaa", "abababab"):
+        rc, out, err = run("seal", "show", "--state", state, beginning)
+        assert rc == 0 and "/usr/bin/a" in out, err
+    rc, out, err = run("seal", "show", "--state", state, "a" * 7)
+    assert rc == 3 and "No such file" in err
+    rc, out, err = run("seal", "show", "--state", state, "b" * 12)
+    assert rc == 3 and "no kept seal is of an image whose digest begins so" in err
+    (state / "seals" / ("sha256-" + "a" * 12 + "b" * 52 + ".seal")).write_bytes(b"x")
+    rc, out, err = run("seal", "show", "--state", state, "a" * 12)
+    assert rc == 2 and "more than one" in err

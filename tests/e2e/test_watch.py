@@ -109,6 +109,15 @@ def watch(binary, tmp_path):
         w.stop()
 
 
+def test_what_asks_for_nothing_that_is_there_is_said(watch, binary, tmp_path):
+    w = watch("--json", "--container", "there-is-none", "--state", tmp_path / "state")
+    assert w.end()[0] == 0
+    assert "no container that runs now is of this name or id: there-is-none" in (tmp_path / "err").read_text()
+    (tmp_path / "none.yaml").write_text("# no policy yet\n")
+    p = subprocess.run([binary, "watch", "--policy", tmp_path / "none.yaml"], capture_output=True, text=True)
+    assert p.returncode == 2 and "no policy is in it" in p.stderr
+
+
 def test_container_from_its_first_program(watch, busybox, tmp_path):
     (tmp_path / "rules.yaml").write_text(RULES)
     w = watch("--json", "--rules", tmp_path / "rules.yaml")

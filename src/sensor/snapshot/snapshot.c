@@ -142,6 +142,8 @@ static size_t program(struct hf_wire_exec *e, int dir, char *path, size_t size)
         e->nlink = (uint32_t)st.st_nlink;
         e->exe_uid = st.st_uid;
     }
+    if (n == 1) /* "/", which is no program: a mount of the file alone that hangs nowhere, as runc starts itself from */
+        return 0;
     if (hf_span_ends(hf_span(path, n), HF_S(" (deleted)"))) {
         n -= 10;
         e->exec_flags |= HF_X_DELETED;

@@ -3,6 +3,9 @@
 #include "sensor/snapshot/snapshot.h"
 
 #include <fcntl.h>
+#include <linux/mount.h>
+#include <sched.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -126,10 +129,43 @@ static void procs(void)
     OK(!hf_snapshot_proc(&h, (uint32_t)pid, &record, &cgroup)); /* gone */
 }
 
+/* Started from a mount of the file alone that hangs nowhere, as runc starts itself: "/" is what its link says, and the path of no program. */
+static void detached(void)
+{
+    struct hf_hierarchy h;
+    struct hf_err err = HF_ERR_INIT;
+    int hold[2];
+    if (geteuid() != 0 || hf_hierarchy_find(&h, &err) < 0 || pipe2(hold, O_CLOEXEC) < 0)
+        return;
+    pid_t pid = fork();
+    if (pid == 0) {
+        const char *argv[] = {"a-cat", NULL}, *envp[] = {NULL};
+        int file = unshare(CLONE_NEWNS) < 0 || dup2(hold[0], 0) < 0 ? -1 : (int)syscall(SYS_open_tree, AT_FDCWD, "/bin/cat", OPEN_TREE_CLONE);
+        if (file >= 0)
+            syscall(SYS_execveat, file, "", argv, envp, AT_EMPTY_PATH);
+        _exit(77);
+    }
+    close(hold[0]);
+    hf_autobuf record = HF_BUF_INIT(65536), cgroup = HF_BUF_INIT(8192);
+    struct hf_event ev = {.type = 0};
+    bool became = false;
+    for (unsigned i = 0; i < 500 && !became && waitpid(pid, NULL, WNOHANG) == 0; i++) {
+        became = hf_snapshot_proc(&h, (uint32_t)pid, &record, &cgroup) && hf_event_decode(hf_buf_span(&record), &ev, &err) == 0 && hf_span_starts(ev.args, HF_S("a-cat"));
+        usleep(10000);
+    }
+    close(hold[1]);
+    if (!became) /* a machine that lets nobody make mounts */
+        return;
+    OK(ev.u.exec.inode > 0);
+    EQ_U(ev.path.n, 0);
+    EQ_I(waitpid(pid, NULL, 0), pid);
+}
+
 int main(void)
 {
     stat();
     status();
     procs();
+    detached();
     return tap_done();
 }
