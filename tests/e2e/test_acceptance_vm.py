@@ -26,7 +26,7 @@ ACTS = {
                  ("Device made in a container", "Keyboard read", "Keyboard made by a program", "Raw commands to a disk")),
     # drivers that are really there answer: a keyboard on which somebody types, one that is made, a HID device, a disk
     "keyboard": ("Keyboard read", "--device /dev/input/event90", "drivers keys /dev/input/event90 && drivers down /dev/input/event90 && drivers grab /dev/input/event90", ("Keyboard taken over",)),
-    "hidraw": ("Keyboard read", "--device /dev/hidraw0", "drivers report /dev/hidraw0", ()),
+    "hidraw": ("Keyboard read", "--device /dev/hidraw0", "/bin/sleep 2; drivers report /dev/hidraw0", ()),  # its number is not fixed, so it is known by its name: once the container's /dev is watched
     "typist": ("Keyboard made by a program", "--device /dev/uinput", "drivers keyboard 2", ("Keyboard read",)),
     "scsi": ("Raw commands to a disk", "--device /dev/sda --device /dev/sg0", "drivers inquire /dev/sg0 Linux && drivers inquire /dev/sda Linux", ("Host device opened",)),
     "rights-user": (EXPLAINED, f"--user 1000 {HOLE}", "drivers exploit 1 connect && drivers exploit 1 exec /bin/id -u && drivers exploit 2 open /etc/shadow && drivers exploit 2 exec /bin/id -g && drivers exploit 4 connect && drivers exploit 4 exec /bin/id -G",
@@ -79,9 +79,9 @@ def told(binary, tmp_path_factory):
         (folder / "acts" / name).write_text(script + "\nc=$?\nwait\n/bin/sleep 1\nexit $c\n")
         (folder / "acts" / f"{name}.options").write_text(options)
     (folder / "acts/rights-twin.exec").write_text("actor true")  # as another user
-    p = machine(ROOT / "tests/vm/acceptance.sh", binary, PACK, folder, vm_modules.drivers(VM_RUN, kernel.name), options=["--share", folder, "--append", "apparmor=0", "--memory", "1536"])
+    p = machine(ROOT / "tests/vm/acceptance.sh", binary, PACK, folder, vm_modules.drivers(VM_RUN, kernel.name), options=["--share", folder, "--append", "apparmor=0", "--memory", "1536"], seconds=2 * SECONDS)  # a container for each act
     try:
-        said = p.communicate(timeout=SECONDS + 60)[0]
+        said = p.communicate(timeout=2 * SECONDS + 60)[0]
     except subprocess.TimeoutExpired:
         p.kill()  # ends the machine, too
         p.wait()
