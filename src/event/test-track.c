@@ -182,6 +182,7 @@ static void sessions(void)
     EQ_U(ev.proc->session, HF_SESSION_SSH);
 }
 
+#define FULL (~0ull >> 23) /* every capability */
 /* One more event of pid with these credentials; what the tracker says of it. */
 static int with_creds(struct hf_track *t, uint32_t pid, uint32_t uid, uint32_t euid, uint64_t caps, uint32_t mnt_ns)
 {
@@ -193,12 +194,19 @@ static int with_creds(struct hf_track *t, uint32_t pid, uint32_t uid, uint32_t e
     return feed(t, rec_file(&r, h, (struct hf_wire_file){.op = HF_FILE_OPEN}, "/etc/passwd", ""));
 }
 
-static void exec_as(struct hf_track *t, uint32_t pid, uint32_t uid, uint64_t caps)
+/* A program that pid becomes, as this real and effective user. */
+static int exec_file(struct hf_track *t, uint32_t pid, uint32_t uid, uint32_t euid, uint64_t caps, struct hf_wire_exec file)
 {
     struct hf_wire_hdr h = rec_hdr(pid, 1, pid * S, 0, 10 * S, "x");
-    h.uid = h.euid = uid;
+    h.uid = uid;
+    h.euid = euid;
     h.cap_eff = caps;
-    feed(t, rec_exec(&r, h, (struct hf_wire_exec){.argc = 1}, "/bin/x", HF_S("x"), "/", HF_S("")));
+    return feed(t, rec_exec(&r, h, file, "/bin/x", HF_S("x"), "/", HF_S("")));
+}
+
+static int exec_as(struct hf_track *t, uint32_t pid, uint32_t uid, uint64_t caps)
+{
+    return exec_file(t, pid, uid, uid, caps, (struct hf_wire_exec){.argc = 1, .mode = 0755});
 }
 
 static void credentials(void)
@@ -206,24 +214,71 @@ static void credentials(void)
     hf_cleanup(hf_track_freep) struct hf_track *t = fresh(NULL);
     exec_as(t, 90, 1000, 0);
     EQ_I(with_creds(t, 90, 1000, 1000, 0, 10), 1);
-    EQ_I(with_creds(t, 90, 0, 0, ~0ull >> 23, 10), 2); /* root without any call that makes it so */
+    EQ_I(with_creds(t, 90, 0, 0, FULL, 10), 2); /* root without any call that makes it so */
     EQ_U(cred.type, HF_EV_CRED);
     OK(cred.u.cred.what & HF_CRED_UNEXPLAINED);
     OK((cred.u.cred.what & (HF_CRED_ROOT | HF_CRED_CAPS | HF_CRED_UID)) == (HF_CRED_ROOT | HF_CRED_CAPS | HF_CRED_UID));
     EQ_U(cred.u.cred.old_euid, 1000);
     OK(cred.proc == ev.proc);
-    EQ_I(with_creds(t, 90, 0, 0, ~0ull >> 23, 10), 1); /* told once */
+    EQ_I(with_creds(t, 90, 0, 0, FULL, 10), 1); /* told once */
     exec_as(t, 91, 1000, CAP_SETUID_BIT); /* it may: explained */
     EQ_I(with_creds(t, 91, 0, 0, CAP_SETUID_BIT, 10), 2);
     OK(!(cred.u.cred.what & HF_CRED_UNEXPLAINED) && (cred.u.cred.what & HF_CRED_ROOT));
-    exec_as(t, 92, 0, ~0ull >> 23); /* root gives up rights: no alarm, and back within what it had neither */
+    exec_as(t, 92, 0, FULL); /* root gives up rights: no alarm, and back within what it had neither */
     EQ_I(with_creds(t, 92, 33, 33, 0, 10), 2);
     EQ_U(cred.u.cred.what, HF_CRED_UID);
-    exec_as(t, 93, 1000, 0);
-    EQ_I(with_creds(t, 93, 1000, 1000, 0, 99), 2); /* another mount namespace */
+    exec_as(t, 93, 0, FULL);
+    EQ_I(with_creds(t, 93, 0, 0, FULL, 99), 2); /* another mount namespace */
     EQ_U(cred.u.cred.what, HF_CRED_NS);
-    exec_as(t, 93, 0, ~0ull >> 23); /* a set-uid program: exec sets the measure anew */
-    EQ_I(with_creds(t, 93, 0, 0, ~0ull >> 23, 10), 1);
+    exec_as(t, 94, 1000, 0);
+    EQ_I(exec_file(t, 94, 1000, 0, FULL, (struct hf_wire_exec){.argc = 1, .mode = 04755}), 1); /* a set-uid program: exec sets the measure anew */
+    EQ_I(with_creds(t, 94, 0, 0, FULL, 10), 2); /* which may make itself root altogether */
+    OK(!(cred.u.cred.what & HF_CRED_UNEXPLAINED));
+}
+
+static bool unexplained(int rc) { return rc == 2 && (cred.u.cred.what & HF_CRED_UNEXPLAINED); }
+
+/* What an exploit wrote into the kernel's records, at the first event that shows it. */
+static void unexplained_rights(void)
+{
+    hf_cleanup(hf_track_freep) struct hf_track *t = fresh(NULL);
+    const uint64_t docker = 0xa80425fb; /* what docker gives root of a container */
+    exec_as(t, 110, 1000, 0);
+    OK(unexplained(exec_as(t, 110, 0, FULL))); /* the next program, without anything between */
+    OK(cred.proc == ev.proc && cred.u.cred.old_uid == 1000);
+    exec_as(t, 111, 1000, 0);
+    OK(unexplained(exec_file(t, 111, 0, 0, FULL, (struct hf_wire_exec){.mode = 04755}))); /* hidden behind a set-uid program, which changes no real user */
+    exec_as(t, 112, 1000, 0);
+    OK(unexplained(exec_file(t, 112, 1000, 0, FULL, (struct hf_wire_exec){.mode = 04755, .exe_uid = 1000}))); /* or behind one's own */
+    exec_as(t, 113, 1000, 0);
+    EQ_I(exec_file(t, 113, 1000, 1000, 1u << 13, (struct hf_wire_exec){.mode = 0755}), 1); /* ping has a capability of its file */
+    exec_as(t, 114, 0, docker);
+    OK(unexplained(with_creds(t, 114, 0, 0, FULL, 10))); /* root of a container, now of the host */
+    exec_as(t, 120, 0, docker);
+    OK(unexplained(exec_as(t, 120, 0, FULL))); /* at once another program */
+    exec_as(t, 121, 0, docker);
+    EQ_I(with_creds(t, 121, 0, 0, 0, 10), 1); /* lays its capabilities down; the next program of root has them again */
+    EQ_I(exec_as(t, 121, 0, docker), 1);
+    struct hf_wire_hdr late = rec_hdr(122, 1, 122 * S, 0, 9 * S, "x"); /* of runc, told after the program that it became */
+    late.cap_eff = FULL;
+    exec_as(t, 122, 0, docker);
+    EQ_I(feed(t, rec_file(&r, late, (struct hf_wire_file){.op = HF_FILE_OPEN}, "/etc/passwd", "")), 1);
+    exec_as(t, 115, 0, docker);
+    OK(unexplained(with_creds(t, 115, 0, 0, docker, 99))); /* mounts of another, without the right to enter them */
+    exec_as(t, 116, 0, FULL);
+    OK(!unexplained(with_creds(t, 116, 0, 0, FULL, 99))); /* nsenter */
+    EQ_I(with_creds(t, 116, 0, 0, FULL, 0), 2); /* ends: it has given them up */
+    OK(!unexplained(2));
+    exec_file(t, 117, 1000, 1000, 0, (struct hf_wire_exec){.exec_flags = HF_X_HOLDS});
+    OK(!unexplained(with_creds(t, 117, 1000, 1000, 1u << 13, 10))); /* arping puts a capability into effect that it had in store */
+    struct hf_wire_hdr h = rec_hdr(118, 1, 118 * S, 0, 10 * S, "x");
+    h.user_ns = 4026533000u;
+    h.cap_eff = FULL;
+    feed(t, rec_exec(&r, h, (struct hf_wire_exec){.argc = 1}, "/bin/x", HF_S("x"), "/", HF_S("")));
+    h.user_ns = 4026531837u; /* nothing leads back into the first user namespace */
+    OK(unexplained(feed(t, rec_file(&r, h, (struct hf_wire_file){.op = HF_FILE_OPEN}, "/etc/passwd", ""))));
+    EQ_I(with_creds(t, 119, 1000, 1000, 0, 10), 1); /* one that was not seen from its start: what it had before is not known */
+    OK(!unexplained(with_creds(t, 119, 0, 0, FULL, 10)));
 }
 
 /* Two containers, each in a network of its own. */
@@ -646,6 +701,7 @@ int main(void)
     runtime_that_was_there_before();
     who_was_judged();
     credentials();
+    unexplained_rights();
     peers();
     reached();
     first_bytes();

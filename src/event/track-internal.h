@@ -14,7 +14,9 @@ struct hf_node { /* a process */
     char *text;
     size_t text_n;
     bool could_setuid; /* since its last exec it was root or had CAP_SETUID: a change to root needs no exploit */
-    uint64_t caps_seen;
+    bool may_hold; /* it may have capabilities in store that were never seen in effect, or rights from before it was seen */
+    bool had_all;  /* its program was started as root: with all capabilities that its bounding set leaves, which never grows */
+    uint64_t caps_seen; /* in effect, since its last exec */
 };
 
 struct hf_track_list { /* oldest first */

@@ -348,6 +348,8 @@ static struct hf_node *exec(struct hf_track *t, struct hf_event *ev, struct hf_n
     n->p.verdict = 0;
     n->could_setuid = false;
     n->caps_seen = 0;
+    n->may_hold = x->exec_flags & HF_X_HOLDS;
+    n->had_all = !snapshot && !n->may_hold && ev->h->euid == 0;
     set_creds(n, ev->h);
     n->p.exec_mnt_ns = copy ? parent->p.exec_mnt_ns : ev->h->mnt_ns;
     set_session(n, ev->h->flags & HF_F_CHECK);
@@ -388,6 +390,8 @@ static void fork_child(struct hf_track *t, struct hf_event *ev, struct hf_node *
     n->p.pid_ns = f->child_pid_ns;
     n->could_setuid = by->could_setuid;
     n->caps_seen = by->caps_seen;
+    n->may_hold = by->may_hold;
+    n->had_all = by->had_all;
     n->p.last_ns = ev->h->time_ns;
     set_container(t, n, f->child_cgroup_id);
     if (n->p.container == by->p.container) {
@@ -396,6 +400,32 @@ static void fork_child(struct hf_track *t, struct hf_event *ev, struct hf_node *
         n->p.session_key = by->p.session_key;
     }
     ev->target = &n->p;
+}
+
+static bool moved(uint32_t from, uint32_t to)
+{
+    return from && to && from != to; /* 0: not known, or given up by a process that ends */
+}
+
+#define INIT_USER_NS 0xeffffffdu /* PROC_USER_INIT_INO */
+#define CAP_SYS_ADMIN_BIT (1ull << 21)
+/* What no call of the process, in the state in which it was seen, does to it. */
+static bool is_unexplained(const struct hf_node *n, const struct hf_event *ev, uint32_t what)
+{
+    const struct hf_wire_hdr *h = ev->h;
+    const struct hf_wire_exec *x = ev->type == HF_EV_EXEC ? &ev->u.exec : NULL;
+    if (n->p.user_ns != h->user_ns) /* in a new one it is root; nothing leads back into the first */
+        return n->p.user_ns && h->user_ns == INIT_USER_NS;
+    if (n->may_hold)
+        return false;
+    /* Who never was root nor had CAP_SETUID becomes root by a set-uid program only, and that leaves the real user as it is. */
+    bool setuid_file = x && (x->mode & 04000) && x->exe_uid != n->p.euid;
+    if (!n->could_setuid && (((what & HF_CRED_ROOT) && !setuid_file) || (n->p.uid != 0 && h->uid == 0)))
+        return true;
+    /* All capabilities that it may have were in effect when its program started; the next one brings some with it, unless there were all already. */
+    if ((what & HF_CRED_CAPS) && (!x || n->had_all))
+        return true;
+    return !(n->caps_seen & CAP_SYS_ADMIN_BIT) && (moved(n->p.mnt_ns, h->mnt_ns) || moved(n->p.net_ns, h->net_ns));
 }
 
 /* What the header says against what the process had.  Returns whether *ret was filled. */
@@ -413,11 +443,10 @@ static bool compare(struct hf_node *n, const struct hf_event *ev, struct hf_even
         what |= HF_CRED_NS;
     if (!what)
         return false;
-    /* A process that never was root nor had CAP_SETUID, in the same user namespace: no call makes it root.  Nor does one give
-     * it capabilities when it had none. */
-    bool same_user_ns = n->p.user_ns == h->user_ns;
-    if (same_user_ns && !n->could_setuid && ((what & HF_CRED_ROOT) || ((what & HF_CRED_CAPS) && n->caps_seen == 0)))
+    if (is_unexplained(n, ev, what))
         what |= HF_CRED_UNEXPLAINED;
+    else if (ev->type == HF_EV_EXEC) /* the program's own rights, which the exec tells itself */
+        return false;
     if (!ret)
         return false;
     *ret = (struct hf_event){.seq = ev->seq, .time_ns = ev->time_ns, .type = HF_EV_CRED};
@@ -453,6 +482,7 @@ static struct hf_node *of_header(struct hf_track *t, const struct hf_event *ev)
         t->unknown++;
     n->p.ppid = h->ppid;
     n->p.ns_pid = h->ns_pid;
+    n->may_hold = true;
     set_creds(n, h);
     set_parent(n, find(t, h->ppid, 0));
     const struct hf_span texts[7] = {{NULL, 0}, comm_of(h->comm), {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}};
@@ -476,12 +506,14 @@ static int proc_event(struct hf_track *t, struct hf_event *ev, struct hf_event *
     if (h->ns_pid)
         n->p.ns_pid = h->ns_pid;
     set_container(t, n, h->cgroup_id);
+    bool comparable = ev->type != HF_EV_VERDICT && ev->type != HF_EV_PROC && known && !(h->flags & HF_F_OWNER) && h->pid == h->tid && n->p.pid_ns &&
+            h->time_ns >= n->p.exec_ns; /* what came late was done by the program before, with its rights */
+    if (comparable && compare(n, ev, ret_cred))
+        rc = 2;
     if (ev->type == HF_EV_EXEC || ev->type == HF_EV_PROC) {
         if (rc)
             exec(t, ev, n);
-    } else if (ev->type != HF_EV_VERDICT && known && !(h->flags & HF_F_OWNER) && h->pid == h->tid && n->p.pid_ns) {
-        if (compare(n, ev, ret_cred))
-            rc = 2;
+    } else if (comparable) {
         set_creds(n, h);
     }
     if (ev->type == HF_EV_FORK)

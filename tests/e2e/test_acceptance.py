@@ -272,7 +272,7 @@ def test_actions_are_those_of_the_notes():
 
 def test_document_has_every_action():
     text = (ROOT / "docs" / "acceptance.md").read_text()
-    listed = re.findall(r"^\| (\S+) \| ([^|]+) \| ", text, re.M)[2:]
+    listed = re.findall(r"^\| (\S+) \| ([^|]+) \| ", text.split("\n## ")[0], re.M)[2:]  # test_acceptance_vm.py holds the other table
     assert sorted(listed) == sorted([(r.action, r.alert) for r in ROWS] + [("LaunchSuspiciousNetworkToolOnHost", "Attack tool ran on the host"), ("sensor-stopped", "Sensor attacked")])
     for o in OBJECTS:
         assert o in text

@@ -99,8 +99,8 @@ def prepare():
         pytest.skip(f"Debian's kernel {KERNEL} cannot be had: {p.stderr.strip()[-200:]}")
 
 
-def machine(*command, options=(), env=None):
-    return subprocess.Popen([VM_RUN, "--kernel", KERNEL, "--timeout", str(SECONDS), *map(str, options), "--", *map(str, command)], stdin=subprocess.DEVNULL,
+def machine(*command, options=(), env=None, seconds=SECONDS):
+    return subprocess.Popen([VM_RUN, "--kernel", KERNEL, "--timeout", str(seconds), *map(str, options), "--", *map(str, command)], stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **(env or {})})
 
 

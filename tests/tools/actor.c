@@ -468,7 +468,8 @@ static int act_trace_child(char **a)
 static int act_packet(char **a) { (void)a; return socket(AF_PACKET, SOCK_RAW, 0) < 0; }
 static int act_mount(char **a) { return mount(a[0], a[1], a[2], 0, NULL) ? 1 : 0; }
 static int act_setns(char **a) { (void)a; return setns(open("/proc/self/ns/uts", O_RDONLY), 0); }
-static int act_unshare(char **a) { (void)a; return unshare(CLONE_NEWUTS); }
+/* unshare [user]: a name of the machine of its own; or a user namespace with mounts of its own, in which it is root */
+static int act_unshare(char **a) { return unshare(a[0] ? CLONE_NEWUSER | CLONE_NEWNS : CLONE_NEWUTS); }
 /* mknod [PATH MAJOR MINOR]: a character device */
 static int act_mknod(char **a) { return mknod(a[0] ? a[0] : "/tmp/null", S_IFCHR | 0600, makedev((unsigned)num(a, 1, 1), (unsigned)num(a, 2, 3))); }
 static int act_fifo(char **a) { (void)a; return mknod("/tmp/fifo", S_IFIFO | 0600, 0); }

@@ -118,6 +118,11 @@ static __always_inline u32 exec_flags(struct task_struct *t, struct linux_binprm
         flags |= HF_X_FD;
     if (e->h.euid != e->h.uid || ((e->mode & 04000) && BPF_CORE_READ(before, euid.val) != e->h.euid))
         flags |= HF_X_SETUID;
+    u64 may = 0;
+    const struct cred *now = BPF_CORE_READ(t, real_cred);
+    bpf_probe_read_kernel(&may, sizeof may, &now->cap_permitted);
+    if (may & ~e->h.cap_eff)
+        flags |= HF_X_HOLDS;
     if (writable_by(inode, e->h.euid, e->h.egid))
         flags |= HF_X_WRITABLE;
     return flags;

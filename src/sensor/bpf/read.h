@@ -79,7 +79,7 @@ static __always_inline void hf_fill_rest(struct hf_wire_hdr *h, struct task_stru
 {
     struct task_struct *leader = BPF_CORE_READ(t, group_leader);
     struct task_struct *parent = BPF_CORE_READ(leader, real_parent);
-    const struct cred *cred = BPF_CORE_READ(t, cred);
+    const struct cred *cred = BPF_CORE_READ(t, real_cred); /* its own: while it does something below an overlay, `cred` is whoever mounted that */
     struct nsproxy *ns = BPF_CORE_READ(t, nsproxy);
 
     h->type = (u16)type;

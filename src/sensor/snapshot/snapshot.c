@@ -93,7 +93,7 @@ void hf_snapshot_stat(struct hf_span stat, struct hf_wire_exec *e)
         memcpy(e->h.comm, stat.p + open_ + 1, HF_MIN(close_ - open_ - 1, sizeof e->h.comm - 1));
 }
 
-void hf_snapshot_status(struct hf_span s, struct hf_wire_hdr *h)
+bool hf_snapshot_status(struct hf_span s, struct hf_wire_hdr *h)
 {
     struct hf_span uids = status_line(s, "Uid"), gids = status_line(s, "Gid"), pids = status_line(s, "NSpid");
     h->uid = (uint32_t)number(nth(uids, 0));
@@ -107,6 +107,7 @@ void hf_snapshot_status(struct hf_span s, struct hf_wire_hdr *h)
         h->cap_eff = caps;
     if (number(status_line(s, "TracerPid")))
         h->flags |= HF_F_TRACED;
+    return hf_parse_u64(status_line(s, "CapPrm"), 16, 0, UINT64_MAX, &caps) != 0 || (caps & ~h->cap_eff);
 }
 
 static uint8_t stdio_kind(int dir, const char *name)
@@ -178,8 +179,8 @@ bool hf_snapshot_proc(const struct hf_hierarchy *h, uint32_t pid, struct hf_buf 
     e.h.flags = 0;
     e.h.pid = e.h.tid = pid;
     hf_snapshot_stat(hf_buf_span(&tmp), &e);
-    if (read_in(dir, "status", &tmp))
-        hf_snapshot_status(hf_buf_span(&tmp), &e.h);
+    if (!read_in(dir, "status", &tmp) || hf_snapshot_status(hf_buf_span(&tmp), &e.h))
+        e.exec_flags |= HF_X_HOLDS;
     e.h.mnt_ns = ns_number(dir, "ns/mnt");
     e.h.pid_ns = ns_number(dir, "ns/pid");
     e.h.net_ns = ns_number(dir, "ns/net");

@@ -14,4 +14,5 @@ bool hf_snapshot_proc(const struct hf_hierarchy *h, uint32_t pid, struct hf_buf 
 /* The parsers alone, for tests and fuzzing: text of /proc/PID/stat (its second field, the name, may hold anything) and of status.  What is not
  * there stays as it is, or is 0. */
 void hf_snapshot_stat(struct hf_span stat, struct hf_wire_exec *e);
-void hf_snapshot_status(struct hf_span status, struct hf_wire_hdr *h);
+/* Whether it has, or may have, capabilities that are not in effect. */
+bool hf_snapshot_status(struct hf_span status, struct hf_wire_hdr *h);

@@ -46,9 +46,9 @@ static void stat(void)
 static void status(void)
 {
     static const char text[] = "Name:\tsh\nUmask:\t0022\nTracerPid:\t17\nUid:\t1000\t0\t1000\t1000\nGid:\t100\t101\t100\t100\nNSpid:\t4242\t77\t1\n"
-                               "CapEff:\t000001ffffffffff\nNoNewPrivs:\t0\n";
+                               "CapPrm:\t000001ffffffffff\nCapEff:\t000001ffffffffff\nNoNewPrivs:\t0\n";
     struct hf_wire_hdr h = {.flags = 0};
-    hf_snapshot_status(hf_span_z(text), &h);
+    OK(!hf_snapshot_status(hf_span_z(text), &h));
     EQ_U(h.uid, 1000);
     EQ_U(h.euid, 0);
     EQ_U(h.gid, 100);
@@ -57,7 +57,8 @@ static void status(void)
     EQ_U(h.cap_eff, 0x1ffffffffffull);
     EQ_U(h.flags, HF_F_TRACED);
     struct hf_wire_hdr plain = {.flags = 0};
-    hf_snapshot_status(HF_S("Name:\tUid:\t5\nTracerPid:\t0\nUid:\t7\nNSpid:\t9\nCapEff:\tzz\n"), &plain); /* a name that looks like a line; short lines */
+    OK(hf_snapshot_status(HF_S("CapPrm:\t0000000000002000\nCapEff:\t0000000000000000\n"), &plain)); /* in store */
+    OK(hf_snapshot_status(HF_S("Name:\tUid:\t5\nTracerPid:\t0\nUid:\t7\nNSpid:\t9\nCapEff:\tzz\n"), &plain)); /* a name that looks like a line; short lines */
     EQ_U(plain.uid, 7);
     EQ_U(plain.euid, 0);
     EQ_U(plain.ns_pid, 9);
