@@ -37,8 +37,9 @@ struct job {
 };
 
 struct hf_digests {
-    struct entry *entries;
-    size_t mask;
+    uint32_t *at;          /* by hash: 1 + which entry; 0: none. Entries lie one after the other, so that a new file does not cost a page */
+    struct entry *entries; /* as many as places */
+    size_t mask, n_entries;
     uint64_t clock, now_bytes;
     struct hf_digests_stats stats;
     struct hf_verity_known *measured;
@@ -72,17 +73,22 @@ static bool same(const struct hf_file_state *a, const struct hf_file_state *b)
 static struct entry *place(struct hf_digests *d, const struct hf_file_state *s, bool make)
 {
     size_t at = (size_t)hf_span_hash(hf_span((const char *)s, sizeof *s));
-    struct entry *oldest = NULL;
+    uint32_t *oldest = NULL;
     for (unsigned i = 0; i < WAYS; i++) {
-        struct entry *e = &d->entries[(at + i) & d->mask];
-        if (e->s.inode && same(&e->s, s)) {
+        uint32_t *p = &d->at[(at + i) & d->mask];
+        struct entry *e = *p ? &d->entries[*p - 1] : NULL;
+        if (e && same(&e->s, s)) {
             e->used = ++d->clock;
             return e;
         }
-        if (!oldest || e->used < oldest->used)
-            oldest = e;
+        if (!oldest || (*oldest && (!e || e->used < d->entries[*oldest - 1].used)))
+            oldest = p;
     }
-    return make ? oldest : NULL;
+    if (!make)
+        return NULL;
+    if (!*oldest)
+        *oldest = (uint32_t)++d->n_entries;
+    return &d->entries[*oldest - 1];
 }
 
 static void keep(struct hf_digests *d, const struct hf_file_state *s, bool firm, const uint8_t sha256[32])
@@ -365,12 +371,13 @@ int hf_digests_new(struct hf_digests **ret, size_t entries, uint64_t now_bytes, 
     d->event = -1;
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->more, NULL);
+    d->at = calloc(n, sizeof *d->at);
     d->entries = calloc(n, sizeof *d->entries);
     d->measured = hf_verity_known_new();
     d->mask = n - 1;
     d->now_bytes = now_bytes;
     d->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (!d->entries || !d->measured || d->event < 0)
+    if (!d->at || !d->entries || !d->measured || d->event < 0)
         return hf_fail(err, -ENOMEM, "no memory for digests");
     *ret = hf_take(d);
     return 0;
@@ -393,6 +400,7 @@ void hf_digests_free(struct hf_digests *d)
     pthread_mutex_destroy(&d->lock);
     pthread_cond_destroy(&d->more);
     hf_verity_known_free(d->measured);
+    free(d->at);
     free(d->entries);
     free(d);
 }

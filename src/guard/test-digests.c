@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/hash.h"
 #include <linux/magic.h>
@@ -214,6 +215,51 @@ static void bounded(struct hf_digests *d)
     OK(s.known <= 1024);
 }
 
+static size_t resident_kib(void)
+{
+    char text[64] = "";
+    unsigned long size = 0, pages = 0;
+    int statm = open("/proc/self/statm", O_RDONLY);
+    OK(statm >= 0 && read(statm, text, sizeof text - 1) > 0 && sscanf(text, "%lu %lu", &size, &pages) == 2);
+    close(statm);
+    return pages * (size_t)sysconf(_SC_PAGESIZE) / 1024;
+}
+
+/* A file more takes what it needs, and not a page. */
+static void close_together(void)
+{
+    enum { FILES = 300 };
+    hf_cleanup(hf_digests_freep) struct hf_digests *d = NULL;
+    struct hf_digests_stats s;
+    int files[FILES];
+    uint8_t got[32];
+    bool racy;
+    unsigned bad = 0;
+    EQ_I(hf_digests_new(&d, 65536, 1u << 20, NULL), 0);
+    for (unsigned i = 0; i < FILES; i++) {
+        char name[] = "/tmp/test-digests-XXXXXX";
+        files[i] = mkstemp(name);
+        bad += files[i] < 0 || unlink(name) < 0 || write(files[i], &i, sizeof i) != sizeof i;
+    }
+    settle();
+    size_t before = resident_kib();
+    for (unsigned i = 0; i < FILES; i++) {
+        struct stat st;
+        bad += fstat(files[i], &st) < 0 || hf_digests_fd(d, files[i], &st, 0, got, &racy) != 0;
+    }
+    OK(resident_kib() < before + 700); /* 1,100 where each lies anywhere */
+    for (unsigned i = 0; i < FILES; i++) {
+        struct stat st;
+        struct hf_digest own;
+        hf_digest_of(HF_SHA256, hf_span((const char *)&i, sizeof i), &own);
+        bad += fstat(files[i], &st) < 0 || !hf_digests_known(d, &st, 0, got) || memcmp(got, own.b, 32) != 0;
+        close(files[i]);
+    }
+    hf_digests_stats(d, &s);
+    EQ_U(s.known, FILES);
+    EQ_U(bad, 0);
+}
+
 int main(void)
 {
     hf_cleanup(hf_digests_freep) struct hf_digests *d = NULL;
@@ -228,6 +274,7 @@ int main(void)
     large();
     paced();
     bounded(d);
+    close_together();
     hf_digests_free(NULL);
     close(fd);
     return tap_done();

@@ -45,6 +45,24 @@ def test_many_short_containers(watch, busybox):  # noqa: F811
     assert w.end() == (0, "")
 
 
+def test_changed_folders_leave_nothing_behind(watch, busybox):  # noqa: F811
+    """Each file that comes to a watched folder is looked at once: what waits for that takes memory only while it waits."""
+    w = watch("--json", "--no-rules", "--type", "container_end,status")
+
+    def anonymous():  # of the privileged half
+        return next(int(l.split()[1]) for l in open(f"/proc/{w.process.pid}/status") if l.startswith("RssAnon:"))
+
+    def change(name, turns):
+        script = f"cd /etc/cron.d; i=0; n=; while [ $i -lt 100 ]; do n=\"$n f$i\"; i=$((i + 1)); done; i=0; while [ $i -lt {turns} ]; do /bin/busybox touch $n; /bin/busybox rm $n; i=$((i + 1)); done"
+        assert docker(busybox, "--name", name, "box:1", "/bin/sh", "-c", "/bin/busybox mkdir -p /etc/cron.d; " + script).returncode == 0
+        w.wait_for(lambda l: l["type"] == "container_end" and l["container"]["name"] == name)
+    change("few", 5)
+    before = anonymous()
+    change("many", 50)
+    assert anonymous() - before < 1024, "KiB more than before"
+    assert w.end()[0] in (0, 4)
+
+
 def test_fork_bomb_hides_nothing(watch, busybox):  # noqa: F811
     w = watch("--json")
     docker(busybox, "--name", "warm", "box:1", "/bin/true")

@@ -12,6 +12,7 @@
 #define HF_ROOT_OBJECTS_MAX 2048u /* of one container or the host */
 #define HF_ROOTS_MAX 4096u
 #define HF_JOBS_MAX 4096u
+#define HF_JOB_PATH 512u
 #define HF_KEY_MAX 144u
 
 enum { HF_GROUP_CRITICAL, HF_GROUP_BULK, HF_GROUPS };
@@ -45,12 +46,13 @@ struct hf_root {
     uint64_t tokens, tokens_ns, lost, again_ns, ended_ns; /* ended_ns: 0: not; its last events may still wait */
 };
 
-struct hf_job {
+struct hf_job { /* made when asked for: of a ring for all that may wait every page is used once, and stays */
+    struct hf_job *next;
     uint64_t root;
     uint32_t pid;   /* look through /proc/PID/root; 0, or when it has ended: through the root's path */
     uint64_t due_ns; /* not before: hooks tell of what is about to be made */
     unsigned tries;
-    char path[512]; /* only rows that concern this path; empty: all */
+    char path[]; /* only rows that concern this path; empty: all */
 };
 
 /* A file that was there when its directory, itself new, got its mark: made in between, by whom is not known. */
@@ -80,8 +82,8 @@ struct hf_files {
     size_t n_objects;
     struct hf_root **roots;
     size_t n_roots, cap_roots;
-    struct hf_job *jobs; /* ring */
-    size_t job_at, n_jobs;
+    struct hf_job *jobs, **last_job; /* by when they were asked for; where the next is put */
+    size_t n_jobs;
     uint64_t busy_since_ns, generation; /* of the thread at work; a replaced one ends after its job */
     clockid_t busy_clock;               /* its processor time; what that said when it was last looked at */
     uint64_t busy_cpu_ns;

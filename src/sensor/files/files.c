@@ -91,10 +91,10 @@ int hf_files_new(struct hf_files **ret, const struct hf_files_opts *o, struct hf
     pthread_cond_init(&f->work, NULL);
     hf_buf_init(&f->record, HF_WIRE_MAX);
     f->buckets = calloc(HF_OBJECT_BUCKETS, sizeof *f->buckets);
-    f->jobs = calloc(HF_JOBS_MAX, sizeof *f->jobs);
+    f->last_job = &f->jobs;
     f->recent = calloc(RECENT, sizeof *f->recent);
     f->found = calloc(HF_FOUND_MAX, sizeof *f->found);
-    int rc = f->buckets && f->jobs && f->recent && f->found ? (f->watch ? 0 : hf_watch_list_new(&f->watch, err)) : hf_fail(err, -ENOMEM, "no memory for the watched files");
+    int rc = f->buckets && f->recent && f->found ? (f->watch ? 0 : hf_watch_list_new(&f->watch, err)) : hf_fail(err, -ENOMEM, "no memory for the watched files");
     f->epoll = rc == 0 ? epoll_create1(EPOLL_CLOEXEC) : -1;
     for (unsigned g = 0; g < HF_GROUPS && rc == 0 && f->fanotify; g++) {
         f->fd[g] = group_open(&f->has_rename);
@@ -154,7 +154,10 @@ void hf_files_free(struct hf_files *f)
         hf_root_free(f->roots[i]);
     free(f->roots);
     free(f->buckets);
-    free(f->jobs);
+    for (struct hf_job *j = f->jobs, *next; j; j = next) {
+        next = j->next;
+        free(j);
+    }
     free(f->found);
     free(f->recent);
     hf_watch_list_free(f->watch);
@@ -194,20 +197,21 @@ struct hf_object *hf_files_object(const struct hf_files *f, const struct hf_obje
 
 void hf_files_ask(struct hf_files *f, uint64_t root, uint32_t pid, struct hf_span path, uint64_t due_ns, unsigned tries)
 {
-    struct hf_job *j = &f->jobs[(f->job_at + f->n_jobs) % HF_JOBS_MAX];
-    if (path.n >= sizeof j->path)
+    if (path.n >= HF_JOB_PATH)
         path.n = 0; /* all rows */
-    if (f->n_jobs == HF_JOBS_MAX) {
+    for (const struct hf_job *w = f->jobs; w; w = w->next) /* what waits already need not wait twice */
+        if (w->root == root && w->pid == pid && hf_span_eqz(path, w->path))
+            return;
+    struct hf_job *j = f->n_jobs < HF_JOBS_MAX && !hf_alloc_fails() ? malloc(sizeof *j + path.n + 1) : NULL;
+    if (!j) {
         f->lost_jobs++;
         return;
     }
-    for (size_t i = 0; i < f->n_jobs; i++) { /* what waits already need not wait twice */
-        const struct hf_job *w = &f->jobs[(f->job_at + i) % HF_JOBS_MAX];
-        if (w->root == root && w->pid == pid && hf_span_eqz(path, w->path))
-            return;
-    }
     *j = (struct hf_job){.root = root, .pid = pid, .due_ns = due_ns, .tries = tries};
     memcpy(j->path, path.n ? path.p : "", path.n);
+    j->path[path.n] = 0;
+    *f->last_job = j;
+    f->last_job = &j->next;
     f->n_jobs++;
     pthread_cond_signal(&f->work);
 }

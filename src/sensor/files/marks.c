@@ -447,7 +447,7 @@ static void *thread(void *arg)
             pthread_cond_wait(&f->work, &f->lock);
             continue;
         }
-        uint64_t due = f->jobs[f->job_at].due_ns, now = hf_boot_ns();
+        uint64_t due = f->jobs->due_ns, now = hf_boot_ns();
         if (due > now) { /* those behind it can wait as long */
             struct timespec until;
             clock_gettime(CLOCK_MONOTONIC, &until);
@@ -457,13 +457,14 @@ static void *thread(void *arg)
             pthread_cond_clockwait(&f->work, &f->lock, CLOCK_MONOTONIC, &until);
             continue;
         }
-        struct hf_job job = f->jobs[f->job_at];
-        f->job_at = (f->job_at + 1) % HF_JOBS_MAX;
+        hf_autofree struct hf_job *job = f->jobs;
+        f->jobs = job->next;
+        f->last_job = f->jobs ? f->last_job : &f->jobs;
         f->n_jobs--;
         f->busy_since_ns = hf_boot_ns();
         f->busy_cpu_ns = pthread_getcpuclockid(pthread_self(), &f->busy_clock) == 0 ? hf_files_cpu_ns(f) : 0;
         pthread_mutex_unlock(&f->lock);
-        work(f, &job);
+        work(f, job);
         pthread_mutex_lock(&f->lock);
         if (f->generation == mine)
             f->busy_since_ns = 0;
