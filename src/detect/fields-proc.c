@@ -151,6 +151,13 @@ static bool user(struct hf_look *l, uint32_t id, bool group, struct hf_value *re
     return hf_value_made(l, from, ret);
 }
 
+/* Who opened the session: on the host, by whose login, or as whom the command ran; in a session by ssh or login itself. */
+static bool session_user(struct hf_look *l, const struct hf_proc *p, struct hf_value *ret)
+{
+    const struct hf_opener *o = p->session_root && p->session_root->opener.pid ? &p->session_root->opener : NULL;
+    return user(l, o ? o->login_uid != UINT32_MAX ? o->login_uid : o->uid : p->session == HF_SESSION_SSH || p->session == HF_SESSION_LOGIN ? p->login_uid : UINT32_MAX, false, ret);
+}
+
 static bool stdio_name(const struct hf_wire_stdio *s, struct hf_value *ret)
 {
     static const char *const kinds[] = {"none", "file", "pipe", "socket", "tty", "null", "other"};
@@ -282,6 +289,8 @@ static bool words(struct hf_look *l, const struct hf_proc *p, unsigned id, struc
         return caps(l, p->cap_eff, ret);
     case F_HF_SESSION:
         return hf_value_str(ret, hf_span_z(sessions[p->session < 4 ? p->session : 0]));
+    case F_HF_SESSION_USER:
+        return session_user(l, p, ret);
     case F_HF_RUNTIME:
         return hf_value_num(ret, hf_proc_is_runtime(p));
     case F_HF_CONTAINER_MAIN:

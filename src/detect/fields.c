@@ -77,6 +77,7 @@ static const struct hf_field_def table[] = {
         {"hf.exe.nameless", NUM, BIT(EXEC) | BIT(DUP), NULL, F_HF_NAMELESS, false},
         {"hf.program", STR, ALL, NULL, F_HF_PROGRAM, false},
         {"hf.session", STR, ALL, NULL, F_HF_SESSION, false},
+        {"hf.session_user", STR, ALL, NULL, F_HF_SESSION_USER, false},
         {"hf.traced", NUM, ALL, NULL, F_HF_TRACED, false},
         {"hf.runtime", NUM, ALL, NULL, F_HF_RUNTIME, false},
         {"hf.container_main", NUM, ALL, NULL, F_HF_CONTAINER_MAIN, false},

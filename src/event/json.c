@@ -211,6 +211,18 @@ static void short_proc(struct hf_jw *w, const struct hf_proc *p)
     hf_jw_object_end(w);
 }
 
+static void opener(struct hf_jw *w, const struct hf_opener *o)
+{
+    hf_jw_key(w, "session_by");
+    hf_jw_object(w);
+    hf_jw_ku64(w, "pid", o->pid);
+    hf_jw_kstr(w, "name", hf_span_z(o->name));
+    hf_jw_ku64(w, "uid", o->uid);
+    if (o->login_uid != UINT32_MAX)
+        hf_jw_ku64(w, "login_uid", o->login_uid);
+    hf_jw_object_end(w);
+}
+
 static void process(struct hf_jw *w, const struct hf_event *ev)
 {
     static const char *const sessions[] = {NULL, "exec", "ssh", "login", "check"};
@@ -237,6 +249,8 @@ static void process(struct hf_jw *w, const struct hf_event *ev)
         hf_jw_ku64(w, "tty", p->tty);
     if (p->session && p->session < HF_ARRAY_LEN(sessions))
         hf_jw_kstrz(w, "session", sessions[p->session]);
+    if (p->session_root && p->session_root->opener.pid)
+        opener(w, &p->session_root->opener);
     if (p->container && hf_proc_is_runtime(p))
         hf_jw_kbool(w, "runtime", true);
     hf_jw_kbool(w, "traced", ev->h->flags & HF_F_TRACED);

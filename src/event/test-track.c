@@ -182,6 +182,47 @@ static void sessions(void)
     EQ_U(ev.proc->session, HF_SESSION_SSH);
 }
 
+/* A client of the runtime on the host, by whoever. */
+static void client(struct hf_track *t, uint32_t pid, uint32_t uid, uint32_t login_uid, struct hf_span args)
+{
+    struct hf_wire_hdr h = rec_hdr(pid, 1, pid * S, 0, pid * S, "docker");
+    h.uid = h.euid = uid;
+    h.login_uid = login_uid;
+    feed(t, rec_exec(&r, h, (struct hf_wire_exec){.argc = 1}, "/usr/bin/docker", args, "/", HF_S("")));
+}
+
+static const struct hf_opener *opener_of(struct hf_track *t, uint32_t pid, const char *path)
+{
+    exec(t, pid, 10, 800, path, pid * S);
+    return ev.proc->session_root ? &ev.proc->session_root->opener : NULL;
+}
+
+static void session_openers(void)
+{
+    hf_cleanup(hf_track_freep) struct hf_track *t = fresh(NULL);
+    const struct hf_opener *o;
+    exec(t, 10, 1, 0, "/usr/bin/containerd-shim", 1 * S);
+    container(t, 800, HF_S("id\0c8\0name\0web\0"), 2 * S);
+    client(t, 20, 0, 500, HF_S("docker\0exec\0web\0sh\0")); /* before there was a session: of the first program it says nothing */
+    o = opener_of(t, 21, "/usr/sbin/nginx");
+    OK(!o);
+    o = opener_of(t, 22, "/bin/sh");
+    OK(o && o->pid == 20 && o->uid == 0 && o->login_uid == 500);
+    EQ_S(hf_span_z(o ? o->name : ""), "docker");
+    o = opener_of(t, 23, "/bin/other"); /* without a command: kubectl exec, or somebody at the socket */
+    OK(o && !o->pid);
+    client(t, 30, 1000, UINT32_MAX, HF_S("docker\0exec\0-d\0web\0sh\0"));
+    client(t, 31, 1001, UINT32_MAX, HF_S("docker\0exec\0db\0sh\0"));
+    client(t, 32, 1002, UINT32_MAX, HF_S("docker\0run\0web\0"));
+    exit_(t, 30, 0, 31 * S + S / 2);
+    o = opener_of(t, 33, "/bin/sh");
+    OK(o && o->pid == 30); /* it ended 1.5 s before */
+    client(t, 40, 1000, UINT32_MAX, HF_S("docker\0exec\0web\0sh\0"));
+    exit_(t, 40, 0, 41 * S);
+    o = opener_of(t, 44, "/bin/sh");
+    OK(o && !o->pid); /* 3 s */
+}
+
 #define FULL (~0ull >> 23) /* every capability */
 /* One more event of pid with these credentials; what the tracker says of it. */
 static int with_creds(struct hf_track *t, uint32_t pid, uint32_t uid, uint32_t euid, uint64_t caps, uint32_t mnt_ns)
@@ -697,6 +738,7 @@ int main(void)
     containers();
     moved_by_attach();
     sessions();
+    session_openers();
     sessions_through_a_runtime_within();
     runtime_that_was_there_before();
     who_was_judged();

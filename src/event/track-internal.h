@@ -13,6 +13,7 @@ struct hf_node { /* a process */
     unsigned children; /* nodes that have it as parent */
     char *text;
     size_t text_n;
+    bool opened;       /* a session in a container, by its command (find_opener) */
     bool could_setuid; /* since its last exec it was root or had CAP_SETUID: a change to root needs no exploit */
     bool may_hold; /* it may have capabilities in store that were never seen in effect, or rights from before it was seen */
     bool had_all;  /* its program was started as root: with all capabilities that its bounding set leaves, which never grows */

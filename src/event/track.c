@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The process tree. */
 #include <errno.h>
+#include <stdio.h>
 
 #include "event/runtime.h"
+#include "event/session.h"
 #include "event/track-internal.h"
 
 #define CAP_SETUID_BIT (1ull << 7)
+#define OPENER_NS 2000000000ull /* so long before a session a command may have ended that opened it (docker exec -d) */
 #define START_NS 10000000ull /* what /proc/PID/stat counts in: starts are compared this coarsely (clock ticks of 10 ms) */
 #define KEEP_ENDED_NS 60000000000ull
 #define EVICT_LOOKS 64u
@@ -290,8 +293,25 @@ static bool is_program(const struct hf_proc *p, const char *name)
     return p && hf_span_eqz(hf_span_basename(p->exe), name);
 }
 
+/* The youngest command on the host for this container that opened no other session yet. */
+static void find_opener(struct hf_track *t, struct hf_node *root)
+{
+    const struct hf_container *c = root->p.container;
+    struct hf_node *best = NULL;
+    for (size_t i = 0; i <= t->procs_mask; i++)
+        for (struct hf_node *n = t->procs[i]; n; n = n->hash_next)
+            if (!n->p.container && n->p.seen_exec && !n->opened && n->p.start_ns <= root->p.start_ns && (!n->p.end_ns || n->p.end_ns + OPENER_NS > root->p.start_ns) &&
+                    (!best || n->p.start_ns > best->p.start_ns) && hf_session_is_exec(n->p.args, c->name, c->id))
+                best = n;
+    if (!best)
+        return;
+    best->opened = true;
+    root->p.opener = (struct hf_opener){.pid = best->p.pid, .uid = best->p.uid, .login_uid = best->p.login_uid};
+    snprintf(root->p.opener.name, sizeof root->p.opener.name, "%.*s", HF_SPAN_ARG(hf_span_basename(best->p.exe)));
+}
+
 /* Where a session of a person begins: what enters a container from outside after its first process; what sshd or login start. */
-static void set_session(struct hf_node *n, bool check)
+static void set_session(struct hf_track *t, struct hf_node *n, bool check)
 {
     struct hf_box *box = (struct hf_box *)(void *)n->p.container;
     struct hf_proc *parent = n->p.parent;
@@ -307,6 +327,8 @@ static void set_session(struct hf_node *n, bool check)
         bool main = box->main_pid == n->p.pid && box->main_start_ns / START_NS == n->p.start_ns / START_NS;
         n->p.session = main || n->p.ns_pid == 1 ? HF_SESSION_NONE : HF_SESSION_EXEC;
         n->p.session_root = n->p.session ? &n->p : NULL;
+        if (n->p.session)
+            find_opener(t, n);
     } else if (parent && (is_program(parent, "sshd") || is_program(parent, "sshd-session")) && !is_program(&n->p, "sshd") && !is_program(&n->p, "sshd-session")) {
         n->p.session = HF_SESSION_SSH;
         n->p.session_root = &n->p;
@@ -352,7 +374,7 @@ static struct hf_node *exec(struct hf_track *t, struct hf_event *ev, struct hf_n
     n->had_all = !snapshot && !n->may_hold && ev->h->euid == 0;
     set_creds(n, ev->h);
     n->p.exec_mnt_ns = copy ? parent->p.exec_mnt_ns : ev->h->mnt_ns;
-    set_session(n, ev->h->flags & HF_F_CHECK);
+    set_session(t, n, ev->h->flags & HF_F_CHECK);
     return n;
 }
 

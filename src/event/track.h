@@ -23,6 +23,12 @@ struct hf_track_limits {
 /* How a session of a person began; a container's own work has none. */
 enum hf_session_kind { HF_SESSION_NONE, HF_SESSION_EXEC /* docker exec, kubectl exec, podman exec */, HF_SESSION_SSH, HF_SESSION_LOGIN, HF_SESSION_CHECK /* a check of a policy of Holdfast */ };
 
+/* The command on the host that opened a session (docker exec): whose it is cannot be told from the session, whose parent is the runtime. */
+struct hf_opener {
+    uint32_t pid, uid, login_uid; /* pid 0: not known; login_uid UINT32_MAX: nobody logged in for it */
+    char name[16];                /* of its program */
+};
+
 struct hf_proc {
     uint32_t pid, ns_pid, ppid;
     uint64_t start_ns, exec_ns, last_ns, end_ns; /* 0: not (yet) */
@@ -40,6 +46,7 @@ struct hf_proc {
     struct hf_container *container; /* NULL: host */
     enum hf_session_kind session;   /* of this process or the nearest ancestor that began one */
     struct hf_proc *session_root;   /* the first process of that session; NULL without one */
+    struct hf_opener opener;        /* of a session's first process (HF_SESSION_EXEC) */
     uint64_t session_key;           /* one number for all that belongs together: a session, or the container's own work */
     bool seen_exec;                 /* its exec was seen or read from /proc: texts are real */
     uint32_t verdict;               /* of its program: HF_VERDICT_*; 0: not (yet) known */

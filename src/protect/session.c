@@ -8,28 +8,11 @@
 #include <sys/stat.h>
 
 #include "base/fs.h"
+#include "event/session.h"
 
 #define PROCESSES_MAX 65536u
 #define CMDLINE_MAX 65536u
 #define NOBODY UINT32_MAX
-
-bool hf_session_is_exec(struct hf_span cmdline, struct hf_span name, struct hf_span id)
-{
-    static const char *const clients[] = {"docker", "podman", "nerdctl", "crictl", "ctr"};
-    struct hf_span arg;
-    bool client = false, exec = false;
-    if (!hf_span_cut(&cmdline, 0, &arg))
-        return false;
-    for (size_t i = 0; i < HF_ARRAY_LEN(clients); i++)
-        client |= hf_span_eqz(hf_span_basename(arg), clients[i]);
-    while (client && hf_span_cut(&cmdline, 0, &arg)) {
-        if (!exec)
-            exec = hf_span_eqz(arg, "exec");
-        else if (arg.n && (hf_span_eq(arg, name) || hf_span_starts(id, arg)))
-            return true;
-    }
-    return false;
-}
 
 static bool number_in(const char *path, uint32_t *ret)
 {

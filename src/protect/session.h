@@ -7,7 +7,5 @@
 /* Whether every exec command (docker, podman, nerdctl, crictl, ctr) for the container that runs on the host now is of these users, and there is one.
  * Reads /proc: milliseconds; for what would be refused only. */
 bool hf_session_by(const struct hf_prot_spans *users, const struct hf_guard_container *c);
-/* Whether an argument list (each ended by NUL) is such a command for a container of that name and id. */
-bool hf_session_is_exec(struct hf_span cmdline, struct hf_span name, struct hf_span id);
 /* Whether the process is the one that started then (ns since boot, as records have it), and not a later one of its number. */
 bool hf_session_started(uint32_t pid, uint64_t start_ns);

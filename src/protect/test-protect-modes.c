@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Overrides of modes, and who opened a session. */
 #include "protect/protect.h"
+#include "event/session.h"
 #include "protect/session.h"
 #include "tap.h"
 

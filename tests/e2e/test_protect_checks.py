@@ -57,6 +57,7 @@ def test_what_it_may(protecting, box, user, runs_as):  # noqa: F811
     b.sh("/bin/busybox uname")
     line = w.wait_for(lambda l: l["type"] == "exec" and "uname" in l["process"]["args"])[0]
     assert line["process"]["session"] == "exec"
+    assert {k: v for k, v in line["process"]["session_by"].items() if k not in ("pid", "login_uid")} == {"name": "docker", "uid": 0}
     assert not w.status()["policies"][0]["disarmed"] and "error" not in w.status()
 
 
