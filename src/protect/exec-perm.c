@@ -49,6 +49,7 @@ struct hf_exec_perm {
         uint64_t container, dev;
     } marked[MARKED_MAX];      /* the latest; of folders */
     size_t n_marked;
+    bool settling, once_more;
     _Atomic uint64_t busy_ns;  /* since when the judging thread is at it; 0: it is not */
     atomic_bool end, gave_up;
 };
@@ -198,7 +199,7 @@ static bool decide(struct hf_exec_perm *p, struct pending *e, uint64_t now)
     return true;
 }
 
-static void settle(struct hf_exec_perm *p)
+static void settle_all(struct hf_exec_perm *p)
 {
     uint64_t now = now_ns();
     pthread_mutex_lock(&p->lock);
@@ -219,6 +220,20 @@ static void settle(struct hf_exec_perm *p)
     }
     set_timer(p, p->n > 0);
     pthread_mutex_unlock(&p->lock);
+}
+
+/* Judging may be what makes more known (a container's root is found, and with it its seal), and come here again: then all are looked at once more, after this. */
+static void settle(struct hf_exec_perm *p)
+{
+    p->once_more = true;
+    if (p->settling)
+        return;
+    p->settling = true;
+    while (p->once_more && !p->gave_up) {
+        p->once_more = false;
+        settle_all(p);
+    }
+    p->settling = false;
 }
 
 void hf_exec_perm_again(struct hf_exec_perm *p)
