@@ -253,6 +253,16 @@ static void give_up(struct hf_guard *g, struct hf_guard_box *b, const char *why)
     sealed(g, b);
 }
 
+/* An OCI runtime by itself names no image, then or later: whoever waits for the seal waits for nothing.  Of the others, which may still say, after a while. */
+static bool names_no_image(const struct hf_guard_box *b)
+{
+    static const char *const alone[] = {"runc", "crun", "youki", "runsc", "kata-runtime"};
+    for (size_t i = 0; i < HF_ARRAY_LEN(alone) && hf_guard_fact(&b->c, "rootfs").n; i++) /* its bundle was read */
+        if (hf_span_eqz(b->c.runtime, alone[i]))
+            return true;
+    return hf_boot_ns() - b->born_ns > IMAGE_NS;
+}
+
 /* Finds the seal of each container that wants one, and has the first that is missing made. */
 void hf_box_seal_next(struct hf_guard *g)
 {
@@ -261,8 +271,8 @@ void hf_box_seal_next(struct hf_guard *g)
             struct hf_err err = HF_ERR_INIT;
             if (b->c.seal || b->no_seal || b->c.sealing)
                 continue;
-            if (!b->image[0]) { /* a runtime alone names none: whoever waits for the seal would wait for nothing */
-                if (hf_boot_ns() - b->born_ns > IMAGE_NS)
+            if (!b->image[0]) {
+                if (names_no_image(b))
                     give_up(g, b, "");
                 continue;
             }
