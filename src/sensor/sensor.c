@@ -69,6 +69,7 @@ struct sensor {
     struct group_told { uint64_t id; struct losses lost; } losers[LOSERS_MAX]; /* containers whose losses were told, and how many */
     size_t next_loser;
     uint64_t wait_containers_ns;          /* when the table wants to be called */
+    uint64_t awake_ns;                    /* when it was woken, or found something, last */
     struct hf_settings settings;
     struct hf_ask asked;       /* of the unprivileged half: in force */
     struct hf_ask_gate ask_gate;
@@ -912,9 +913,13 @@ static void loop(struct sensor *s)
                 hf_files_read(s->files);
         }
         size_t found = drain(s);
-        busy = found > 0 || n > 0 || !hf_frames_room(&s->frames);
+        uint64_t now = hf_boot_ns();
         if (found)
-            hf_kernel_looks_again(s->kernel, hf_boot_ns()); /* after POLL_MS at most: a wake-up before that would be for nothing */
+            hf_kernel_looks_again(s->kernel, now); /* after POLL_MS at most: a wake-up before that would be for nothing */
+        if (found || n > 0)
+            s->awake_ns = now;
+        /* as long as the kernel half leaves it asleep: a wait that ended early for another reason is no look */
+        busy = now - s->awake_ns < POLL_MS * 1000000ull || !hf_frames_room(&s->frames);
         if (!hf_frames_room(&s->frames)) /* the rings are readable all the while: wait for the other side instead */
             (void)poll(&(struct pollfd){s->o.out_fd, POLLOUT, 0}, 1, FULL_LOOK_MS);
         if (s->now_ns >= s->wait_containers_ns) {
