@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/json.h"
@@ -54,8 +55,15 @@ static int engine_code(int rc, const struct hf_err *err)
 /* For the unprivileged side, which cannot open files.  Recordings hold command lines as they were: for root alone. */
 static int open_record(const char *path, int *ret, struct hf_err *err)
 {
-    *ret = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    return *ret < 0 ? hf_fail(err, -errno, "%s: %s", path, strerror(errno)) : 0;
+    struct stat st;
+    hf_autoclose int fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return hf_fail(err, -errno, "%s: %s", path, strerror(errno));
+    if (S_ISREG(st.st_mode) && st.st_size) /* perhaps the only witness of another night */
+        return hf_fail(err, -EEXIST, "%s is there already and not empty; record into another file, or remove it first", path);
+    *ret = fd;
+    fd = -1;
+    return 0;
 }
 
 /* From a file ("-": standard input) instead of the kernel. */

@@ -583,7 +583,7 @@ def test_a_real_attack_is_contained_from_the_page(page, daemon, attack):  # noqa
     page.sees("I freeze it")
     page.click("button", "Freeze")
     page.click("dialog button", "Show what it would do")
-    page.find(".effects", "processes stop")
+    page.find(".effects", "lost, the other sides wait")
     page.picture("freeze")
     assert json.loads(daemon.run("respond", "list", "--json", "--state", daemon.state)) == []  # nothing was done yet
     page.click("dialog button", "Freeze now")

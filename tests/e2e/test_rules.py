@@ -82,6 +82,9 @@ def test_recording_that_was_cut_off(watch, busybox, run, tmp_path):  # noqa: F81
     part.write_bytes(b"- rule: x\n")
     code, out, err = run("watch", "--replay", part)
     assert code == 3 and out == "" and "not a recording" in err
+    before = rec.read_bytes()
+    code, out, err = run("watch", "--record", rec)
+    assert code == 3 and "is there already and not empty" in err and rec.read_bytes() == before
     code, out, err = run("watch", "--replay", part, "--record", part)
     assert code == 2
     assert run("watch", "--replay", tmp_path / "none")[0] == 3
@@ -401,7 +404,7 @@ def test_alerts_of_the_last_run_are_kept(watch, busybox, run, rules, tmp_path): 
     assert w.end()[0] == 0
     kept = tmp_path / "state" / "alerts.0.ndjson"
     assert kept.stat().st_mode & 0o7777 == 0o600
-    alert = next(a for a in map(json.loads, kept.read_text().splitlines()) if a["rule"] == TEMPORARY)
+    alert = next(a for a in map(json.loads, kept.read_text().splitlines()) if a["rule"] == TEMPORARY and a["container"]["name"] == "known")
     code, out, err = run("rules", "why", alert["id"], "--state", tmp_path / "state")
     assert (code, err) == (0, "") and "container  known\n" in out
     # what people are shown names it, too
