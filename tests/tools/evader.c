@@ -193,7 +193,7 @@ static int by_late_name(void)
     struct uffdio_register r = {.range = {.start = (unsigned long)late, .len = 4096}, .mode = UFFDIO_REGISTER_MODE_MISSING};
     if (faults < 0 || ioctl(faults, UFFDIO_API, &api) || ioctl(faults, UFFDIO_REGISTER, &r) || pthread_create(&t, NULL, serve_faults, NULL))
         return REFUSED;
-    for (int i = 1; i < 1000; i++) { /* until the kernel is quicker than the other thread */
+    for (int i = 1; i < 200000; i++) { /* until the kernel is quicker than the other thread */
         int fd = open(late, O_RDONLY);
         while (served < i)
             sched_yield();
