@@ -123,12 +123,32 @@ static void add_namespaces(struct hf_buf *out, hf_jnode list)
     }
 }
 
-/* "sandbox" (CRI-O: "sandbox", too): the process that only holds a pod's namespaces. */
-static void add_kind(struct hf_bundle *b, struct hf_buf *out, hf_jnode list)
+/* Whose annotations a bundle has.  CRI-O puts those beside its own that a pod's author chose: there, names that other runtimes write are anyone's word. */
+enum writer { ANY_WRITER, CRIO, NOT_CRIO };
+
+static enum writer writer_of(const struct hf_bundle *b, hf_jnode list)
 {
-    static const char *const keys[] = {"io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType", "io.kubernetes.docker.type"};
+    static const char *const others[] = {"docker", "containerd", "podman"};
+    struct hf_span told = hf_span_z(b->runtime ? b->runtime : ""), manager = hf_jgetstr(list, "io.container.manager");
+    for (size_t i = 0; i < HF_ARRAY_LEN(others); i++)
+        if (hf_span_eqz(told, others[i]))
+            return NOT_CRIO;
+    if (hf_span_eqz(told, "cri-o") || hf_span_eqz(manager, "cri-o"))
+        return CRIO;
+    return hf_jget(list, "io.kubernetes.cri-o.Name") && !hf_span_eqz(manager, "libpod") ? CRIO : NOT_CRIO;
+}
+
+/* "sandbox" (CRI-O: "sandbox", too): the process that only holds a pod's namespaces. */
+static void add_kind(struct hf_bundle *b, struct hf_buf *out, hf_jnode list, enum writer writer)
+{
+    static const struct {
+        const char *key;
+        enum writer of;
+    } keys[] = {{"io.kubernetes.cri.container-type", NOT_CRIO}, {"io.kubernetes.cri-o.ContainerType", CRIO}, {"io.kubernetes.docker.type", NOT_CRIO}};
     for (size_t i = 0; i < HF_ARRAY_LEN(keys); i++) {
-        struct hf_span type = hf_jgetstr(list, keys[i]);
+        struct hf_span type = hf_jgetstr(list, keys[i].key);
+        if (keys[i].of != writer)
+            continue;
         if (!hf_span_eqz(type, "sandbox") && !hf_span_eqz(type, "podsandbox"))
             continue;
         hf_fact_addz(out, "kind", "sandbox");
@@ -165,33 +185,80 @@ static void add_crio_labels(struct hf_buf *out, struct hf_span json, unsigned *n
     }
 }
 
+/* An id or its beginning, as CRI-O tells it from a name. */
+static bool is_image_id(struct hf_span s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!((s.p[i] >= '0' && s.p[i] <= '9') || (s.p[i] >= 'a' && s.p[i] <= 'f')))
+            return false;
+    return s.n > 0;
+}
+
+static struct hf_span without_sha256(struct hf_span s)
+{
+    return hf_span_starts(s, HF_S("sha256:")) ? hf_span_from(s, 7) : s;
+}
+
+static struct hf_span digest_of(struct hf_span reference)
+{
+    size_t at = hf_span_rfind(reference, '@');
+    return at == SIZE_MAX ? hf_span(NULL, 0) : hf_span_from(reference, at + 1);
+}
+
+/* CRI-O (pkg/annotations): Image is what was asked for, a name, a name with a digest or, by kubelet, an id; ImageName one of the image's names, which
+ * need not be the one that was asked for; ImageRef its id. */
+static void add_crio_image(struct hf_bundle *b, struct hf_buf *out, hf_jnode list)
+{
+    struct hf_span asked = hf_jgetstr(list, "io.kubernetes.cri-o.Image"), some = hf_jgetstr(list, "io.kubernetes.cri-o.ImageName"), ref = hf_jgetstr(list, "io.kubernetes.cri-o.ImageRef");
+    struct hf_span image = asked, digest = digest_of(asked);
+    size_t longer = some.n > asked.n ? some.n - asked.n : 0; /* "pg:16" for docker.io/library/pg:16 */
+    if (is_image_id(without_sha256(asked)))
+        image = some;
+    else if (some.n && (!asked.n || digest.n || (longer && hf_span_ends(some, asked) && some.p[longer - 1] == '/')))
+        image = some;
+    if (!digest.n)
+        digest = digest_of(ref);
+    if (is_image_id(without_sha256(ref)))
+        hf_fact_add(out, "image_id", without_sha256(ref));
+    hf_fact_add(out, "image", image);
+    hf_fact_add(out, "image_digest", digest);
+    b->has_image = image.n > 0;
+    b->image_from = image.n ? "bundle" : NULL;
+    b->has_digest = digest.n > 0;
+}
+
 /* Names that CRI, CRI-O, podman, nerdctl give as annotations. */
 static void add_annotations(struct hf_bundle *b, struct hf_buf *out, hf_jnode list)
 {
     static const struct {
         const char *key, *name;
+        enum writer of;
     } known[] = {
-            {"io.kubernetes.cri.container-name", "k8s_container"},
-            {"io.kubernetes.cri.sandbox-namespace", "pod_namespace"},
-            {"io.kubernetes.cri.sandbox-name", "pod_name"},
-            {"io.kubernetes.cri.sandbox-uid", "pod_uid"},
-            {"io.kubernetes.cri.image-name", "image"},
-            {"io.kubernetes.container.name", "k8s_container"},
-            {"io.kubernetes.pod.name", "pod_name"},
-            {"io.kubernetes.pod.namespace", "pod_namespace"},
-            {"io.kubernetes.pod.uid", "pod_uid"},
-            {"io.kubernetes.cri-o.Namespace", "pod_namespace"},
-            {"io.kubernetes.cri-o.ImageName", "image"},
-            {"io.kubernetes.cri-o.Image", "image_id"},
-            {"io.kubernetes.cri-o.ImageRef", "image_digest"},
-            {"org.opencontainers.image.ref.name", "image"},
-            {"io.podman.annotations.container.name", "name"},
-            {"nerdctl/name", "name"},
+            {"io.kubernetes.cri.container-name", "k8s_container", NOT_CRIO},
+            {"io.kubernetes.cri.sandbox-namespace", "pod_namespace", NOT_CRIO},
+            {"io.kubernetes.cri.sandbox-name", "pod_name", NOT_CRIO},
+            {"io.kubernetes.cri.sandbox-uid", "pod_uid", NOT_CRIO},
+            {"io.kubernetes.cri.image-name", "image", NOT_CRIO},
+            {"io.kubernetes.cri-o.Namespace", "pod_namespace", CRIO}, /* of a pod's own bundle */
+            {"io.kubernetes.cri-o.KubeName", "pod_name", CRIO},
+            {"io.kubernetes.container.name", "k8s_container", ANY_WRITER},
+            {"io.kubernetes.pod.name", "pod_name", ANY_WRITER},
+            {"io.kubernetes.pod.namespace", "pod_namespace", ANY_WRITER},
+            {"io.kubernetes.pod.uid", "pod_uid", ANY_WRITER},
+            {"org.opencontainers.image.ref.name", "image", NOT_CRIO},
+            {"io.podman.annotations.container.name", "name", NOT_CRIO},
+            {"nerdctl/name", "name", NOT_CRIO},
     };
+    enum writer writer = writer_of(b, list);
     unsigned labels = 0;
-    add_crio_labels(out, hf_jgetstr(list, "io.kubernetes.cri-o.Labels"), &labels);
+    if (writer == CRIO) {
+        add_crio_labels(out, hf_jgetstr(list, "io.kubernetes.cri-o.Labels"), &labels);
+        add_crio_image(b, out, list);
+    }
     for (size_t i = 0; i < HF_ARRAY_LEN(known); i++) { /* in the table's order: the runtime's own word before what an image says of itself */
         struct hf_span value = hf_jgetstr(list, known[i].key);
+        if (known[i].of != ANY_WRITER && known[i].of != writer)
+            continue;
         if (!strcmp(known[i].key, "org.opencontainers.image.ref.name") && hf_span_find(value, ':') == SIZE_MAX && hf_span_find(value, '/') == SIZE_MAX)
             continue; /* a tag alone names no image */
         if (!value.n || hf_fact_get(hf_buf_span(out), known[i].name).n)
@@ -204,13 +271,12 @@ static void add_annotations(struct hf_bundle *b, struct hf_buf *out, hf_jnode li
             b->has_image = true;
             b->image_from = "bundle";
         }
-        b->has_digest |= !strcmp(known[i].name, "image_digest");
     }
-    add_kind(b, out, list);
+    add_kind(b, out, list, writer);
     if (!b->has_name) { /* what the person called it, or else CRI-O's own name: k8s_CONTAINER_POD_NAMESPACE_UID_0 */
         struct hf_span chosen = hf_fact_get(hf_buf_span(out), "k8s_container");
         hf_autobuf copy = HF_BUF_INIT(HF_FACT_BYTES); /* out may move */
-        hf_buf_adds(&copy, chosen.n ? chosen : hf_jgetstr(list, "io.kubernetes.cri-o.Name"));
+        hf_buf_adds(&copy, chosen.n || writer != CRIO ? chosen : hf_jgetstr(list, "io.kubernetes.cri-o.Name"));
         hf_fact_add(out, "name", hf_buf_span(&copy));
         b->has_name = copy.n > 0;
         b->name_from = copy.n ? "bundle" : NULL;
@@ -218,7 +284,7 @@ static void add_annotations(struct hf_bundle *b, struct hf_buf *out, hf_jnode li
     HF_JFOREACH(a, list)
     {
         struct hf_span key = hf_jname(a);
-        static const char *const internal[] = {"io.kubernetes.cri", "io.container.manager", "io.podman.annotations.", "org.opencontainers.image.stopSignal"};
+        static const char *const internal[] = {"io.kubernetes.cri", "io.container.manager", "io.podman.annotations.", "org.opencontainers.image.stopSignal", "org.systemd.property."};
         bool used = false;
         for (size_t i = 0; i < HF_ARRAY_LEN(internal) && !used; i++)
             used = hf_span_starts(key, hf_span_z(internal[i]));
@@ -227,11 +293,10 @@ static void add_annotations(struct hf_bundle *b, struct hf_buf *out, hf_jnode li
         if (!used && ++labels <= HF_LABELS_MAX)
             hf_fact_label(out, key, hf_jstr(a));
     }
-    struct hf_span manager = hf_jgetstr(list, "io.container.manager");
-    if (hf_span_eqz(manager, "libpod"))
-        b->runtime = "podman";
-    else if (hf_span_eqz(manager, "cri-o") || hf_jget(list, "io.kubernetes.cri-o.Name"))
+    if (writer == CRIO)
         b->runtime = "cri-o";
+    else if (hf_span_eqz(hf_jgetstr(list, "io.container.manager"), "libpod"))
+        b->runtime = "podman";
 }
 
 /* All capabilities, and devices open: what "--privileged" gives. */
@@ -446,15 +511,21 @@ static int containerd_facts(struct hf_bundle *b, struct hf_buf *out, struct hf_e
     return hf_store_containerd(work, ns, b, out, err);
 }
 
-/* podman and CRI-O: the bundle is STORE/DRIVER-containers/ID/userdata. */
-static int storage_facts(struct hf_bundle *b, struct hf_buf *out, struct hf_err *err)
+/* podman: the bundle is STORE/DRIVER-containers/ID/userdata.  CRI-O: the same below its folder for what runs, and the root file system's path shows the
+ * store: STORE/overlay/LAYER/merged, STORE/vfs/dir/LAYER. */
+static int storage_facts(struct hf_bundle *b, struct hf_span rootfs, struct hf_buf *out, struct hf_err *err)
 {
-    char dir[4096];
+    char dir[4096], other[4096];
     struct hf_span at = hf_span_dirname(hf_span_dirname(hf_span_z(b->dir)));
     if (!hf_span_ends(hf_span_z(b->dir), HF_S("/userdata")) || !hf_span_ends(at, HF_S("-containers")))
         return 0;
     snprintf(dir, sizeof dir, "%.*s", (int)at.n, at.p);
     int rc = hf_store_containers(dir, b, out, err);
+    struct hf_span store = hf_span_dirname(hf_span_dirname(hf_span_dirname(rootfs))), list = hf_span_basename(at);
+    if (rc == 0 && store.n && store.n + list.n + 2 < sizeof other && rootfs.p[0] == '/') {
+        snprintf(other, sizeof other, "%.*s/%.*s", HF_SPAN_ARG(store), HF_SPAN_ARG(list));
+        rc = strcmp(other, dir) ? hf_store_containers(other, b, out, err) : 0;
+    }
     if (rc < 0 || !b->runtime || strcmp(b->runtime, "podman"))
         return rc;
     at = hf_span_dirname(at);
@@ -482,7 +553,7 @@ static int from_store(const struct hf_bundle_roots *r, struct hf_bundle *b, cons
     if (!b->has_name || !b->has_image || !b->has_digest)
         rc = containerd_facts(b, out, err);
     if (rc >= 0 && (!b->has_name || !b->has_image || !b->has_digest))
-        rc = storage_facts(b, out, err);
+        rc = storage_facts(b, hf_buf_span(&copy), out, err);
     if (rc >= 0 && !b->has_name)
         rc = docker_facts(r, b, id, hf_buf_span(&copy), out, err);
     return rc;

@@ -212,21 +212,27 @@ int hf_store_libpod(const char *path, struct hf_bundle *b, struct hf_buf *out, s
 
 int hf_store_containers(const char *dir, struct hf_bundle *b, struct hf_buf *out, struct hf_err *err)
 {
+    /* The second has those that need not survive a crash of the machine: all of CRI-O's. */
+    static const char *const lists[] = {"containers.json", "volatile-containers.json"};
     char path[4300];
     hf_autobuf json = HF_BUF_INIT(LIST_MAX);
-    snprintf(path, sizeof path, "%s/containers.json", dir);
-    int rc = hf_store_read(path, &json, err);
-    if (rc > 0)
-        rc = hf_store_containers_json(hf_buf_span(&json), b, out, err);
+    int rc = 0;
+    for (size_t i = 0; i < HF_ARRAY_LEN(lists) && rc == 0; i++) {
+        hf_buf_clear(&json);
+        snprintf(path, sizeof path, "%s/%s", dir, lists[i]);
+        rc = hf_store_read(path, &json, err);
+        if (rc > 0)
+            rc = hf_store_containers_json(hf_buf_span(&json), b, out, err);
+    }
     size_t n = strlen(dir);
-    if (rc <= 0 || (b->has_image && b->has_digest) || n < 11)
+    if (rc < 0 || (b->has_image && b->has_digest) || n < 11)
         return rc;
     hf_buf_clear(&json);
     snprintf(path, sizeof path, "%.*s-images/images.json", (int)(n - 11), dir); /* DRIVER-containers */
     int more = hf_store_read(path, &json, err);
     if (more > 0)
-        more = hf_store_images_json(hf_buf_span(&json), b, out, err);
-    return more < 0 ? more : rc;
+        more = hf_store_images_json(hf_buf_span(&json), b, out, err); /* of the image whose id the bundle or a list above told */
+    return more < 0 ? more : HF_MAX(rc, more);
 }
 
 /* ---- docker ---- */

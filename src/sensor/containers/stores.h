@@ -8,7 +8,7 @@
 
 /* root: containerd's root folder; ns: its namespace ("k8s.io", "default", "moby"). */
 HF_MUSTUSE int hf_store_containerd(const char *root, struct hf_span ns, struct hf_bundle *b, struct hf_buf *out, struct hf_err *err);
-/* dir: DRIVER-containers of containers/storage, with its containers.json. */
+/* dir: DRIVER-containers of containers/storage, with its containers.json and volatile-containers.json. */
 HF_MUSTUSE int hf_store_containers(const char *dir, struct hf_bundle *b, struct hf_buf *out, struct hf_err *err);
 /* libpod's bolt_state.db. */
 HF_MUSTUSE int hf_store_libpod(const char *path, struct hf_bundle *b, struct hf_buf *out, struct hf_err *err);

@@ -101,6 +101,66 @@ static void annotations(void)
     }
 }
 
+/* A bundle as CRI-O's source says it writes it (internal/factory/container, server/sandbox_run_linux.go): Image is what was asked for, ImageName some name,
+ * ImageRef the id; what pods are annotated with stands beside it, and is its author's. */
+static void crio(void)
+{
+#define CRIO_ID "c3a1f9b2d4e5061728394a5b6c7d8e9f00112233445566778899aabbccddeeff"
+#define OURS "\"io.container.manager\":\"cri-o\",\"io.kubernetes.cri-o.Name\":\"k8s_db_db-0_data_u-1_0\",\"io.kubernetes.cri-o.ContainerType\":\"container\"," \
+             "\"io.kubernetes.cri-o.Labels\":\"{\\\"io.kubernetes.container.name\\\":\\\"db\\\",\\\"io.kubernetes.pod.name\\\":\\\"db-0\\\",\\\"io.kubernetes.pod.namespace\\\":\\\"data\\\"," \
+             "\\\"io.kubernetes.pod.uid\\\":\\\"u-1\\\",\\\"app\\\":\\\"shop\\\"}\",\"io.kubernetes.cri-o.ImageRef\":\"" CRIO_ID "\""
+#define FOREIGN ",\"io.kubernetes.cri.image-name\":\"trusted:1\",\"io.kubernetes.cri.sandbox-namespace\":\"kube-system\",\"io.kubernetes.cri.container-name\":\"etcd\"," \
+                "\"io.podman.annotations.container.name\":\"etcd\",\"nerdctl/name\":\"etcd\",\"org.opencontainers.image.ref.name\":\"trusted:1\"," \
+                "\"io.kubernetes.cri.container-type\":\"sandbox\",\"org.systemd.property.After\":\"['crio.service']\""
+    static const struct {
+        const char *image, *want_image, *want_digest;
+    } cases[] = {
+            {",\"io.kubernetes.cri-o.Image\":\"quay.io/pg:16\",\"io.kubernetes.cri-o.ImageName\":\"quay.io/pg:latest\"", "quay.io/pg:16", ""},
+            {",\"io.kubernetes.cri-o.Image\":\"" CRIO_ID "\",\"io.kubernetes.cri-o.ImageName\":\"quay.io/pg:16\"", "quay.io/pg:16", ""},
+            {",\"io.kubernetes.cri-o.Image\":\"c3a1f9b2d4e5\",\"io.kubernetes.cri-o.ImageName\":\"\"", "", ""},
+            {",\"io.kubernetes.cri-o.Image\":\"sha256:" CRIO_ID "\",\"io.kubernetes.cri-o.ImageName\":\"\"", "", ""},
+            {",\"io.kubernetes.cri-o.Image\":\"quay.io/pg@sha256:" ID "\",\"io.kubernetes.cri-o.ImageName\":\"quay.io/pg:16\"", "quay.io/pg:16", "sha256:" ID},
+            {",\"io.kubernetes.cri-o.Image\":\"quay.io/pg@sha256:" ID "\",\"io.kubernetes.cri-o.ImageName\":\"\"", "quay.io/pg@sha256:" ID, "sha256:" ID},
+            {"", "", ""},
+    };
+    for (size_t i = 0; i < HF_ARRAY_LEN(cases); i++)
+        for (unsigned path_tells = 0; path_tells < 2; path_tells++) {
+            struct hf_bundle b = {.id = HF_S(ID), .runtime = path_tells ? "cri-o" : NULL};
+            hf_autobuf json = HF_BUF_INIT(65536), out = HF_BUF_INIT(65536);
+            hf_buf_addf(&json, "{\"annotations\":{%s%s%s}}", OURS, cases[i].image, FOREIGN);
+            EQ_I(hf_bundle_config(hf_buf_span(&json), &b, &out, NULL, NULL), 0);
+            struct hf_span all = hf_buf_span(&out);
+            EQ_S(fact(all, "image"), cases[i].want_image);
+            EQ_S(fact(all, "image_digest"), cases[i].want_digest);
+            EQ_S(fact(all, "image_id"), CRIO_ID);
+            OK(b.has_image == (cases[i].want_image[0] != 0) && b.has_digest == (cases[i].want_digest[0] != 0));
+            EQ_S(fact(all, "name"), "db");
+            EQ_S(fact(all, "k8s_container"), "db");
+            EQ_S(fact(all, "pod_name"), "db-0");
+            EQ_S(fact(all, "pod_namespace"), "data");
+            EQ_S(fact(all, "pod_uid"), "u-1");
+            EQ_S(fact(all, "label.app"), "shop");
+            OK(!fact(all, "kind").n && !b.sandbox && !fact(all, "label.org.systemd.property.After").n);
+            EQ_S(hf_span_z(b.runtime), "cri-o");
+        }
+    /* The other way round: who is not CRI-O's cannot say so where the control group tells the runtime. */
+    struct hf_bundle other = {.id = HF_S(ID), .runtime = "containerd"};
+    hf_autobuf out = HF_BUF_INIT(65536);
+    EQ_I(hf_bundle_config(HF_S("{\"annotations\":{\"io.kubernetes.cri.image-name\":\"reg/api:2\",\"io.kubernetes.cri-o.Name\":\"k8s_x\",\"io.kubernetes.cri-o.Image\":\"trusted:1\"}}"), &other, &out, NULL, NULL), 0);
+    EQ_S(fact(hf_buf_span(&out), "image"), "reg/api:2");
+    EQ_S(hf_span_z(other.runtime), "containerd");
+    /* A pod's own may have no ImageName. */
+    struct hf_bundle pod = {.id = HF_S(ID), .runtime = "cri-o"};
+    hf_buf_clear(&out);
+    EQ_I(hf_bundle_config(HF_S("{\"annotations\":{\"io.kubernetes.cri-o.ContainerType\":\"sandbox\",\"io.kubernetes.cri-o.Image\":\"registry.k8s.io/pause:3.9\",\"io.kubernetes.cri-o.Namespace\":\"data\","
+                               "\"io.kubernetes.cri-o.KubeName\":\"db-0\",\"io.kubernetes.cri-o.Name\":\"k8s_db-0_data_u-1_0\"}}"), &pod, &out, NULL, NULL), 0);
+    EQ_S(fact(hf_buf_span(&out), "image"), "registry.k8s.io/pause:3.9");
+    EQ_S(fact(hf_buf_span(&out), "name"), "pause");
+    EQ_S(fact(hf_buf_span(&out), "pod_name"), "db-0");
+    EQ_S(fact(hf_buf_span(&out), "pod_namespace"), "data");
+    OK(pod.sandbox);
+}
+
 static void docker(void)
 {
     static const char json[] = "{\"ID\":\"" ID "\",\"Name\":\"/web\",\"Image\":\"sha256:aa\",\"Config\":{\"Image\":\"nginx@sha256:bb\",\"Env\":[\"X_TOKEN=hunter2\"],"
@@ -211,6 +271,7 @@ int main(void)
     config();
     privileged();
     annotations();
+    crio();
     docker();
     hostile();
     places();

@@ -115,11 +115,70 @@ static void on_disk(void)
     }
 }
 
+/* CRI-O: the bundle lies below its folder for what runs, the container in the list of those that need not survive a crash, the store where the root file system is mounted. */
+static void crio(void)
+{
+    char base[] = "/tmp/hf-stores-XXXXXX", dir[512], path[600];
+    struct hf_err err = HF_ERR_INIT;
+    if (!mkdtemp(base)) {
+        OK(!"a folder for the test");
+        return;
+    }
+    static const struct {
+        const char *rootfs, *annotation, *list;
+        bool found;
+    } cases[] = {
+            {"/root/overlay/22/merged", "", CONTAINERS, true},
+            {"/root/vfs/dir/22", "", CONTAINERS, true},
+            {"/root/overlay/22/merged", ",\"io.kubernetes.cri-o.ImageRef\":\"11aa\"", "[]", true}, /* the image's id is enough */
+            {"/elsewhere", "", CONTAINERS, false},
+    };
+    for (size_t i = 0; i < HF_ARRAY_LEN(cases); i++) {
+        hf_autobuf config = HF_BUF_INIT(4096), out = HF_BUF_INIT(65536);
+        hf_buf_addf(&config, "{\"root\":{\"path\":\"%s%s\"},\"annotations\":{\"io.container.manager\":\"cri-o\",\"io.kubernetes.cri-o.Name\":\"k8s_db\"%s}}", base, cases[i].rootfs, cases[i].annotation);
+        hf_buf_addc(&config, 0);
+        const struct {
+            const char *dir, *name, *text;
+        } files[] = {
+                {"run/overlay-containers/" ID "/userdata", "config.json", hf_buf_z(&config)},
+                {"root/overlay-containers", "containers.json", "[]"},
+                {"root/overlay-containers", "volatile-containers.json", cases[i].list},
+                {"root/overlay-images", "images.json", IMAGES},
+        };
+        for (size_t j = 0; j < HF_ARRAY_LEN(files); j++) {
+            snprintf(dir, sizeof dir, "%s/%s", base, files[j].dir);
+            snprintf(path, sizeof path, "%s/%s", dir, files[j].name);
+            OK(hf_mkdirs(dir, 0755, &err) >= 0 && hf_write_file(path, 0644, hf_span_z(files[j].text), &err) == 0);
+        }
+        struct hf_bundle b = {.id = HF_S(ID), .runtime = "cri-o"};
+        struct hf_bundle_roots roots = {.prefix = "/no/such/root", .n_stores = 1};
+        snprintf(roots.store[0], sizeof roots.store[0], "%s/run/overlay-containers", base);
+        EQ_I(hf_bundle_facts(&roots, &b, 0, HF_S(""), &out, &err), 1);
+        struct hf_span all = hf_buf_span(&out);
+        EQ_S(hf_fact_get(all, "name"), "k8s_db");
+        EQ_S(hf_fact_get(all, "runtime"), "cri-o");
+        EQ_S(hf_fact_get(all, "image"), cases[i].found ? "localhost/box:1" : "");
+        EQ_S(hf_fact_get(all, "image_id"), cases[i].found ? "11aa" : "");
+        EQ_S(hf_fact_get(all, "image_digest"), cases[i].found ? "sha256:dd" : "");
+        for (size_t j = 0; j < HF_ARRAY_LEN(files); j++) {
+            snprintf(path, sizeof path, "%s/%s/%s", base, files[j].dir, files[j].name);
+            unlink(path);
+        }
+    }
+    static const char *const folders[] = {("/run/overlay-containers/" ID "/userdata"), ("/run/overlay-containers/" ID), "/run/overlay-containers", "/run", "/root/overlay-containers", "/root/overlay-images",
+            "/root", ""};
+    for (size_t i = 0; i < HF_ARRAY_LEN(folders); i++) {
+        snprintf(path, sizeof path, "%s%s", base, folders[i]);
+        rmdir(path);
+    }
+}
+
 int main(void)
 {
     lists();
     docker();
     hostile();
     on_disk();
+    crio();
     return tap_done();
 }
