@@ -217,6 +217,17 @@ static void session_openers(void)
     exit_(t, 30, 0, 31 * S + S / 2);
     o = opener_of(t, 33, "/bin/sh");
     OK(o && o->pid == 30); /* it ended 1.5 s before */
+    client(t, 35, 1000, UINT32_MAX, HF_S("docker\0exec\0-u\0c8\0db\0ping\0web\0")); /* for another one, however its arguments read */
+    o = opener_of(t, 36, "/bin/sh");
+    OK(o && !o->pid);
+    client(t, 37, 1000, UINT32_MAX, HF_S("docker\0exec\0--env=A=b\0-w\0/web\0-it\0c\0sh\0")); /* the beginning of its id */
+    o = opener_of(t, 38, "/bin/sh");
+    OK(o && o->pid == 37);
+    for (uint32_t i = 0; i < 100; i++) /* more than are remembered: the latest stay */
+        client(t, 200 + i, 1000, UINT32_MAX, HF_S("docker\0exec\0db\0sh\0"));
+    client(t, 39, 1000, UINT32_MAX, HF_S("docker\0exec\0web\0sh\0"));
+    o = opener_of(t, 39 + 1000, "/bin/sh");
+    OK(o && o->pid == 39);
     client(t, 40, 1000, UINT32_MAX, HF_S("docker\0exec\0web\0sh\0"));
     exit_(t, 40, 0, 41 * S);
     o = opener_of(t, 44, "/bin/sh");

@@ -13,7 +13,6 @@ struct hf_node { /* a process */
     unsigned children; /* nodes that have it as parent */
     char *text;
     size_t text_n;
-    bool opened;       /* a session in a container, by its command (find_opener) */
     bool could_setuid; /* since its last exec it was root or had CAP_SETUID: a change to root needs no exploit */
     bool may_hold; /* it may have capabilities in store that were never seen in effect, or rights from before it was seen */
     bool had_all;  /* its program was started as root: with all capabilities that its bounding set leaves, which never grows */
@@ -79,12 +78,20 @@ struct hf_writer_slot { /* the file is known by a hash of container and path alo
     char text[HF_WRITER_TEXT]; /* exe, args, manager */
 };
 
+#define HF_TRACK_CLIENTS 64u
+struct hf_client { /* a command on the host that opens a session in a container */
+    uint32_t pid; /* 0: it has opened one */
+    uint64_t start_ns;
+};
+
 struct hf_track {
     struct hf_track_limits max;
     struct hf_node **procs; /* hash table */
     size_t procs_mask, n_procs;
     struct hf_track_list living, ended;
     size_t text_bytes;
+    struct hf_client clients[HF_TRACK_CLIENTS]; /* the latest */
+    size_t n_clients;
     const struct hf_node *pin; /* of the event at hand: never evicted */
     struct hf_box *boxes;
     size_t n_boxes;

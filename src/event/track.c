@@ -293,21 +293,28 @@ static bool is_program(const struct hf_proc *p, const char *name)
     return p && hf_span_eqz(hf_span_basename(p->exe), name);
 }
 
-/* The youngest command on the host for this container that opened no other session yet. */
-static void find_opener(struct hf_track *t, struct hf_node *root)
+/* A command on the host that opens sessions in containers. */
+static void remember_client(struct hf_track *t, const struct hf_node *n)
 {
-    const struct hf_container *c = root->p.container;
-    struct hf_node *best = NULL;
-    for (size_t i = 0; i <= t->procs_mask; i++)
-        for (struct hf_node *n = t->procs[i]; n; n = n->hash_next)
-            if (!n->p.container && n->p.seen_exec && !n->opened && n->p.start_ns <= root->p.start_ns && (!n->p.end_ns || n->p.end_ns + OPENER_NS > root->p.start_ns) &&
-                    (!best || n->p.start_ns > best->p.start_ns) && hf_session_is_exec(n->p.args, c->name, c->id))
-                best = n;
-    if (!best)
+    if (!n->p.container && hf_session_container(n->p.args).n)
+        t->clients[t->n_clients++ % HF_TRACK_CLIENTS] = (struct hf_client){n->p.pid, n->p.start_ns};
+}
+
+/* The youngest of them for this container that opened no other session yet. */
+static void find_opener(struct hf_track *t, struct hf_proc *root)
+{
+    const struct hf_container *c = root->container;
+    for (size_t i = 1; i <= HF_MIN(t->n_clients, (size_t)HF_TRACK_CLIENTS); i++) {
+        struct hf_client *client = &t->clients[(t->n_clients - i) % HF_TRACK_CLIENTS];
+        const struct hf_node *n = client->pid ? find(t, client->pid, client->start_ns) : NULL;
+        struct hf_span named = n ? hf_session_container(n->p.args) : hf_span(NULL, 0);
+        if (!named.n || (!hf_span_eq(named, c->name) && !hf_span_starts(c->id, named)) || (n->p.end_ns && n->p.end_ns + OPENER_NS <= root->start_ns))
+            continue;
+        client->pid = 0;
+        root->opener = (struct hf_opener){.pid = n->p.pid, .uid = n->p.uid, .login_uid = n->p.login_uid};
+        snprintf(root->opener.name, sizeof root->opener.name, "%.*s", HF_SPAN_ARG(hf_span_basename(n->p.exe)));
         return;
-    best->opened = true;
-    root->p.opener = (struct hf_opener){.pid = best->p.pid, .uid = best->p.uid, .login_uid = best->p.login_uid};
-    snprintf(root->p.opener.name, sizeof root->p.opener.name, "%.*s", HF_SPAN_ARG(hf_span_basename(best->p.exe)));
+    }
 }
 
 /* Where a session of a person begins: what enters a container from outside after its first process; what sshd or login start. */
@@ -328,7 +335,7 @@ static void set_session(struct hf_track *t, struct hf_node *n, bool check)
         n->p.session = main || n->p.ns_pid == 1 ? HF_SESSION_NONE : HF_SESSION_EXEC;
         n->p.session_root = n->p.session ? &n->p : NULL;
         if (n->p.session)
-            find_opener(t, n);
+            find_opener(t, &n->p);
     } else if (parent && (is_program(parent, "sshd") || is_program(parent, "sshd-session")) && !is_program(&n->p, "sshd") && !is_program(&n->p, "sshd-session")) {
         n->p.session = HF_SESSION_SSH;
         n->p.session_root = &n->p;
@@ -375,6 +382,7 @@ static struct hf_node *exec(struct hf_track *t, struct hf_event *ev, struct hf_n
     set_creds(n, ev->h);
     n->p.exec_mnt_ns = copy ? parent->p.exec_mnt_ns : ev->h->mnt_ns;
     set_session(t, n, ev->h->flags & HF_F_CHECK);
+    remember_client(t, n);
     return n;
 }
 
