@@ -14,7 +14,7 @@
 #include "protect/protect-internal.h"
 
 #define NOT_STOPPED_TRIES 10u /* of a tenth of a millisecond: the call is on its way out */
-#define ARGS 512u /* of a program's arguments, for the first two */
+#define ARGS 4096u /* of a program's arguments, for the first two; a longer name is taken for any, as by the kernel half */
 #define STRICT (1u << HF_CLAUSE_SEALED | 1u << HF_CLAUSE_WRITTEN)
 
 static void go(struct hf_protect *p, const struct hf_guard_told *t, bool may)
@@ -48,7 +48,11 @@ static enum hf_prot_clause clause_of_first(const struct hf_prot_box *b, const st
     hf_autoclose int fd = open(name, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? -1 : read(fd, args, sizeof args);
     struct hf_span rest = hf_span(args, n > 0 ? (size_t)n : 0), word;
-    for (unsigned i = 0; i < 2 && hf_span_cut(&rest, '\0', &word); i++) {
+    for (unsigned i = 0; i < 2; i++) {
+        if (n == (ssize_t)sizeof args && hf_span_find(rest, '\0') == SIZE_MAX)
+            return b->policy->clauses >> HF_CLAUSE_SHELLS & 1 ? HF_CLAUSE_SHELLS : b->policy->clauses >> HF_CLAUSE_PACKAGES & 1 ? HF_CLAUSE_PACKAGES : HF_CLAUSE_NONE;
+        if (!hf_span_cut(&rest, '\0', &word))
+            break;
         struct hf_span called = hf_span_basename(hf_span_starts(word, HF_S("-")) ? hf_span_from(word, 1) : word);
         clause = hf_prot_program_class(called);
         if (clause && b->policy->clauses >> clause & 1)

@@ -291,6 +291,22 @@ def test_a_program_of_a_volume(protecting, box, tmp_path):
     assert b.sh("/bin/cp /data/true /data/sleep; /bin/cp /data/sleep /data/true; /data/true && echo ran").stdout == ""
 
 
+def test_a_shell_by_a_long_name(protecting, box):
+    """The name that counts may stand behind any number of slashes."""
+    w = protecting(f'- policy: names\n  match: {{image: "{IMAGE}:*"}}\n  mode: enforce\n  disarm: {{blocks_per_minute: 0}}\n  no_shells: true\n')
+    b = box("names")
+    until(lambda: w.status()["containers"])
+
+    def start(program, *args):
+        return subprocess.run(b.docker.command("exec", "names", program, *args), env=b.docker.env(), capture_output=True, text=True).stdout
+    for n in (1, 52, 53, 54, 63, 64, 80, 126, 127, 1000, 3900, 4080):  # /bin/busybox is 12 bytes
+        path = "/" * n + "bin/busybox"
+        assert start(path, "sh", "-c", "echo ran") == "", n
+        assert start(path, "echo", "allowed") == ("allowed\n" if n < 4000 else ""), n  # (4,032 bytes and more are any name)
+    assert start("/bin/busybox", "/" * 3000 + "sh", "-c", "echo ran") == ""
+    assert w.wait_for(lambda l: refused(l, "/bin/busybox"))[0]["verdict"]["clause"] == "no_shells"
+
+
 def test_a_first_program_that_nobody_was_asked_for(protecting, prot, tmp_path):
     """It lies on a volume, whose mount is not known before the container begins: stopped before its first instruction and looked at then."""
     w = protecting(f'- policy: first\n  match: {{image: "{IMAGE}:*"}}\n  mode: enforce\n  fail: closed\n  no_written_then_run: true\n  no_package_managers: true\n')

@@ -18,18 +18,34 @@ __u32 hf_guard_libs = 0;
 
 /* ---- programs ---- */
 
-/* Bits of the last part of a name in the new memory of the process (which is its own: no other thread is there any more). */
+#define NAME_PARTS 64 /* of 63 bytes: a name that is longer is taken for any */
+
+/* Bits of the last part of a name in the new memory of the process (which is its own: no other thread is there any more).  It may follow any number of
+ * slashes: what counts are the last 63 bytes. */
 static __always_inline u32 name_bits(unsigned long at, unsigned long end, unsigned long *ret_next)
 {
     char text[64] = {}, name[HF_GUARD_NAME] = {};
+    unsigned long part = at;
+    long n = sizeof text;
     *ret_next = 0;
     if (!at || at >= end)
         return 0;
-    long n = bpf_probe_read_user_str(text, sizeof text, (void *)at);
+    for (u32 i = 0; i < NAME_PARTS && n == sizeof text; i++) {
+        part += i ? sizeof text - 1 : 0;
+        n = bpf_probe_read_user_str(text, sizeof text, (void *)part);
+    }
     if (n <= 0)
         return 0;
-    *ret_next = at + n;
-    u32 from = text[0] == '-'; /* a login shell */
+    if (n == sizeof text)
+        return HF_GUARD_NAME_SHELL | HF_GUARD_NAME_PACKAGES;
+    *ret_next = part + n;
+    unsigned long first = at;
+    if (part != at) { /* n counts the NUL */
+        at = part + n - sizeof text;
+        if (bpf_probe_read_user_str(text, sizeof text, (void *)at) <= 0)
+            return 0;
+    }
+    u32 from = at == first && text[0] == '-'; /* a login shell */
     for (u32 i = 0; i < sizeof text - 1; i++) { /* without branches: the verifier would follow each of 64 places on its own */
         u32 slash = -(u32)(text[i] == '/');
         asm volatile("" : "+r"(slash));
