@@ -61,7 +61,11 @@ int BPF_PROG(hf_guard_mmap, struct file *file, unsigned long reqprot, unsigned l
 {
     if (ret || !hf_guard_rules_n || !(prot & PROT_EXEC) || !file)
         return ret;
-    return on_map((struct task_struct *)bpf_get_current_task(), file, HF_GUARD_BY_LSM) ? -EPERM : 0;
+    if (on_map((struct task_struct *)bpf_get_current_task(), file, HF_GUARD_BY_LSM)) {
+        ret = -EPERM;
+        asm volatile("" : "+r"(ret)); /* a constant of its own: what a compiler makes of "yes or no" has no bounds that kernels from 6.11 on see */
+    }
+    return ret;
 }
 
 /* The descriptor of a call that maps a file for execution; -1: it is none. */
