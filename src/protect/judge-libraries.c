@@ -37,13 +37,15 @@ static enum hf_prot_clause clause_of(const struct hf_prot_box *b, struct hf_span
     return hf_protect_clause(&as, path, j, &ignored);
 }
 
-/* Of the container's first program: also by the name it was called by, as the kernel half asks of others. */
-static enum hf_prot_clause clause_of_first(const struct hf_prot_box *b, const struct hf_guard_told *t, struct hf_span path, const struct hf_judgement *j, uint32_t *ret_bits)
+/* Of the container's first program: also by the name it was called by, as the kernel half asks of others, which says nothing of the file (*ret_keep). */
+static enum hf_prot_clause clause_of_first(const struct hf_prot_box *b, const struct hf_guard_told *t, struct hf_span path, const struct hf_judgement *j, bool *ret_keep, uint32_t *ret_bits)
 {
     enum hf_prot_clause clause = hf_protect_clause(b, path, j, ret_bits);
     char name[64], args[ARGS];
+    *ret_keep = true;
     if (clause || !(*ret_bits & HF_GUARD_MANY))
         return clause;
+    *ret_keep = false;
     snprintf(name, sizeof name, "/proc/%u/cmdline", t->pid);
     hf_autoclose int fd = open(name, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? -1 : read(fd, args, sizeof args);
@@ -60,6 +62,7 @@ static enum hf_prot_clause clause_of_first(const struct hf_prot_box *b, const st
         if (!hf_prot_multi_call(called))
             break;
     }
+    *ret_keep = true;
     return HF_CLAUSE_NONE;
 }
 
@@ -68,10 +71,10 @@ static void settle(struct hf_protect *p, struct hf_prot_box *b, const struct hf_
     struct hf_guard_key key = {.container = t->container, .inode = t->inode, .dev = t->dev};
     struct hf_wire_hdr h;
     uint32_t bits = 0;
-    bool keep = true, first = t->use == HF_GUARD_STARTED;
+    bool keep, first = t->use == HF_GUARD_STARTED;
     if (t->why == HF_GUARD_WHY_MEMORY)
         j->verdict = HF_VERDICT_MEMORY;
-    enum hf_prot_clause clause = first ? clause_of_first(b, t, path, j, &bits) : clause_of(b, path, j, &keep, &bits);
+    enum hf_prot_clause clause = first ? clause_of_first(b, t, path, j, &keep, &bits) : clause_of(b, path, j, &keep, &bits);
     struct hf_guard_verdict v = {.ctime_ns = t->ctime_ns, .verdict = (clause ? HF_GUARD_DENY : HF_GUARD_ALLOW) | bits, .clause = clause};
     if (keep && !j->racy && j->ctime_ns == t->ctime_ns && hf_guard_kernel_verdict(p->k, &key, &v) == -E2BIG)
         hf_guard_kernel_flush_verdicts(p->k);

@@ -74,7 +74,7 @@ static __always_inline bool called_wrongly(struct task_struct *t, u32 flags)
 }
 
 /* A container's first program may be opened before the guard has marked what it lies on, and come here when the rule is there: it is looked at now.  Nobody is
- * in the container yet who could let it go on (SIGCONT). */
+ * in the container yet who could let it go on (SIGCONT).  Not so a script: its interpreter is what would be looked at. */
 static __always_inline bool waits_for_judgement(const struct hf_guard_rule *r, bool first, u32 why)
 {
     return first && why == HF_GUARD_WHY_UNJUDGED && hf_guard_libs && !(r->flags & HF_GUARD_COUNT);
@@ -96,8 +96,9 @@ int BPF_PROG(hf_guard_exec, struct task_struct *t, int old_pid, struct linux_bin
     if (!(r->flags & HF_GUARD_EXEC) || is_free(t))
         return 0;
     look(BPF_CORE_READ(bprm, file), r, &f);
+    bool script = BPF_CORE_READ(bprm, interp) != BPF_CORE_READ(bprm, filename);
     /* a script's interpreter has its verdict; nobody looks at the script when the guard is gone */
-    if (!f.why && !hf_guard_alive && (r->flags & HF_GUARD_CLOSED) && BPF_CORE_READ(bprm, interp) != BPF_CORE_READ(bprm, filename))
+    if (!f.why && !hf_guard_alive && (r->flags & HF_GUARD_CLOSED) && script)
         f.why = HF_GUARD_WHY_GONE;
     if (!f.why && (f.verdict & HF_GUARD_MANY) && called_wrongly(t, r->flags))
         f.why = HF_GUARD_WHY_NAME;
@@ -108,7 +109,7 @@ int BPF_PROG(hf_guard_exec, struct task_struct *t, int old_pid, struct linux_bin
             tell_exec(t, r, &f, BPF_CORE_READ(bprm, filename), 0);
         return 0;
     }
-    if (waits_for_judgement(r, first, f.why) && stop_until_judged(t, r->flags)) {
+    if (!script && waits_for_judgement(r, first, f.why) && stop_until_judged(t, r->flags)) {
         tell_file(t, r, &f, HF_GUARD_STARTED, 0, true);
         return 0;
     }
