@@ -173,7 +173,8 @@ static bool command(struct hf_kernel *k, char *line)
     } else if (!strcmp(line, "seed")) {
         rc = hf_kernel_seed_sockets(k, &err);
     } else if (!strcmp(line, "rates")) {
-        rc = hf_rates_read(rates, boot_ns(), show_rate, NULL, &err);
+        rc = hf_kernel_count_streams(k, &err);
+        rc = rc < 0 ? rc : hf_rates_read(rates, boot_ns(), show_rate, NULL, &err);
     } else if (!strcmp(line, "features")) {
         show_features(k);
     } else if (!strcmp(line, "stats")) {

@@ -6,6 +6,7 @@ Runs as root on the machine (pytest tests/vm/net_test.py) and in a VM:
 A test makes a control group that looks like a container's, a process in it with its own network namespace, and reads what
 build/tests/net-dump writes."""
 
+import contextlib
 import ctypes
 import fcntl
 import json
@@ -663,6 +664,61 @@ def test_fast_packets_are_told_at_once(dump, box, kind):
     assert all(e["interval"] >= 1e9 for e in early) and [e[what] for e in early] == sorted(e[what] for e in early)
     whole = only(of(dump.ask("rates"), box, "rate"))
     assert whole[what] == 4000 and not whole["early"]
+
+
+def test_what_a_connection_carries_is_told_while_it_is_open(dump, box):
+    """Its packets are not looked at any more: what it carried is asked of the kernel."""
+    go, gone = os.pipe(), os.pipe()
+
+    def act():
+        srv = socket.create_server(("127.0.0.1", 80))
+        cli = socket.create_connection(("127.0.0.1", 80))
+        end, _ = srv.accept()
+
+        def carry(n):
+            while n:
+                sent = cli.send(b"x" * min(n, 50000))
+                n -= sent
+                while sent:
+                    sent -= len(end.recv(sent))
+        carry(1000000)
+        if os.fork() == 0:  # the connection stays, the pipe that inside() waits for does not
+            for fd in {int(f) for f in os.listdir("/proc/self/fd")} - {0, 1, 2, go[0], gone[1], srv.fileno(), cli.fileno(), end.fileno()}:
+                with contextlib.suppress(OSError):
+                    os.close(fd)
+            for n in (300000, 0):
+                os.read(go[0], 1)
+                carry(n)
+                os.write(gone[1], b"x")
+            os._exit(0)
+
+    def step():
+        os.write(go[1], b"x")
+        os.read(gone[0], 1)
+    dump.ask("rates")
+    inside(box, act)
+    r = only(of(dump.ask("rates"), box, "rate"))
+    assert (r["bytes_out"], r["tcp_syn_out"]) == (1000000, 1) and 1000000 <= r["bytes_in"] < 1000400 and 4 < r["packets_out"] < 1000 and 4 < r["packets_in"] < 1000, r
+    assert not of(dump.ask("rates"), box, "rate")
+    step()
+    r = only(of(dump.ask("rates"), box, "rate"))
+    assert (r["bytes_out"], r["bytes_in"], r["tcp_syn_out"]) == (300000, 300000, 0) and 1 < r["packets_out"] < 500, r
+    step()
+    time.sleep(0.2)
+    r = only(of(dump.ask("rates"), box, "rate"))  # its end
+    assert r["bytes_out"] == 0 and r["bytes_in"] <= 2 and 0 < r["packets_out"] < 10, r
+
+
+def test_forged_packets_of_tcp_count(dump, box):
+    """A raw socket that sends what looks like the beginning of connections is none of those whose packets end early."""
+    def act():
+        s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
+        for port in range(30):
+            s.sendto(struct.pack(">HHIIBBHHH", 1000 + port, 9, 1, 0, 0x50, 2, 1000, 0, 0), ("127.0.0.1", 0))
+
+    dump.ask("rates")
+    inside(box, act)
+    assert only(of(dump.ask("rates"), box, "rate"))["tcp_syn_out"] == 30
 
 
 def test_binds_to_chosen_ports_are_bounded(dump, box):
