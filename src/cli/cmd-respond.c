@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* holdfast respond: what is done to a container, by hand. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 
 #include "base/json.h"
@@ -84,6 +85,30 @@ static void show_json(const char *verb, const struct hf_target *t, const struct 
     hf_buf_addc(out, '\n');
 }
 
+/* The flat object of an action's state: a switch by its name alone, anything else with its value. */
+static void show_state(struct hf_span json, struct hf_buf *out)
+{
+    hf_cleanup(hf_json_doc_freep) struct hf_json_doc *doc = NULL;
+    if (!json.n || hf_json_parse(json, &doc, NULL) < 0)
+        return;
+    const char *between = "  now: ";
+    HF_JFOREACH(m, hf_json_root(doc)) {
+        struct hf_span name = hf_jname(m), text = hf_jstr(m);
+        double number;
+        hf_buf_addf(out, "%s%s", between, hf_jis_bool(m) && !hf_jis_true(m) ? "not " : "");
+        for (size_t i = 0; i < name.n; i++)
+            hf_buf_addc(out, name.p[i] == '_' ? ' ' : name.p[i]);
+        if (text.n) {
+            hf_buf_addc(out, ' ');
+            hf_buf_add_escaped(out, text, 0);
+        } else if (hf_jnum(m, &number)) {
+            hf_buf_addf(out, " %.0f", number);
+        }
+        between = ", ";
+    }
+    hf_buf_addc(out, '\n');
+}
+
 static void show_text(const char *verb, const struct hf_target *t, const struct asked *a, const struct hf_respond_did *d, struct hf_buf *out)
 {
     struct hf_span rest = hf_buf_span(&d->effects), line;
@@ -102,8 +127,7 @@ static void show_text(const char *verb, const struct hf_target *t, const struct 
     }
     if (a->o.dry_run)
         return;
-    if (d->after.n)
-        hf_buf_addf(out, "  now: %s\n", hf_buf_z((struct hf_buf *)(uintptr_t)&d->after));
+    show_state(hf_buf_span(&d->after), out);
     if (a->o.for_s)
         hf_buf_addf(out, "  undone in %llu s\n", (unsigned long long)a->o.for_s);
 }
@@ -198,6 +222,23 @@ int hf_cli_expire(const char *state)
     return rc;
 }
 
+static volatile sig_atomic_t stop;
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    stop = 1;
+}
+
+/* A snapshot takes seconds, and what was frozen for it or begun is put right; the second time nobody waits for that. */
+static void stop_by_signal(struct hf_respond_opts *o)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    for (size_t i = 0; i < HF_ARRAY_LEN(signals); i++)
+        sigaction(signals[i], &(struct sigaction){.sa_handler = on_signal, .sa_flags = SA_RESTART | (int)SA_RESETHAND}, NULL);
+    o->stop = &stop;
+}
+
 static int act(const char *verb, const char *summary, enum hf_act what, bool undo, int argc, char **argv)
 {
     hf_autofree struct asked *a = calloc(1, sizeof *a);
@@ -228,6 +269,8 @@ static int act(const char *verb, const char *summary, enum hf_act what, bool und
         rc = hf_cli_evidence_of(a->incident, a->store, a->config, NULL, &err);
     if (rc < 0)
         return hf_cli_fail(&err, rc);
+    if (what == HF_ACT_SNAPSHOT && !undo)
+        stop_by_signal(&a->o);
     struct hf_respond_did did;
     hf_respond_did_init(&did);
     rc = undo ? hf_respond_undo(what, t, &a->o, &did, &err) : hf_respond_do(what, t, &a->o, &did, &err);
@@ -260,7 +303,7 @@ static int run_act(int argc, char **argv)
     const struct acting *x = acts;
     while (strcmp(x->name, argv[0]) != 0) /* the group found it by this name */
         x++;
-    if (x->act == HF_ACT_SNAPSHOT && argc >= 3 && !strcmp(argv[1], "verify"))
+    if (x->act == HF_ACT_SNAPSHOT && argc >= 2 && !strcmp(argv[1], "verify"))
         return hf_cmd_respond_verify(argc - 1, argv + 1);
     return act(x->name, x->summary, x->act, x->undo, argc, argv);
 }

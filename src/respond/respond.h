@@ -7,6 +7,8 @@
  *
  * A log that cannot be written stops a person's action (unless forced), not a rule's: an attacker may have filled the disk. */
 #pragma once
+#include <signal.h>
+
 #include "respond/gate.h"
 #include "respond/target.h"
 
@@ -32,6 +34,7 @@ struct hf_respond_opts {
     const char *output;     /* SNAPSHOT: file; NULL: made up, below the state */
     bool freeze;            /* SNAPSHOT: frozen meanwhile */
     uint64_t max_bytes;     /* SNAPSHOT: of changed files; 0: as usual */
+    const volatile sig_atomic_t *stop; /* SNAPSHOT: given up, undone and logged as failed once it is set; NULL: never */
 };
 struct hf_respond_did {
     uint64_t seq;           /* of its line in the log; 0: none */

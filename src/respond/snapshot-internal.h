@@ -22,6 +22,7 @@ struct hf_bundle_out {
     const char *frozen;       /* group that is to be thawed when all is read; NULL: none */
     int freezer;              /* enum hf_freezer */
     int keeper;               /* end of a pipe to a process that thaws it when this one is gone; -1: none */
+    const volatile sig_atomic_t *stop; /* of hf_respond_opts */
     int lock;                 /* from the manifest on: each has the digest of the one before it; -1: not held yet */
 };
 /* A member with its bytes. */

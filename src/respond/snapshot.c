@@ -29,7 +29,7 @@
 
 bool hf_bundle_late(const struct hf_bundle_out *b)
 {
-    return hf_boot_ns() > b->end_ns;
+    return hf_boot_ns() > b->end_ns || (b->stop && *b->stop);
 }
 
 static uint64_t cpu_ns(void)
@@ -134,6 +134,8 @@ static int begin(struct hf_bundle_out *b, const char *name, uint64_t size, struc
 
 static int piece(struct hf_bundle_out *b, const char *name, struct hf_hash *h, const void *p, size_t n, struct hf_err *err)
 {
+    if (b->stop && *b->stop)
+        return hf_fail(err, -EINTR, "interrupted; nothing of it is kept");
     hf_hash_add(h, p, n);
     if (n && archive_write_data(b->a, p, n) != (ssize_t)n)
         return hf_fail(err, -(archive_errno(b->a) > 0 ? archive_errno(b->a) : EIO), "%s: %s: %s", name, archive_error_string(b->a), strerror(archive_errno(b->a)));
@@ -411,7 +413,7 @@ static int give_name(int fd, const char *path, struct hf_err *err)
 
 int hf_snapshot_act(struct hf_job *j, struct hf_err *err)
 {
-    struct hf_bundle_out b = {.lock = -1, .fd = -1, .keeper = -1};
+    struct hf_bundle_out b = {.lock = -1, .fd = -1, .keeper = -1, .stop = j->o->stop};
     char path[4096], near[4096], digest[65] = "", head[4096];
     struct stat st;
     int rc = choose_path(j, path, near, err);

@@ -1025,6 +1025,7 @@ def test_snapshot_and_its_verification(respond, box, tmp_path):
     assert p.returncode == 1 and "changed.tar was changed" in p.stdout
     (tmp_path / "cut.tar").write_bytes(whole[:len(whole) // 2])
     assert respond.raw("snapshot", "verify", tmp_path / "cut.tar").returncode == 3
+    assert "FILE" in respond("snapshot", "verify", code=2)
     assert "File exists" in respond("snapshot", name, "-o", out, code=3) and out.read_bytes() == whole
 
 
@@ -1043,8 +1044,9 @@ def test_changed_files_come_in_parts(respond, box, tmp_path):
     assert respond("snapshot", "verify", out).startswith("whole")
 
 
-def test_killed_while_it_had_frozen(respond, box, tmp_path):
-    """Whoever froze a container for the time of a snapshot and is killed leaves one who lets it go on."""
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_ended_while_it_had_frozen(respond, box, tmp_path, how):
+    """Whoever froze a container for the time of a snapshot and is killed leaves one who lets it go on; who is interrupted does that itself, and says so."""
     name = box(script="/bin/busybox mkdir /tmp/d; i=0; while [ $i -lt 3000 ]; do echo $i > /tmp/d/$i; i=$((i + 1)); done; echo x > /tmp/done; " + LOOP)
     assert wait(pathlib.Path(f"/proc/{box.pid(name)}/root/tmp/done").exists, 60)
     spin = inside(box.pid(name), "while True: pass", net=False)
@@ -1058,10 +1060,13 @@ def test_killed_while_it_had_frozen(respond, box, tmp_path):
             p.send_signal(signal.SIGCONT)
             time.sleep(0.005)
         assert helper() and p.poll() is None and not spinning(spin.pid)
-        p.kill()
-        p.wait()
+        p.send_signal(how)
+        p.send_signal(signal.SIGCONT)
+        assert p.wait(30) == (-how if how == signal.SIGKILL else 3)
         assert goes_on(spin.pid) and wait(lambda: not helper())
         assert not (tmp_path / "evidence.tar").exists(), "half an evidence is none"
+        last = respond.log()[-1]
+        assert last["phase"] == "begin" if how == signal.SIGKILL else last["phase"] == "failed" and "interrupted" in last["error"], last
     finally:
         p.kill()
         spin.kill()
