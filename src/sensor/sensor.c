@@ -33,7 +33,7 @@
 #define FILES_WAIT_NS 500000000ull /* as late as a sequence of a rule bears (docs/rules.md) */
 #define FILES_LOOK_MS 1
 #define FULL_LOOK_MS 2
-#define OVERTAKE_NS 250000000ull /* so long a critical record waits for older bulk ones: the processes it is about are among them */
+#define OVERTAKE_NS 1000000000ull /* so long a critical record waits for older bulk ones: the processes it is about are among them */
 #define COSTS_EVERY 10u         /* statistics are on for one of so many status intervals */
 #define HOOKS_MAX 160u
 #define LOSERS_MAX 64u
@@ -335,11 +335,11 @@ static uint64_t files_until(const struct sensor *s, struct hf_ring *critical, st
     return HF_MAX(until, s->now_ns - HF_MIN(s->now_ns, FILES_WAIT_NS));
 }
 
-/* Whether a critical record goes before older bulk ones: it is about no process, or they let it wait too long. */
-static bool overtakes(struct hf_span record)
+/* Whether a critical record goes before older bulk ones: it is about no process, they let it wait too long, or those behind it could be lost. */
+static bool overtakes(const struct hf_ring *critical, struct hf_span record)
 {
     struct hf_wire_hdr h;
-    if (record.n < sizeof h)
+    if (record.n < sizeof h || hf_ring_pending(critical) > critical->size / 2)
         return true;
     memcpy(&h, record.p, sizeof h);
     return h.type == HF_EV_RATE || hf_boot_ns() - h.time_ns >= OVERTAKE_NS;
@@ -355,7 +355,7 @@ static size_t drain(struct sensor *s)
     s->now_ns = hf_boot_ns();
     while (n < 200000) {
         bool has_c = hf_ring_peek(critical, &c), waits = hf_ring_peek(bulk, &b), has_b = waits && hf_frames_room(&s->frames);
-        bool first = has_c && (!waits || time_of(c) <= time_of(b) || overtakes(c));
+        bool first = has_c && (!waits || time_of(c) <= time_of(b) || overtakes(critical, c));
         if (!first && !has_b)
             break;
         if (s->file_records.n || (s->files && hf_files_has(s->files)))
