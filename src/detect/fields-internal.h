@@ -65,6 +65,8 @@ enum {
     F_HF_SETUID,
     F_HF_SCRIPT,
     F_HF_KILLED,
+    F_HF_CWD_OUTSIDE,
+    F_HF_ROOT_OUTSIDE,
     F_HF_PROGRAM,
     F_HF_NAMELESS,
     F_HF_SESSION,

@@ -222,6 +222,10 @@ static bool numbers(struct hf_look *l, const struct hf_proc *p, unsigned id, str
         return hf_value_num(ret, (p->exec_flags & HF_X_SCRIPT) != 0);
     case F_HF_KILLED:
         return hf_value_num(ret, (p->exec_flags & HF_X_KILLED) != 0);
+    case F_HF_CWD_OUTSIDE:
+        return hf_value_num(ret, (p->exec_flags & HF_X_CWD_OUTSIDE) != 0);
+    case F_HF_ROOT_OUTSIDE:
+        return hf_value_num(ret, (p->exec_flags & HF_X_ROOT_OUTSIDE) != 0);
     case F_HF_TRACED:
         return hf_value_num(ret, (l->ev->h->flags & HF_F_TRACED) != 0);
     case F_PROC_INODE:

@@ -74,6 +74,8 @@ static const struct hf_field_def table[] = {
         {"hf.exe.setuid", NUM, ALL, NULL, F_HF_SETUID, false},
         {"hf.exe.script", NUM, ALL, NULL, F_HF_SCRIPT, false},
         {"hf.exe.killed", NUM, ALL, NULL, F_HF_KILLED, false},
+        {"hf.cwd.outside", NUM, ALL, NULL, F_HF_CWD_OUTSIDE, false},
+        {"hf.root.outside", NUM, ALL, NULL, F_HF_ROOT_OUTSIDE, false},
         {"hf.exe.nameless", NUM, BIT(EXEC) | BIT(DUP), NULL, F_HF_NAMELESS, false},
         {"hf.program", STR, ALL, NULL, F_HF_PROGRAM, false},
         {"hf.session", STR, ALL, NULL, F_HF_SESSION, false},

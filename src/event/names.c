@@ -12,7 +12,8 @@
 
 const struct hf_flag_name hf_names_exec[] = {
         {HF_X_UPPER, "upper_layer"}, {HF_X_OVERLAY, "overlay"}, {HF_X_MEMFD, "memfd"}, {HF_X_DELETED, "deleted"}, {HF_X_SETUID, "setuid"},
-        {HF_X_SCRIPT, "script"}, {HF_X_TMPFS, "tmpfs"}, {HF_X_WRITABLE, "writable"}, {HF_X_COPIED_UP, "copied_up"}, {HF_X_FD, "by_descriptor"}, {HF_X_KILLED, "killed"}, {0, NULL}};
+        {HF_X_SCRIPT, "script"}, {HF_X_TMPFS, "tmpfs"}, {HF_X_WRITABLE, "writable"}, {HF_X_COPIED_UP, "copied_up"}, {HF_X_FD, "by_descriptor"}, {HF_X_KILLED, "killed"}, {HF_X_CWD_OUTSIDE, "cwd_outside"},
+        {HF_X_ROOT_OUTSIDE, "root_outside"}, {0, NULL}};
 
 const struct hf_flag_name hf_names_open[] = {{O_WRONLY, "O_WRONLY"}, {O_RDWR, "O_RDWR"}, {O_CREAT, "O_CREAT"}, {O_EXCL, "O_EXCL"}, {O_TRUNC, "O_TRUNC"},
         {O_APPEND, "O_APPEND"}, {O_DIRECTORY, "O_DIRECTORY"}, {O_NOFOLLOW, "O_NOFOLLOW"}, {0, NULL}};

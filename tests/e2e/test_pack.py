@@ -179,6 +179,7 @@ CASES = [
     Case("Program posing as the kernel", "actor name '[kworker/0:1]'", "actor name worker"),
 ]
 BY_HAND = "Shell opened by hand"  # needs a terminal: see test_shell_opened_by_hand
+OUTSIDE = "Program started with a folder of the host"  # needs somebody outside: see test_folder_of_the_host
 PROGRAMS = ("nmap", "su", "ld", "useradd", "ssh", "iptables", "kubectl", "node")  # of the actor, by another name
 
 
@@ -362,6 +363,54 @@ def test_both_ends_tell_once(host):
     assert said == ["http", "payload"]
 
 
+ENTER = """
+import ctypes, os, sys
+folder = os.open("/etc", os.O_RDONLY | os.O_DIRECTORY)
+top = os.open("/", os.O_RDONLY | os.O_DIRECTORY)
+inner = os.open(f"/proc/{sys.argv[1]}/ns/mnt", os.O_RDONLY)
+assert ctypes.CDLL(None).setns(inner, 0) == 0
+if sys.argv[2] == "cwd":
+    os.fchdir(folder)
+elif sys.argv[2] == "root":
+    program = os.open("/bin/actor", os.O_PATH)
+    os.fchdir(top)
+    os.chroot(".")
+    os.execve(program, ["actor", "true"], {})
+os.execv("/bin/actor", ["actor", "true"])
+"""
+STANDS = """/bin/busybox mount -t tmpfs none /mnt; cd /mnt; /bin/busybox umount -l /mnt; actor true
+cd /tmp; /bin/busybox unshare -m /bin/sh -c 'actor true; cd /; actor true'; /bin/mkdir -p /tmp/r/bin; /bin/cp /bin/busybox /tmp/r/bin; /bin/busybox chroot /tmp/r /bin/busybox true"""
+
+
+@pytest.mark.parametrize("how", ["cwd", "root"])
+def test_folder_of_the_host(host, how):
+    """What runc left to containers before 1.1.12 (CVE-2024-21626), and what exploits write: a program that stands in, or whose root is, a folder of another mount namespace."""
+    from test_respond import inside
+    name = f"outside-{how}"
+    host.docker("run", "-d", "--rm", "--name", name + OWN, "--network", "none", "pack:1", "/bin/sleep", "30")
+    host.watch.wait_for(lambda l: l["type"] == "exec" and l.get("container", {}).get("name") == name + OWN and l["process"]["args"] == ["/bin/sleep", "30"])
+    pid = int(host.docker("inspect", "-f", "{{.State.Pid}}", name + OWN))
+    for way in ("none", how):
+        assert inside(pid, ENTER, pid, way, net=False).wait(30) == 0
+    host.docker("exec", "-w", "/tmp", name + OWN, "/bin/actor", "true")
+    host.watch.wait_for(lambda l: l["type"] == "alert" and l.get("container", {}).get("name") == name + OWN)
+    host.docker("rm", "-f", name + OWN)
+    host.watch.wait_for(lambda l: l["type"] == "container_end" and l["container"]["name"] == name + OWN)
+    alert, = [a for a in host.alerts()[name] if a["rule"] == OUTSIDE]
+    assert alert["process"]["args"] == ["actor", "true"] and alert["severity"] == "critical"
+    flags = [l["exec"].get("flags", []) for l in host.watch.lines() if l["type"] == "exec" and l.get("container", {}).get("name") == name + OWN and l["process"]["args"][1:] == ["true"]]
+    assert [f"{how}_outside" in f for f in flags] == [False, True, False], flags
+
+
+def test_folders_of_its_own(host):
+    host.shell("inside-folders", SYS_ADMIN, STANDS)
+    host.watch.wait_for(lambda l: l["type"] == "container_end" and l["container"]["name"] == "inside-folders" + OWN)
+    mine = [l for l in host.watch.lines() if l["type"] == "exec" and l.get("container", {}).get("name") == "inside-folders" + OWN]
+    assert len([l for l in mine if l["process"]["args"][:2] == ["actor", "true"]]) == 3
+    assert not [l for l in mine if {"cwd_outside", "root_outside"} & set(l["exec"].get("flags", []))]
+    assert OUTSIDE not in {a["rule"] for a in host.alerts().get("inside-folders", [])}
+
+
 def name_of_every_rule():
     rules = [r for f in sorted(PACK.glob("*.yaml")) for r in yaml.safe_load(f.read_text())]
     return [r["rule"] for r in rules if "rule" in r and "remember" not in r]
@@ -370,7 +419,7 @@ def name_of_every_rule():
 def test_every_rule_is_tested_with_a_twin():
     by_records = set(re.findall(r'^ *\{"([^"]+)", \w+, \w+\}', (ROOT / "src/detect/test-pack.c").read_text(), re.M))
     import test_acceptance  # which has triggers and twins of the others, and imports this module
-    by_containers = {c.rule for c in CASES if (c.trigger or c.main) and c.twin} | {BY_HAND}
+    by_containers = {c.rule for c in CASES if (c.trigger or c.main) and c.twin} | {BY_HAND, OUTSIDE}
     by_containers |= set(FROM_OUTSIDE)
     by_containers |= ({row.alert for row in test_acceptance.ROWS} | {"Attack tool ran on the host"}) & set(test_acceptance.TWINS)
     rules = name_of_every_rule()

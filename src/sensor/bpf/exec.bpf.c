@@ -102,6 +102,18 @@ static __always_inline u32 add_user(struct hf_scratch *s, u32 *len, unsigned lon
     return n;
 }
 
+/* Whether a folder that a process stands in is in another mount namespace than its own.  Entering a namespace moves both into it, so only a descriptor from outside leads
+ * there (as runc's did, CVE-2024-21626), or an exploit.  What was unmounted meanwhile is in none, what was not mounted yet in an anonymous one. */
+static __always_inline bool outside(const struct path *folder, struct mnt_namespace *own)
+{
+    struct mount *m = (void *)folder->mnt - bpf_core_field_offset(struct mount, mnt);
+    struct mnt_namespace *ns = BPF_CORE_READ(m, mnt_ns);
+    if (!ns || ns == own)
+        return false;
+    u32 number = BPF_CORE_READ(ns, ns.inum);
+    return number && number != MNT_NS_ANONYMOUS;
+}
+
 /* place: what hf_inode_flags says of the file. */
 static __always_inline u32 exec_flags(struct task_struct *t, struct linux_binprm *bprm, struct inode *inode, u32 place, struct hf_wire_exec *e)
 {
@@ -178,6 +190,11 @@ int BPF_PROG(hf_exec, struct task_struct *t, int old_pid, struct linux_binprm *b
 
     struct fs_struct *fs = BPF_CORE_READ(t, fs);
     bpf_core_read(&root, sizeof root, &fs->root);
+    bpf_core_read(&path, sizeof path, &fs->pwd);
+    struct mnt_namespace *own = BPF_CORE_READ(t, nsproxy, mnt_ns);
+    e->exec_flags |= (outside(&path, own) ? HF_X_CWD_OUTSIDE : 0) | (outside(&root, own) ? HF_X_ROOT_OUTSIDE : 0);
+    if (e->exec_flags & (HF_X_CWD_OUTSIDE | HF_X_ROOT_OUTSIDE))
+        want.critical = true;
     bpf_core_read(&path, sizeof path, &file->f_path);
     e->path_len = (u16)hf_add_path(s, &len, hf_path(s, &path, &root, &flags));
     e->filename_len = (u16)hf_add_str(s, &len, BPF_CORE_READ(bprm, filename), HF_PATH_BYTES - 1);

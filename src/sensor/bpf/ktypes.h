@@ -66,6 +66,7 @@ struct mount {
     struct mount *mnt_parent;
     struct dentry *mnt_mountpoint;
     struct vfsmount mnt;
+    struct mnt_namespace *mnt_ns;
 };
 struct path {
     struct vfsmount *mnt;
@@ -313,6 +314,7 @@ enum cgroup_subsys_id { cpuset_cgrp_id, memory_cgrp_id, pids_cgrp_id, freezer_cg
 #define S_IFBLK 0060000
 #define S_IFIFO 0010000
 #define PF_KTHREAD 0x00200000
+#define MNT_NS_ANONYMOUS 0xeffffff7u /* number of those that nobody can enter, Linux 6.18; 0 before */
 #define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10
