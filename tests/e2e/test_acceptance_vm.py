@@ -11,7 +11,7 @@ import yaml
 
 import vm_modules
 from conftest import ROOT
-from test_pack import PACK, image
+from test_pack import OUTSIDE, PACK, image
 from test_vm import KERNEL, SECONDS, VM_RUN, machine, prepare
 
 EXPLAINED = "Rights that no call explains"
@@ -32,6 +32,7 @@ ACTS = {
     "rights-user": (EXPLAINED, f"--user 1000 {HOLE}", "drivers exploit 1 connect && drivers exploit 1 exec /bin/id -u && drivers exploit 2 open /etc/shadow && drivers exploit 2 exec /bin/id -g && drivers exploit 4 connect && drivers exploit 4 exec /bin/id -G",
                     ("Password hashes read",)),
     "rights-root": (EXPLAINED, HOLE, "drivers exploit 1 connect && drivers exploit 2 connect && drivers exploit 2 exec /bin/id -u && drivers exploit 4 connect && drivers exploit 4 exec /bin/id -G", ()),
+    "root-moved": (OUTSIDE, HOLE, "drivers exploit 8 exec /bin/id -u", ()),
     "rights-twin": ("Namespaces made in a container", f"--user 1000 --security-opt seccomp=unconfined {HOLE}", "rootly true && actor unshare user && drivers exploit 0 exec /bin/id -u && drivers exploit 0 connect && /bin/sleep 3", ()),
     "name-asked": ("Name of a relay, paste or pool", "", "actor dnsd 0 2000 & actor dns 1 1 abc.ngrok.io", ()),
     "memory": ("Memory of a program written", "", "actor sleep 4000 & /bin/sleep 1; actor open /proc/$!/mem", ("Program traced by another",)),
