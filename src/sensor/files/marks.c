@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "sensor/files/files-internal.h"
 #include "sensor/frames.h"
+#include "sensor/policy-map.h"
 
 #define HANDLE_FID 0x200 /* AT_HANDLE_FID (Linux 6.5): a handle for comparing, where none for opening can be had */
 #define ENTRIES_MAX 8192u /* of a directory that is looked through */
@@ -195,6 +196,12 @@ static bool is_below(struct hf_span path, struct hf_span dir)
     return hf_span_starts(path, dir) && (path.n == dir.n || path.p[dir.n] == '/');
 }
 
+/* /dev/null in the place of a file that runtimes hide this way (/proc/kcore): every use of the node itself would be told as one of that file. */
+static bool is_laid_over(const struct stat *st, const struct hf_watch *w)
+{
+    return w->watch_class != HF_WATCH_DEVICE && S_ISCHR(st->st_mode) && hf_usual_device(true, major(st->st_rdev), minor(st->st_rdev));
+}
+
 /* Marks what fd is; known objects get what is missing. */
 static void mark(struct visit *v, int fd, const struct stat *st, struct hf_span path, unsigned what)
 {
@@ -204,7 +211,7 @@ static void mark(struct visit *v, int fd, const struct stat *st, struct hf_span 
     unsigned g = group_of(v->row, dir);
     uint64_t mask = mask_of(v->f, v->row, what, dir);
     char name[40];
-    if (!mask)
+    if (!mask || is_laid_over(st, v->row))
         return;
     if (!v->f->fanotify || !key_of(fd, &key, &magic)) { /* no handles: the inode's number has to do */
         magic = 0;
