@@ -750,9 +750,10 @@ void hf_alert_json(const struct hf_alert *a, struct hf_buf *out)
     for (size_t i = 0; i < a->n_before; i++)
         hf_jw_str(&w, a->before[i]);
     hf_jw_array_end(&w);
-    if (!a->event)
+    if (!a->event) {
         hf_jw_kstr_opt(&w, "container_name", a->container_name);
-    if (a->event) {
+        hf_jw_kstr_opt(&w, "container_id", a->container_id);
+    } else {
         reached_part(&w, a->event);
         hf_jw_kstrz(&w, "event_type", hf_event_json_type(a->event));
         subject(&w, a->event);

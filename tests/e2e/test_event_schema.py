@@ -76,6 +76,8 @@ def test_recording(run, tmp_path):
     assert code == 0 and {line["type"] for line in lines} >= {"alert", "exec", "exit", "container", "container_end", "status", "fork"}
     sums = [line for line in lines if line["type"] == "alert" and "event_type" not in line]
     assert len(sums) == 1 and sums[0]["container_name"] == "kept"
+    first, = [line for line in lines if line["type"] == "alert" and line["id"] == sums[0]["id"] and "event_type" in line]
+    assert sums[0]["container_id"] == first["container"]["id"]
     facts = next(line for line in lines if line["type"] == "container")
     assert facts["container"]["name"] == facts["facts"]["name"] == "kept" and facts["facts"]["privileged"] == "0"
 
