@@ -55,6 +55,8 @@ struct hf_guard_kernel {
 
 /* ---- pins ---- */
 
+#define STATE_LINK "state"
+
 void hf_guard_pins(const char *state_dir, char ret[HF_GUARD_PINS_PATH])
 {
     char real[PATH_MAX];
@@ -75,6 +77,25 @@ void hf_guard_kernel_unpin(const char *pin)
         closedir(d);
 }
 
+void hf_guard_kernel_pinned(void (*fn)(void *ctx, const char *pin, const char *state), void *ctx)
+{
+    DIR *d = opendir(HF_GUARD_PINS);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        char pin[HF_GUARD_PINS_PATH], path[HF_GUARD_PINS_PATH + 16], state[PATH_MAX];
+        if (e->d_name[0] == '.' || snprintf(pin, sizeof pin, "%s/%.20s", HF_GUARD_PINS, e->d_name) >= (int)sizeof pin)
+            continue;
+        snprintf(path, sizeof path, "%s/exec", pin); /* which every guard has */
+        if (access(path, F_OK) < 0)
+            continue;
+        snprintf(path, sizeof path, "%s/" STATE_LINK, pin);
+        ssize_t n = readlink(path, state, sizeof state - 1);
+        state[HF_MAX(n, 0)] = '\0';
+        fn(ctx, pin, state);
+    }
+    if (d)
+        closedir(d);
+}
+
 static int pin_folder(const char *pin, struct hf_err *err)
 {
     struct statfs fs;
@@ -86,6 +107,15 @@ static int pin_folder(const char *pin, struct hf_err *err)
     if (mount("bpf", pin, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") < 0)
         return hf_fail(err, -errno, "%s: no bpf file system can be mounted there (%s), so that a policy that fails closed would not outlive its guard", pin, strerror(errno));
     return 0;
+}
+
+/* Without it nothing is lost but the hint. */
+static void name_state(const struct hf_guard_kernel_opts *o)
+{
+    char path[PATH_BYTES + 16], real[PATH_MAX];
+    snprintf(path, sizeof path, "%s/" STATE_LINK, o->pin);
+    if (o->state && realpath(o->state, real))
+        (void)!symlink(real, path);
 }
 
 /* ---- loading ---- */
@@ -389,6 +419,7 @@ int hf_guard_kernel_open(struct hf_guard_kernel **ret, const struct hf_guard_ker
     if (o->pin) {
         hf_guard_kernel_unpin(o->pin); /* of one that was killed */
         snprintf(k->pin, sizeof k->pin, "%s", o->pin);
+        name_state(o);
     }
     if (!lsm_is_asked() || getenv("HF_NO_LSM")) /* the second: to try what other kernels have */
         snprintf(k->why, sizeof k->why, "this kernel was started without security modules in BPF (lsm=)");

@@ -342,7 +342,7 @@ static int start(void *ctx, struct hf_guard *g, unsigned index, struct hf_err *e
         return rc;
     hf_autoclose int v2 = p->hierarchy.v2_mount[0] ? open(p->hierarchy.v2_mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     struct hf_guard_kernel_opts ko = {.hierarchy = p->hierarchy.id, .v1_subsys = p->hierarchy.unified ? -1 : hf_kernel_subsys(p->hierarchy.controller), .v2_root_fd = v2,
-            .pin = any_closed(p) ? pins : NULL};
+            .pin = any_closed(p) ? pins : NULL, .state = p->o.state_dir};
     hf_guard_kernel_unpin(pins);
     if (any_program(p))
         rc = hf_checks_new(&p->checks, p->o.policies, &p->hierarchy, err);

@@ -3,11 +3,21 @@
 import os
 import pathlib
 import subprocess
+import time
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared" / "data" / "advisories"
+
+
+def pytest_sessionstart(session):
+    """What guards of a run that was killed an hour ago or more left in force would cost every system call of this one."""
+    for link in pathlib.Path("/run/holdfast/guard").glob("*/state") if os.geteuid() == 0 else []:
+        folder = link.parent
+        if "/pytest-" in os.readlink(link) and time.time() - folder.stat().st_mtime > 3600:
+            subprocess.run(["umount", "-l", folder], check=False)
+            folder.rmdir()
 
 
 @pytest.fixture(scope="session")

@@ -373,6 +373,10 @@ def guard_of(w):
 def test_killed(protecting, box, run, tmp_path, fail, who):
     w = protecting(SEALED % (fail, 0))
     b = box("killed")
+
+    def left():  # said by whatever state is asked of
+        return f"protect off --state {tmp_path / 'state'}\"" in run("protect", "status", "--state", tmp_path / "other")[2]
+    assert not left()
     try:
         assert b.sh("/bin/ls /bin/ls").stdout == "/bin/ls\n"
         b.sh("/bin/cp /bin/true /tmp/true; echo >>/tmp/true")
@@ -386,9 +390,11 @@ def test_killed(protecting, box, run, tmp_path, fail, who):
         p = b.sh("/tmp/true && echo ran")
         assert p.stdout == ("ran\n" if fail == "open" else ""), p.stderr
         assert (b.sh("/bin/dd if=/bin/dd of=/dev/null count=1 2>/dev/null && echo ran").stdout == "ran\n") == (fail == "open")  # sealed, but never judged
+        assert left() == (fail == "closed")
     finally:
         w.stop()
         assert run("protect", "off", "--state", tmp_path / "state")[0] == 0
+    assert not left()
     until(lambda: b.sh("/tmp/true && echo ran").stdout == "ran\n")
 
 
