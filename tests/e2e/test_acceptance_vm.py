@@ -37,7 +37,7 @@ ACTS = {
     "name-asked": ("Name of a relay, paste or pool", "", "actor dnsd 0 2000 & actor dns 1 1 abc.ngrok.io", ()),
     "memory": ("Memory of a program written", "", "actor sleep 4000 & /bin/sleep 1; actor open /proc/$!/mem", ("Program traced by another",)),
     "traceme": ("Program guards itself against debuggers", "", "actor traceme", ()),
-    "core-pattern": ("Kernel told to run a program", "--privileged", "echo core >/proc/sys/kernel/core_pattern", (MAY_ALL,)),
+    "core-pattern": ("Kernel told to run a program", "--privileged", "/bin/sleep 2; echo core >/proc/sys/kernel/core_pattern", (MAY_ALL,)),
     "module": ("Kernel module touched", "--cap-add SYS_MODULE", "/bin/busybox insmod /etc/junk.ko", ()),
     "clock": ("Hardware or clock of the host touched", "--cap-add SYS_TIME", "/bin/date -s @$(/bin/date +%s)", ()),
     "twin": (None, "", "/bin/cat /proc/self/status >/dev/null; /bin/cat /proc/sys/kernel/core_pattern >/dev/null; /bin/date >/dev/null; /bin/ls /dev /dev/pts /proc/1 >/dev/null; actor terminal own; drivers own; actor trace-child", ()),
@@ -151,6 +151,8 @@ def packet_programs(text):
 
 def test_packets_cost_containers_alone(told):
     """On a unified hierarchy the programs of every packet are attached to the groups of containers, and what the host sends passes none of them."""
+    if KERNEL.startswith("5.10") and "hf_" not in GROUPS["with"]:
+        pytest.skip("bpftool names groups with programs on this kernel, and not the programs")
     found = packet_programs(GROUPS["with"])
     assert len(found) == 4 and {what for _, what in found} == {"cgroup_inet_egress", "cgroup_inet_ingress"}, GROUPS["with"]  # two sensors
     assert all("docker" in group for group, _ in found) and len({group for group, _ in found}) == 1

@@ -411,6 +411,14 @@ def test_folders_of_its_own(host):
     assert OUTSIDE not in {a["rule"] for a in host.alerts().get("inside-folders", [])}
 
 
+def test_hidden_by_a_device(host):
+    """Runtimes hide files by laying /dev/null over them; what is done with the device is not done with the file."""
+    host.shell("hidden", ("-v", "/dev/null:/etc/shadow", "-v", "/dev/null:/tmp/sink"), "/bin/sleep 1; echo x >/tmp/sink; /bin/cat /etc/shadow; /bin/cat /etc/passwd >/dev/null; /bin/sleep 1")
+    host.watch.wait_for(lambda l: l["type"] == "container_end" and l["container"]["name"] == "hidden" + OWN)
+    assert not [l["file"] for l in host.watch.lines() if l["type"] == "file" and l.get("container", {}).get("name") == "hidden" + OWN and l["file"].get("path") == "/etc/shadow"]
+    assert "hidden" not in host.alerts()
+
+
 def name_of_every_rule():
     rules = [r for f in sorted(PACK.glob("*.yaml")) for r in yaml.safe_load(f.read_text())]
     return [r["rule"] for r in rules if "rule" in r and "remember" not in r]
