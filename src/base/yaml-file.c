@@ -112,11 +112,14 @@ int hf_yaml_next(struct hf_yaml *y, struct hf_yaml_walk *w, const char *what, co
         i++;
     if (i == count) {
         char text[64];
-        for (size_t k = 0; k < count && k < HF_YAML_KEYS_MAX; k++)
+        hf_autobuf all = HF_BUF_INIT(512);
+        for (size_t k = 0; k < count && k < HF_YAML_KEYS_MAX; k++) {
             known[k] = names[k];
+            hf_buf_addf(&all, "%s%s", k ? ", " : "", names[k]);
+        }
         snprintf(text, sizeof text, "%.*s", (int)HF_MIN(name.n, sizeof text - 1), name.p ? name.p : "");
         const char *near = hf_nearest(text, known);
-        return hf_yaml_wrong(y, key, "unknown key \"%s\" in %s%s%s", text, what, near ? "; did you mean " : "", near ? near : "");
+        return hf_yaml_wrong(y, key, "unknown key \"%s\" in %s; %s %s", text, what, near ? "did you mean" : "there are", near ? near : hf_buf_z(&all));
     }
     if (w->seen >> i & 1)
         return hf_yaml_wrong(y, key, "\"%s\" stands twice", names[i]);

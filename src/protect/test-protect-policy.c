@@ -42,7 +42,7 @@ static void mistakes(void)
     wrong(HEAD "  no_shells: yes\n", "must be true or false");
     wrong(HEAD "  no_shells: {allow: [bin/sh]}\n", "a path begins with /; a digest with sha256:");
     wrong(HEAD "  only_sealed: {allow: [\"sha256:12\"]}\n", "64 hexadecimal digits");
-    wrong(HEAD "  no_shells: {moved: true}\n", "unknown key \"moved\" in no_shells");
+    wrong(HEAD "  no_shells: {moved: true}\n", "unknown key \"moved\" in no_shells; there are ");
     wrong(HEAD "  mode: on\n  no_shells: true\n", "one of observe, rehearse, canary, enforce");
     wrong(HEAD "  destinations: [example.org]\n", "not a name");
     wrong(HEAD "  destinations: [10.1.2.3/8]\n", "the bits behind its length 0");
