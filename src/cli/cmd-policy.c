@@ -123,7 +123,7 @@ static int check(int argc, char **argv)
         hf_jw_array_end(&w);
         hf_buf_addc(&out, '\n');
     } else {
-        hf_buf_addf(&out, "\n%zu policies, %zu tests\n", hf_prot_count(set), hf_prot_tests(set));
+        hf_buf_addf(&out, "\n%zu polic%s, %zu test%s\n", hf_prot_count(set), hf_prot_count(set) == 1 ? "y" : "ies", hf_prot_tests(set), hf_prot_tests(set) == 1 ? "" : "s");
     }
     return hf_cli_print(&out, HF_EXIT_OK);
 }
@@ -182,7 +182,7 @@ static int test(int argc, char **argv)
         hf_jw_array_end(&w);
         hf_buf_addc(&out, '\n');
     } else {
-        hf_buf_addf(&out, "\n%zu tests, %zu failed\n", hf_prot_tests(set), failed);
+        hf_buf_addf(&out, "\n%zu test%s, %zu failed\n", hf_prot_tests(set), hf_prot_tests(set) == 1 ? "" : "s", failed);
     }
     return hf_cli_print(&out, failed ? HF_EXIT_FINDINGS : HF_EXIT_OK);
 }

@@ -153,7 +153,7 @@ int hf_cmd_rules_test(int argc, char **argv)
     for (size_t i = 0; i < n && rc == 0; i++)
         rc = one_file(args[i], &paths, raised, &out, &tests, &failed, &err);
     if (rc == 0)
-        hf_buf_addf(&out, "\n%zu tests, %zu failed\n", tests, failed);
+        hf_buf_addf(&out, "\n%zu test%s, %zu failed\n", tests, tests == 1 ? "" : "s", failed);
     int code = hf_cli_print(&out, failed ? HF_EXIT_FINDINGS : HF_EXIT_OK);
     return rc < 0 ? hf_cli_fail(&err, rc) : code;
 }
