@@ -112,7 +112,7 @@ int hf_yaml_next(struct hf_yaml *y, struct hf_yaml_walk *w, const char *what, co
         i++;
     if (i == count) {
         char text[64];
-        hf_autobuf all = HF_BUF_INIT(512);
+        hf_autobuf all = HF_BUF_INIT(8192);
         for (size_t k = 0; k < count && k < HF_YAML_KEYS_MAX; k++) {
             known[k] = names[k];
             hf_buf_addf(&all, "%s%s", k ? ", " : "", names[k]);
