@@ -36,6 +36,15 @@ static inline bool hf_span_eqz(struct hf_span a, const char *z)
 {
     return hf_span_eq(a, hf_span_z(z));
 }
+/* Whether it is one of the texts of an array. */
+#define HF_SPAN_IN(s, array) hf_span_one_of(s, array, HF_ARRAY_LEN(array))
+static inline bool hf_span_one_of(struct hf_span s, const char *const *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (hf_span_eqz(s, list[i]))
+            return true;
+    return false;
+}
 static inline bool hf_span_starts(struct hf_span s, struct hf_span head)
 {
     return s.n >= head.n && (head.n == 0 || memcmp(s.p, head.p, head.n) == 0);

@@ -22,6 +22,9 @@ int main(void)
     EQ_U(hf_span_search(HF_S("hello"), HF_S("lo")), 3);
     OK(hf_span_search(HF_S("hello"), HF_S("xx")) == SIZE_MAX);
 
+    static const char *const colours[] = {"red", "green"};
+    OK(HF_SPAN_IN(HF_S("green"), colours) && !HF_SPAN_IN(HF_S("gree"), colours) && !HF_SPAN_IN(hf_span(NULL, 0), colours));
+
     uint64_t u = 7;
     OK(hf_parse_u64(HF_S("18446744073709551615"), 10, 0, UINT64_MAX, &u) == 0 && u == UINT64_MAX);
     OK(hf_parse_u64(HF_S("18446744073709551616"), 10, 0, UINT64_MAX, &u) < 0 && u == UINT64_MAX);

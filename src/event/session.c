@@ -6,12 +6,9 @@ static bool behind_exec(struct hf_span cmdline, struct hf_span *ret)
 {
     static const char *const clients[] = {"docker", "podman", "nerdctl", "crictl", "ctr"};
     struct hf_span arg;
-    bool client = false;
-    if (!hf_span_cut(&cmdline, 0, &arg))
+    if (!hf_span_cut(&cmdline, 0, &arg) || !HF_SPAN_IN(hf_span_basename(arg), clients))
         return false;
-    for (size_t i = 0; i < HF_ARRAY_LEN(clients); i++)
-        client |= hf_span_eqz(hf_span_basename(arg), clients[i]);
-    while (client && hf_span_cut(&cmdline, 0, &arg))
+    while (hf_span_cut(&cmdline, 0, &arg))
         if (hf_span_eqz(arg, "exec")) {
             *ret = cmdline;
             return true;
@@ -34,10 +31,7 @@ static bool takes_value(struct hf_span option)
 {
     static const char *const all[] = {"-u", "--user", "-e", "--env", "--env-file", "-w", "--workdir", "--detach-keys", "--cidfile", "--preserve-fds", "--exec-id", "--cwd", "--fifo-dir", "--log-uri", "-r",
             "--transport", "--timeout"};
-    for (size_t i = 0; i < HF_ARRAY_LEN(all); i++)
-        if (hf_span_eqz(option, all[i]))
-            return true;
-    return false;
+    return HF_SPAN_IN(option, all);
 }
 
 struct hf_span hf_session_container(struct hf_span cmdline)

@@ -20,10 +20,7 @@ static bool is_served(struct hf_span type)
 {
     /* virtiofs and 9p are served by the machine that runs this one */
     static const char *const names[] = {"fuse", "fuseblk", "nfs", "nfs4", "cifs", "smb3", "ceph", "afs", "coda", "lustre"};
-    for (size_t i = 0; i < HF_ARRAY_LEN(names); i++)
-        if (hf_span_eqz(type, names[i]))
-            return true;
-    return hf_span_starts(type, HF_S("fuse."));
+    return HF_SPAN_IN(type, names) || hf_span_starts(type, HF_S("fuse."));
 }
 
 /* "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - fuse.sshfs host: rw" */

@@ -190,10 +190,7 @@ static bool never_a_layer(struct hf_span by)
     struct hf_span rest = hf_span_trim(hf_span_from(by, nop == SIZE_MAX ? 0 : nop + 7)), word;
     if (!hf_span_cut(&rest, ' ', &word))
         return false;
-    for (size_t i = 0; i < HF_ARRAY_LEN(words); i++)
-        if (hf_span_eqz(word, words[i]))
-            return true;
-    return false;
+    return HF_SPAN_IN(word, words);
 }
 
 static bool has_layer(hf_jnode step, bool by_size)

@@ -166,10 +166,7 @@ static int operating_system(struct sbom *b, hf_jnode c)
 static bool is_software(struct hf_span type)
 {
     static const char *const kinds[] = {"library", "application", "framework", "platform", "firmware", "device-driver"};
-    for (size_t i = 0; i < HF_ARRAY_LEN(kinds); i++)
-        if (hf_span_eqz(type, kinds[i]))
-            return true;
-    return !type.n;
+    return HF_SPAN_IN(type, kinds) || !type.n;
 }
 
 /* Components hold components; the document's nesting is bounded, so this recursion is. */

@@ -529,10 +529,7 @@ bool hf_corr_starts_sessions(struct hf_span name)
 {
     static const char *const exact[] = {"systemd", "init", "sshd", "dockerd", "containerd", "runc", "crun", "youki", "conmon", "crio", "podman", "kubelet", "cron", "crond", "atd", "login",
             "buildkitd", "tini", "dumb-init", "docker-init", "lxc-start", "nspawn", "xinetd", "inetd"};
-    for (size_t i = 0; i < HF_ARRAY_LEN(exact); i++)
-        if (hf_span_eqz(name, exact[i]))
-            return true;
-    return hf_span_starts(name, HF_S("containerd-shim")) || hf_span_starts(name, HF_S("runc:")) || hf_span_starts(name, HF_S("systemd-"));
+    return HF_SPAN_IN(name, exact) || hf_span_starts(name, HF_S("containerd-shim")) || hf_span_starts(name, HF_S("runc:")) || hf_span_starts(name, HF_S("systemd-"));
 }
 
 static uint64_t proc_key(const char *host, uint64_t pid)

@@ -101,9 +101,7 @@ static void facts(struct hf_jw *w, hf_jnode from)
     hf_jw_object(w);
     HF_JFOREACH(f, from) {
         struct hf_span name = hf_jname(f);
-        bool told = hf_span_starts(name, HF_S("label.")) || hf_span_starts(name, HF_S("from."));
-        for (size_t i = 0; i < HF_ARRAY_LEN(columns); i++)
-            told |= hf_span_eqz(name, columns[i]);
+        bool told = hf_span_starts(name, HF_S("label.")) || hf_span_starts(name, HF_S("from.")) || HF_SPAN_IN(name, columns);
         if (told || !hf_jis_str(f) || n++ >= 64)
             continue;
         hf_jw_key_span(w, hf_span_sub(name, 0, 100));

@@ -354,10 +354,7 @@ static bool dull(struct hf_span type)
 {
     static const char *const names[] = {"proc", "sysfs", "cgroup", "cgroup2", "devpts", "mqueue", "bpf", "tracefs", "debugfs", "securityfs", "pstore", "efivarfs", "configfs", "binfmt_misc", "nsfs",
             "rpc_pipefs", "selinuxfs"};
-    for (size_t i = 0; i < HF_ARRAY_LEN(names); i++)
-        if (hf_span_eqz(type, names[i]))
-            return true;
-    return false;
+    return HF_SPAN_IN(type, names);
 }
 
 static int mark_in(struct hf_exec_perm *p, int root, struct hf_span point, uint64_t container)
