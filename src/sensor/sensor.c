@@ -23,6 +23,7 @@
 #include "sensor/frames.h"
 #include "sensor/guarded.h"
 #include "sensor/kernel.h"
+#include "sensor/merge.h"
 #include "sensor/net/rates.h"
 #include "sensor/snapshot/env-names.h"
 #include "sensor/snapshot/snapshot.h"
@@ -33,7 +34,6 @@
 #define FILES_WAIT_NS 500000000ull /* as late as a sequence of a rule bears (docs/rules.md) */
 #define FILES_LOOK_MS 1
 #define FULL_LOOK_MS 2
-#define OVERTAKE_NS 1000000000ull /* so long a critical record waits for older bulk ones: the processes it is about are among them */
 #define COSTS_EVERY 10u         /* statistics are on for one of so many status intervals */
 #define HOOKS_MAX 160u
 #define LOSERS_MAX 64u
@@ -280,14 +280,6 @@ static void take(struct sensor *s, struct hf_span record)
     }
 }
 
-static uint64_t time_of(struct hf_span record)
-{
-    uint64_t t = 0;
-    if (record.n >= sizeof(struct hf_wire_hdr))
-        memcpy(&t, record.p + offsetof(struct hf_wire_hdr, time_ns), sizeof t);
-    return t;
-}
-
 static void file_record(void *ctx, struct hf_span record)
 {
     struct sensor *s = ctx;
@@ -329,46 +321,27 @@ static uint64_t files_until(const struct sensor *s, struct hf_ring *critical, st
     struct hf_span r;
     uint64_t until = s->now_ns; /* of later ones the rings may have the processes by now */
     if (hf_ring_peek(critical, &r))
-        until = HF_MIN(until, time_of(r));
+        until = HF_MIN(until, hf_merge_time(r));
     if (hf_ring_peek(bulk, &r))
-        until = HF_MIN(until, time_of(r));
+        until = HF_MIN(until, hf_merge_time(r));
     return HF_MAX(until, s->now_ns - HF_MIN(s->now_ns, FILES_WAIT_NS));
 }
 
-/* Whether a critical record goes before older bulk ones: it is about no process, they let it wait too long, or those behind it could be lost. */
-static bool overtakes(const struct hf_ring *critical, struct hf_span record)
-{
-    struct hf_wire_hdr h;
-    if (record.n < sizeof h || hf_ring_pending(critical) > critical->size / 2)
-        return true;
-    memcpy(&h, record.p, sizeof h);
-    return h.type == HF_EV_RATE || hf_boot_ns() - h.time_ns >= OVERTAKE_NS;
-}
-
-/* Both rings and the files, merged by time.  A critical record waits OVERTAKE_NS for older ones, not for ever; bulk records stay in the kernel while
- * the other side is slow, where their loss is counted.  Returns how many. */
+/* Both rings (merge.h) and the files, merged by time.  Bulk records stay in the kernel while the other side is slow, where their loss is counted.  Returns how many. */
 static size_t drain(struct sensor *s)
 {
     struct hf_ring *critical = hf_kernel_critical(s->kernel), *bulk = hf_kernel_bulk(s->kernel);
-    struct hf_span c, b;
+    struct hf_span record;
+    enum hf_merge which;
     size_t n = 0;
     s->now_ns = hf_boot_ns();
-    while (n < 200000) {
-        bool has_c = hf_ring_peek(critical, &c), waits = hf_ring_peek(bulk, &b), has_b = waits && hf_frames_room(&s->frames);
-        bool first = has_c && (!waits || time_of(c) <= time_of(b) || overtakes(critical, c));
-        if (!first && !has_b)
-            break;
+    while (n < 200000 && (which = hf_merge_next(critical, bulk, hf_frames_room(&s->frames), &record)) != HF_MERGE_NONE) {
         if (s->file_records.n || (s->files && hf_files_has(s->files)))
             send_files(s, files_until(s, critical, bulk));
-        if (first) {
-            take(s, c);
-            hf_ring_next(critical, c);
-            if (hf_ring_pending(critical) == 0)
-                hf_frames_flush(&s->frames); /* now means now */
-        } else {
-            take(s, b);
-            hf_ring_next(bulk, b);
-        }
+        take(s, record);
+        hf_ring_next(which == HF_MERGE_CRITICAL ? critical : bulk, record);
+        if (which == HF_MERGE_CRITICAL && hf_ring_pending(critical) == 0)
+            hf_frames_flush(&s->frames); /* now means now */
         n++;
     }
     send_files(s, files_until(s, critical, bulk));
