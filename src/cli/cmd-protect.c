@@ -126,23 +126,14 @@ static void counts_text(hf_jnode root, struct hf_buf *out)
     }
 }
 
-/* Whether the guard that wrote the status is there: then it holds its pins, and lets go by itself. */
-static bool guard_runs(const char *state)
-{
-    hf_autobuf text = HF_BUF_INIT(STATUS_MAX);
-    hf_cleanup(hf_json_doc_freep) struct hf_json_doc *doc = NULL;
-    struct hf_err ignored = HF_ERR_INIT;
-    if (read_state(state, "status.json", &text, &ignored) < 0 || hf_json_parse(hf_buf_span(&text), &doc, &ignored) < 0)
-        return false;
-    return is_guard(number(hf_jget(hf_json_root(doc), "pid")));
-}
-
-static void tell_left(void *ctx, const char *pin, const char *state)
+static void tell_left(void *ctx, const char *pin, uint64_t pid, const char *state)
 {
     (void)ctx;
+    if (is_guard(pid))
+        return;
     if (!state[0])
         hf_log(HF_LOG_WARNING, "left", "programs of a guard are in force by %s, which does not say of what state; umount -l %s ends them", pin, pin);
-    else if (!guard_runs(state))
+    else
         hf_log(HF_LOG_WARNING, "left", "a guard with the state in %s was killed, and what its policies close stays closed: a watch with that state takes over, or \"holdfast protect off --state %s\" ends it", state, state);
 }
 
@@ -236,6 +227,17 @@ static bool known_policy(const char *state, const char *policy)
     if (hf_span_eqz(hf_jgetstr(p, "policy"), policy))
         return true;
     return false;
+}
+
+/* Whether the guard that wrote the status is there: then it holds its pins, and lets go by itself. */
+static bool guard_runs(const char *state)
+{
+    hf_autobuf text = HF_BUF_INIT(STATUS_MAX);
+    hf_cleanup(hf_json_doc_freep) struct hf_json_doc *doc = NULL;
+    struct hf_err ignored = HF_ERR_INIT;
+    if (read_state(state, "status.json", &text, &ignored) < 0 || hf_json_parse(hf_buf_span(&text), &doc, &ignored) < 0)
+        return false;
+    return is_guard(number(hf_jget(hf_json_root(doc), "pid")));
 }
 
 static int later(const char *state)

@@ -55,7 +55,9 @@ struct hf_guard_kernel {
 
 /* ---- pins ---- */
 
+/* Links among the pins, to whoever made them. */
 #define STATE_LINK "state"
+#define GUARD_LINK "guard"
 
 void hf_guard_pins(const char *state_dir, char ret[HF_GUARD_PINS_PATH])
 {
@@ -77,7 +79,16 @@ void hf_guard_kernel_unpin(const char *pin)
         closedir(d);
 }
 
-void hf_guard_kernel_pinned(void (*fn)(void *ctx, const char *pin, const char *state), void *ctx)
+static struct hf_span link_of(const char *pin, const char *name, char room[PATH_MAX])
+{
+    char path[HF_GUARD_PINS_PATH + 16];
+    snprintf(path, sizeof path, "%s/%s", pin, name);
+    ssize_t n = readlink(path, room, PATH_MAX - 1);
+    room[HF_MAX(n, 0)] = '\0';
+    return hf_span_z(room);
+}
+
+void hf_guard_kernel_pinned(void (*fn)(void *ctx, const char *pin, uint64_t pid, const char *state), void *ctx)
 {
     DIR *d = opendir(HF_GUARD_PINS);
     for (struct dirent *e; d && (e = readdir(d));) {
@@ -87,10 +98,10 @@ void hf_guard_kernel_pinned(void (*fn)(void *ctx, const char *pin, const char *s
         snprintf(path, sizeof path, "%s/exec", pin); /* which every guard has */
         if (access(path, F_OK) < 0)
             continue;
-        snprintf(path, sizeof path, "%s/" STATE_LINK, pin);
-        ssize_t n = readlink(path, state, sizeof state - 1);
-        state[HF_MAX(n, 0)] = '\0';
-        fn(ctx, pin, state);
+        uint64_t pid = 0;
+        (void)!hf_parse_u64(hf_span_basename(link_of(pin, GUARD_LINK, state)), 10, 1, INT32_MAX, &pid);
+        (void)link_of(pin, STATE_LINK, state);
+        fn(ctx, pin, pid, state);
     }
     if (d)
         closedir(d);
@@ -110,12 +121,16 @@ static int pin_folder(const char *pin, struct hf_err *err)
 }
 
 /* Without it nothing is lost but the hint. */
-static void name_state(const struct hf_guard_kernel_opts *o)
+static void name_maker(const struct hf_guard_kernel_opts *o)
 {
-    char path[PATH_BYTES + 16], real[PATH_MAX];
+    char path[PATH_BYTES + 16], real[PATH_MAX], proc[32];
+    if (!o->state || !realpath(o->state, real))
+        return;
+    snprintf(proc, sizeof proc, "/proc/%d", getpid());
+    snprintf(path, sizeof path, "%s/" GUARD_LINK, o->pin);
+    (void)!symlink(proc, path);
     snprintf(path, sizeof path, "%s/" STATE_LINK, o->pin);
-    if (o->state && realpath(o->state, real))
-        (void)!symlink(real, path);
+    (void)!symlink(real, path);
 }
 
 /* ---- loading ---- */
@@ -419,7 +434,7 @@ int hf_guard_kernel_open(struct hf_guard_kernel **ret, const struct hf_guard_ker
     if (o->pin) {
         hf_guard_kernel_unpin(o->pin); /* of one that was killed */
         snprintf(k->pin, sizeof k->pin, "%s", o->pin);
-        name_state(o);
+        name_maker(o);
     }
     if (!lsm_is_asked() || getenv("HF_NO_LSM")) /* the second: to try what other kernels have */
         snprintf(k->why, sizeof k->why, "this kernel was started without security modules in BPF (lsm=)");

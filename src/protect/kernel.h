@@ -19,7 +19,7 @@ struct hf_guard_kernel_opts {
     int v1_subsys;
     int v2_root_fd;        /* -1: no programs for connections */
     const char *pin;       /* folder of a bpf file system, mounted when it is none yet; NULL: ends with the process */
-    const char *state;     /* folder of the state that `pin` is of; a symbolic link there says so to whoever finds it.  NULL: none */
+    const char *state;     /* folder of the state that `pin` is of; symbolic links there say so, and whose they are.  NULL: none */
 };
 /* Also makes the calling process the guard: its end is noticed. */
 HF_MUSTUSE int hf_guard_kernel_open(struct hf_guard_kernel **ret, const struct hf_guard_kernel_opts *o, struct hf_err *err);
@@ -27,8 +27,8 @@ void hf_guard_kernel_close(struct hf_guard_kernel *k); /* takes pins away */
 HF_DEFINE_FREEP(struct hf_guard_kernel, hf_guard_kernel_close)
 /* What a guard that was killed left behind. */
 void hf_guard_kernel_unpin(const char *pin);
-/* Each folder of pins with programs in it, of guards that run and of such as were killed, with the folder of their state ("" if it does not say). */
-void hf_guard_kernel_pinned(void (*fn)(void *ctx, const char *pin, const char *state), void *ctx);
+/* Each folder of pins with programs in it, of guards that run and of such as were killed: by which process, of which state (0 and "" if it does not say). */
+void hf_guard_kernel_pinned(void (*fn)(void *ctx, const char *pin, uint64_t pid, const char *state), void *ctx);
 
 /* Which rung refuses programs: HF_GUARD_BY_LSM or _SIGNAL; connections: HF_GUARD_BY_CGROUP or 0; and why not the better one. */
 unsigned hf_guard_kernel_exec_rung(const struct hf_guard_kernel *k);
