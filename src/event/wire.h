@@ -89,10 +89,10 @@ struct hf_wire_hdr {
 #define HF_X_WRITABLE 0x80u /* the file may be written by the user who runs it */
 #define HF_X_COPIED_UP 0x100u /* upper layer, but the image has it too (copy-up) */
 #define HF_X_FD 0x200u      /* fexecve: called through a descriptor */
+#define HF_X_KILLED 0x400u  /* of an exec: a SIGKILL was pending when it was through, so that not an instruction of the program ran */
+#define HF_X_HOLDS 0x800u   /* it has capabilities that are not in effect, and may put them into effect by a call; for the tracker, not shown */
 #define HF_X_CWD_OUTSIDE 0x1000u  /* its working directory is a folder of another mount namespace than its own: through a descriptor of such a folder, or an exploit */
 #define HF_X_ROOT_OUTSIDE 0x2000u /* so is its root */
-#define HF_X_HOLDS 0x800u   /* it has capabilities that are not in effect, and may put them into effect by a call; for the tracker, not shown */
-#define HF_X_KILLED 0x400u  /* of an exec: a SIGKILL was pending when it was through, so that not an instruction of the program ran */
 
 /* hf_wire_stdio.kind */
 #define HF_STDIO_NONE 0
