@@ -404,6 +404,8 @@ def test_folder_of_the_host(host, how):
     assert alert["process"]["args"] == ["actor", "true"] and alert["severity"] == "critical"
     flags = [l["exec"].get("flags", []) for l in host.watch.lines() if l["type"] == "exec" and l.get("container", {}).get("name") == name + OWN and l["process"]["args"][1:] == ["true"]]
     assert [f"{how}_outside" in f for f in flags] == [False, False, True, False], flags
+    told = [l["process"].get("cwd") for l in host.watch.lines() if l["type"] == "exec" and l.get("container", {}).get("name") == name + OWN and l["process"]["args"][1:] == ["true"]]
+    assert told == ["/", "/tmp", "/etc" if how == "cwd" else "/", "/tmp"]
 
 
 def test_folders_of_its_own(host):

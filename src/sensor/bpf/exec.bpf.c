@@ -200,7 +200,12 @@ int BPF_PROG(hf_exec, struct task_struct *t, int old_pid, struct linux_binprm *b
     e->filename_len = (u16)hf_add_str(s, &len, BPF_CORE_READ(bprm, filename), HF_PATH_BYTES - 1);
     e->interp_len = (u16)hf_add_str(s, &len, BPF_CORE_READ(bprm, interp), HF_PATH_BYTES - 1);
     bpf_core_read(&path, sizeof path, &fs->pwd);
-    e->cwd_len = (u16)hf_add_path(s, &len, hf_path(s, &path, &root, &flags));
+    u32 from = hf_path(s, &path, &root, &flags);
+    if (from == HF_PATH_BYTES && path.dentry == root.dentry && path.mnt == root.mnt) { /* what is left of the root is no name */
+        from = HF_PATH_BYTES - 1;
+        s->path[from] = '/';
+    }
+    e->cwd_len = (u16)hf_add_path(s, &len, from);
     struct mm_struct *mm = BPF_CORE_READ(t, mm);
     e->args_len = add_user(s, &len, BPF_CORE_READ(mm, arg_start), BPF_CORE_READ(mm, arg_end), HF_ARGS_BYTES - 1, &flags);
     e->env_len = add_user(s, &len, BPF_CORE_READ(mm, env_start), BPF_CORE_READ(mm, env_end), HF_ENV_BYTES - 1, &flags);
